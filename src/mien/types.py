@@ -1,0 +1,280 @@
+"""The nouns: what passes between the stages. Frozen, complete, checked at the door, arrays read-only.
+
+Conventions: colour is RGB uint8 (H, W, 3); boxes are float32 x1, y1, x2, y2 in pixels of the original frame, origin top left, x2
+and y2 exclusive; time is float seconds since the media's first frame, from its own timestamps; scores are float32 in [0, 1]; nobody in
+the picture is zero rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mien.labels import valence
+
+MediaKind = Literal["picture", "video", "camera"]
+
+
+def _array(value: ArrayLike, name: str, shape: tuple[int | None, ...], dtype: Any) -> NDArray[Any]:
+    """`value` as a read-only array of `dtype` and `shape` (None matches any length), or a ValueError with wanted and given."""
+    array = np.asarray(value, dtype=dtype)
+    fits = array.ndim == len(shape) and all(want is None or want == got for want, got in zip(shape, array.shape, strict=True))
+    if not fits:
+        wanted = ", ".join("_" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), but got {array.shape}")
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a picture, film or camera says of itself before anything is decoded.
+
+    width, height  pixels as shown, after the rotation that the file asks for
+    duration_s     seconds as declared; None for pictures, cameras and files that do not say
+    fps            average rate as declared, for information: time never comes from it
+    frames         number of frames as declared, None where the container does not say
+    """
+
+    name: str
+    kind: MediaKind
+    width: int
+    height: int
+    duration_s: float | None
+    fps: float | None
+    frames: int | None
+    has_audio: bool
+    codec: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture. index counts decoded frames from 0; time_s is the media's own time; rgb is (H, W, 3) uint8."""
+
+    index: int
+    time_s: float
+    rgb: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rgb", _array(self.rgb, "rgb", (None, None, 3), np.uint8))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """The N faces of one picture.
+
+    boxes      (N, 4) float32, x1, y1, x2, y2 in pixels of the picture
+    scores     (N,) float32 in [0, 1], how sure the detector is
+    landmarks  (N, 5, 2) float32, x, y of the eye at the left of the picture, the eye at its right, the nose tip, the left and
+               the right corner of the mouth; NaN where a detector gives none (Haar)
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        object.__setattr__(self, "boxes", _array(self.boxes, "boxes", (None, 4), np.float32))
+        object.__setattr__(self, "scores", _array(self.scores, "scores", (n,), np.float32))
+        object.__setattr__(self, "landmarks", _array(self.landmarks, "landmarks", (n, 5, 2), np.float32))
+
+    @classmethod
+    def none(cls) -> "Faces":
+        """Nobody."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, keep: Any) -> "Faces":
+        """Those faces that an index array, a mask or a slice picks, as numpy does."""
+        return Faces(self.boxes[keep], self.scores[keep], self.landmarks[keep])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameResult:
+    """What was seen in one frame: N faces with their tracks and the K probabilities of `labels`.
+
+    tracks     (N,) int64, an id per person, from 1, unique over the whole media and never used again
+    emotions   (N, K) float32, as the model gave them, each row sums to 1
+    smoothed   (N, K) float32, the same through exponential smoothing in time (equal to `emotions` where that is off)
+    """
+
+    frame: Frame
+    faces: Faces
+    tracks: NDArray[np.int64]
+    labels: tuple[str, ...]
+    emotions: NDArray[np.float32]
+    smoothed: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        n, k = len(self.faces), len(self.labels)
+        object.__setattr__(self, "tracks", _array(self.tracks, "tracks", (n,), np.int64))
+        object.__setattr__(self, "emotions", _array(self.emotions, "emotions", (n, k), np.float32))
+        object.__setattr__(self, "smoothed", _array(self.smoothed, "smoothed", (n, k), np.float32))
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    @property
+    def time_s(self) -> float:
+        return self.frame.time_s
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The most probable label of each face."""
+        return tuple(self.labels[i] for i in self.emotions.argmax(axis=1)) if len(self) else ()
+
+    @property
+    def valence(self) -> NDArray[np.float32]:
+        """(N,) float32 in [-1, 1]; see `mien.labels.valence`."""
+        return valence(self.emotions, self.labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One person through time: the M rows of one track id.
+
+    rows      (M,) int64, positions in the Timeline's face rows, in order of time
+    times     (M,) float64 seconds
+    emotions  (M, K) float32        smoothed  (M, K) float32
+    """
+
+    id: int
+    rows: NDArray[np.int64]
+    times: NDArray[np.float64]
+    labels: tuple[str, ...]
+    emotions: NDArray[np.float32]
+    smoothed: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def start_s(self) -> float:
+        return float(self.times[0])
+
+    @property
+    def end_s(self) -> float:
+        return float(self.times[-1])
+
+    @property
+    def expression(self) -> str:
+        """The label with the highest mean probability."""
+        return self.labels[int(self.emotions.mean(axis=0).argmax())]
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A span in which one track showed one expression: [start_s, end_s], with the highest score and when it was reached."""
+
+    track: int
+    expression: str
+    start_s: float
+    end_s: float
+    peak: float
+    peak_time_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """All that was seen in one media, as columns: F sampled frames and N faces in them.
+
+    frames       (F,) int64, index of each sampled frame, also where nobody is
+    times        (F,) float64, its time in seconds
+    frame_rows   (N,) int64, for each face the position of its frame in `frames`, never decreasing
+    tracks       (N,) int64         boxes     (N, 4) float32      face_scores  (N,) float32
+    emotions     (N, K) float32, as the model gave them           smoothed     (N, K) float32, see FrameResult
+    settings     how it was made: `every`, smoothing, models with sha256 and versions; plain JSON values
+    """
+
+    info: MediaInfo
+    labels: tuple[str, ...]
+    frames: NDArray[np.int64]
+    times: NDArray[np.float64]
+    frame_rows: NDArray[np.int64]
+    tracks: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+    face_scores: NDArray[np.float32]
+    emotions: NDArray[np.float32]
+    smoothed: NDArray[np.float32]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n, k = len(self.frame_rows), len(self.labels)
+        object.__setattr__(self, "frames", _array(self.frames, "frames", (None,), np.int64))
+        object.__setattr__(self, "times", _array(self.times, "times", (len(self.frames),), np.float64))
+        object.__setattr__(self, "frame_rows", _array(self.frame_rows, "frame_rows", (n,), np.int64))
+        object.__setattr__(self, "tracks", _array(self.tracks, "tracks", (n,), np.int64))
+        object.__setattr__(self, "boxes", _array(self.boxes, "boxes", (n, 4), np.float32))
+        object.__setattr__(self, "face_scores", _array(self.face_scores, "face_scores", (n,), np.float32))
+        object.__setattr__(self, "emotions", _array(self.emotions, "emotions", (n, k), np.float32))
+        object.__setattr__(self, "smoothed", _array(self.smoothed, "smoothed", (n, k), np.float32))
+
+    def __len__(self) -> int:
+        """The number of sampled frames."""
+        return len(self.frames)
+
+    def __repr__(self) -> str:
+        span = f"{self.times[0]:.2f}–{self.times[-1]:.2f} s" if len(self) else "no frames"
+        return f"Timeline({self.info.name}: {span}, {len(self)} frames, {len(self.frame_rows)} faces, {len(self.track_ids)} tracks)"
+
+    @property
+    def face_times(self) -> NDArray[np.float64]:
+        """(N,) the time of each face row."""
+        return self.times[self.frame_rows]
+
+    @property
+    def faces_per_frame(self) -> NDArray[np.int64]:
+        """(F,) how many faces each sampled frame has."""
+        return np.bincount(self.frame_rows, minlength=len(self.frames))
+
+    @property
+    def valence(self) -> NDArray[np.float32]:
+        """(N,) see `mien.labels.valence`."""
+        return valence(self.emotions, self.labels)
+
+    @property
+    def track_ids(self) -> list[int]:
+        """Ids in the order in which they appear."""
+        ids, first = np.unique(self.tracks, return_index=True)
+        return [int(i) for i in ids[np.argsort(first)]]
+
+    def track(self, track_id: int) -> Track:
+        """The rows of one person. Raises `ValueError` for an id that does not occur."""
+        rows = np.flatnonzero(self.tracks == track_id)
+        if not len(rows):
+            raise ValueError(f"no track {track_id}; known: {', '.join(map(str, self.track_ids)) or 'none'}")
+        return Track(int(track_id), rows, self.face_times[rows], self.labels, self.emotions[rows], self.smoothed[rows])
+
+    def __iter__(self) -> Iterator[Track]:
+        """One Track after the other, in the order in which they appear."""
+        return (self.track(i) for i in self.track_ids)
+
+    def shares(self) -> dict[str, float]:
+        """For each label, the share of face rows in which it is the most probable; all 0 where nobody was seen."""
+        if not len(self.emotions):
+            return dict.fromkeys(self.labels, 0.0)
+        counts = np.bincount(self.emotions.argmax(axis=1), minlength=len(self.labels))
+        return {name: float(c) / len(self.emotions) for name, c in zip(self.labels, counts, strict=True)}
+
+    def baseline(self, seconds: float) -> NDArray[np.float32]:
+        """(N, K) probabilities minus the mean of the same track's first `seconds`: change against the person's own rest face.
+
+        The span is measured from the first time that the track is seen. Values lie in [-1, 1]; rows sum to 0.
+        """
+        if seconds <= 0:
+            raise ValueError(f"baseline must last longer than 0 s, but got {seconds}")
+        change = np.array(self.emotions)
+        for track in self:
+            first = track.times < track.start_s + seconds
+            change[track.rows] -= track.emotions[first].mean(axis=0)
+        return change
