@@ -1,8 +1,8 @@
 """The nouns: what passes between the stages. Frozen, complete, checked at the door, arrays read-only.
 
-Conventions: colour is RGB uint8 (H, W, 3); boxes are float32 x1, y1, x2, y2 in pixels of the original frame, origin top left, x2
-and y2 exclusive; time is float seconds since the media's first frame, from its own timestamps; scores are float32 in [0, 1]; nobody in
-the picture is zero rows.
+Conventions: colour is RGB uint8 (H, W, 3); boxes are float32 x1, y1, x2, y2 in pixels of the original frame, origin top left,
+x2 and y2 exclusive; time is float seconds since the media's first frame, from its own timestamps; scores are float32 in [0, 1];
+nobody in the picture is zero rows.
 """
 
 from collections.abc import Iterator

@@ -1,0 +1,326 @@
+"""A model bundle: its spec, its session, and the registry of names. The only file that imports onnxruntime.
+
+A bundle is a folder with `model.onnx`, `model.json` and `CARD.md`. Labels, preprocessing, licences and measured figures travel with
+the weights. Bundles that ship with mien lie in `mien/bundles`, those that were pulled in the user's data folder; a path to a folder
+works wherever a name does. Nothing is ever downloaded but by `pull`.
+"""
+
+import functools
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from mien.crop import CropSpec
+from mien.errors import ModelError
+
+FORMAT = 1
+"""Version of `model.json`; a bundle with another one is refused."""
+
+DEFAULT_MODEL = "mien-lite0"
+"""The bundle that `default` names."""
+
+MAX_BUNDLE_MB = 500
+"""`pull` reads no more than this."""
+
+
+class Session(Protocol):
+    """Runs a network: a batch in, every output by its name out."""
+
+    def __call__(self, batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]: ...
+
+
+class OnnxSession:
+    """A network in onnxruntime on the CPU, one thread. Calls from several threads at once are safe and hold no state.
+
+    `model` is a path or the file's bytes. Raises `ModelError` for what is no ONNX network.
+    """
+
+    def __init__(self, model: Path | bytes, *, name: str = "model") -> None:
+        options = ort.SessionOptions()
+        # Two threads on a shared core have been measured to be many times slower than one; streams and files run side by side.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            source = model if isinstance(model, bytes) else str(model)
+            self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a different class for each cause, none of them documented
+            raise ModelError(f"{name}: not a network that onnxruntime can load: {_first_line(error)}") from error
+        self._input = self._session.get_inputs()[0].name
+        self.input_shape: list[Any] = list(self._session.get_inputs()[0].shape)
+        self.outputs: list[str] = [o.name for o in self._session.get_outputs()]
+        self.output_shapes: dict[str, list[Any]] = {o.name: list(o.shape) for o in self._session.get_outputs()}
+
+    def __call__(self, batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        return dict(zip(self.outputs, self._session.run(None, {self._input: batch}), strict=True))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One set of labels that a network speaks: output `name` gives logits (N, K) for `labels`.
+
+    Probabilities are softmax((logits + bias) / temperature). The temperature makes them honest (Guo et al. 2017), the bias moves
+    the decision's prior away from the training set's (logit adjustment, Menon et al. 2021); both are found on the selection split.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+    bias: tuple[float, ...] = ()
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(N, K) float32, each row sums to 1, from logits (N, K)."""
+        z = np.asarray(logits, dtype=np.float64)
+        if self.bias:
+            z = z + np.asarray(self.bias)
+        z = z / self.temperature
+        z = np.exp(z - z.max(axis=-1, keepdims=True))
+        return np.asarray(z / z.sum(axis=-1, keepdims=True), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What `model.json` says. The first head is the one used unless another is asked for.
+
+    mean, std  of the grey or colour values as shares of 255: the network is given (value / 255 - mean) / std, laid out NCHW
+    """
+
+    name: str
+    version: str
+    crop: CropSpec
+    mean: float
+    std: float
+    heads: tuple[Head, ...]
+    sha256: str
+    licences: dict[str, str]
+    data: str
+    recipe: dict[str, Any]
+    commit: str
+    evaluation: dict[str, Any]
+    description: str = ""
+
+    def head(self, name: str | None = None) -> Head:
+        """The head called `name`, or the first. Raises `ModelError` for a name that the model does not have."""
+        for head in self.heads:
+            if name is None or head.name == name:
+                return head
+        raise ModelError(f"{self.name}: no label set {name!r}; it has: {', '.join(h.name for h in self.heads)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `model.json`."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "version": self.version,
+            "description": self.description,
+            "input": {"layout": "NCHW", "mean": self.mean, "std": self.std},
+            "crop": self.crop.to_json(),
+            "heads": [
+                {"name": h.name, "labels": list(h.labels), "temperature": h.temperature, "bias": list(h.bias)} for h in self.heads
+            ],
+            "sha256": self.sha256,
+            "licences": self.licences,
+            "data": self.data,
+            "recipe": self.recipe,
+            "commit": self.commit,
+            "evaluation": self.evaluation,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], where: str) -> "ModelSpec":
+        """Raises `ModelError` that names `where` for anything missing or of the wrong kind."""
+        if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+            found = content.get("format") if isinstance(content, Mapping) else type(content).__name__
+            raise ModelError(f"{where}: wanted model.json of format {FORMAT}, but got {found!r}")
+        try:
+            heads = tuple(
+                Head(str(h["name"]), tuple(h["labels"]), float(h["temperature"]), tuple(float(b) for b in h.get("bias", ())))
+                for h in content["heads"]
+            )
+            spec = cls(
+                name=str(content["name"]),
+                version=str(content["version"]),
+                description=str(content.get("description", "")),
+                crop=CropSpec(**content["crop"]),
+                mean=float(content["input"]["mean"]),
+                std=float(content["input"]["std"]),
+                heads=heads,
+                sha256=str(content["sha256"]),
+                licences=dict(content["licences"]),
+                data=str(content["data"]),
+                recipe=dict(content["recipe"]),
+                commit=str(content["commit"]),
+                evaluation=dict(content["evaluation"]),
+            )
+        except KeyError as error:
+            raise ModelError(f"{where}: model.json lacks {error.args[0]!r}") from error
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{where}: model.json: {error}") from error
+        if not heads:
+            raise ModelError(f"{where}: model.json names no head")
+        for head in heads:
+            if head.temperature <= 0 or (head.bias and len(head.bias) != len(head.labels)):
+                raise ModelError(f"{where}: head {head.name!r} wants a temperature above 0 and as many biases as labels")
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model folder that was read and found whole: its spec, its network and where it lies."""
+
+    spec: ModelSpec
+    session: Session
+    folder: Path
+
+    @property
+    def card(self) -> str:
+        """The text of CARD.md, empty where there is none."""
+        path = self.folder / "CARD.md"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bundled_folder() -> Path:
+    """Where the bundles lie that ship with mien."""
+    return Path(str(resources.files("mien"))) / "bundles"
+
+
+def pulled_folder() -> Path:
+    """Where `pull` puts bundles: `$MIEN_HOME/models`, or the platform's data folder for users."""
+    home = os.environ.get("MIEN_HOME")
+    if home:
+        return Path(home) / "models"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("mien", appauthor=False)) / "models"
+
+
+def known_models() -> dict[str, Path]:
+    """Name → folder of every bundle that is here without a download; the bundled ones first, in alphabetical order."""
+    found: dict[str, Path] = {}
+    for root in (bundled_folder(), pulled_folder()):
+        if root.is_dir():
+            for folder in sorted(root.iterdir()):
+                if (folder / "model.json").is_file():
+                    found.setdefault(folder.name, folder)
+    return found
+
+
+def find_model(model: str | os.PathLike[str]) -> Path:
+    """The folder of a model given by name, by `default` or by path. Raises `ModelError` that lists the known ones."""
+    known = known_models()
+    name = os.fspath(model)
+    if name == "default":
+        name = DEFAULT_MODEL
+    if name in known:
+        return known[name]
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    raise ModelError(f"no model {name!r}; known: {', '.join(known) or 'none'}; or give a folder")
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """What `model.json` in `folder` says, without loading the network."""
+    path = folder / "model.json"
+    if not path.is_file():
+        raise ModelError(f"{folder}: wanted a model folder with model.json, model.onnx and CARD.md, but there is no model.json")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{folder}: model.json cannot be read: {_first_line(error)}") from error
+    return ModelSpec.from_json(content, str(folder))
+
+
+def load_model(model: str | os.PathLike[str] = "default") -> Bundle:
+    """A bundle by name or folder, checked: SHA-256 of the network, its outputs and their number of labels.
+
+    The same folder is loaded once a process. Raises `ModelError`.
+    """
+    folder = find_model(model).resolve()
+    stamps = tuple(p.stat().st_mtime_ns if p.exists() else 0 for p in (folder / "model.json", folder / "model.onnx"))
+    return _load(folder, stamps)
+
+
+@functools.lru_cache(maxsize=8)
+def _load(folder: Path, stamps: tuple[int, ...]) -> Bundle:
+    spec = read_spec(folder)
+    network = folder / "model.onnx"
+    if not network.is_file():
+        raise ModelError(f"{folder}: there is no model.onnx; copy the folder again or pull the model anew")
+    found = sha256_of(network)
+    if found != spec.sha256:
+        raise ModelError(
+            f"{folder}: model.onnx is damaged or was exchanged: wanted sha256 {spec.sha256[:12]}…, but got {found[:12]}…; "
+            "copy the folder again or pull the model anew"
+        )
+    session = OnnxSession(network, name=str(folder))
+    for head in spec.heads:
+        if head.name not in session.outputs:
+            raise ModelError(f"{folder}: the network has no output {head.name!r}; it has: {', '.join(session.outputs)}")
+        count = session.output_shapes[head.name][-1]
+        if count != len(head.labels):
+            raise ModelError(f"{folder}: head {head.name!r} gives {count} values for {len(head.labels)} labels in model.json")
+    return Bundle(spec, session, folder)
+
+
+def pull(name: str, url: str, sha256: str, *, timeout_s: float = 60.0) -> Path:
+    """Download the bundle `name` (a zip of its folder) from `url`, check it against `sha256`, and put it among the known models.
+
+    Nothing is unpacked, and nothing already there is touched, before the whole file is found to be right. Raises `ModelError`.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise ModelError(f"no model can be called {name!r}: wanted small letters, digits, dots and dashes")
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256.lower()):
+        raise ModelError(f"{name}: wanted a sha256 of 64 hexadecimal digits, but got {sha256!r}")
+    limit = MAX_BUNDLE_MB * 1_000_000
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+            content = answer.read(limit + 1)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{name}: cannot be downloaded from {url}: {_first_line(error)}; nothing was changed") from error
+    if len(content) > limit:
+        raise ModelError(f"{name}: {url} is larger than {MAX_BUNDLE_MB} MB; nothing was changed")
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256.lower():
+        raise ModelError(f"{name}: wanted sha256 {sha256[:12]}…, but {url} has {found[:12]}…; nothing was changed")
+    target = pulled_folder() / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                archive.extractall(scratch)
+        except zipfile.BadZipFile as error:
+            raise ModelError(f"{name}: {url} is not a zip file; nothing was changed") from error
+        holders = [p.parent for p in Path(scratch).rglob("model.json")]
+        if len(holders) != 1:
+            raise ModelError(f"{name}: wanted one model.json in the zip, but got {len(holders)}; nothing was changed")
+        load_model(holders[0])
+        if target.exists():
+            shutil.rmtree(target)
+        holders[0].replace(target)
+    return target
