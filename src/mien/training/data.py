@@ -1,0 +1,221 @@
+"""Labelled faces: FER2013's csv with FER+'s votes, as aligned crops in memory."""
+
+import csv
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.crop import CropSpec, alignment, crop_face
+from mien.detect import YuNet
+from mien.errors import DataError
+from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS
+
+SPLITS = ("Training", "PublicTest", "PrivateTest")
+SIDE = 48
+
+LANDMARK_SIDE = 192
+"""Pictures are enlarged to this many pixels before landmarks are looked for: YuNet finds 98.5 % of FER2013's faces there."""
+
+LANDMARK_THRESHOLD = 0.5
+
+FULL_FRAME: tuple[float, float, float, float] = (0.08, 0.02, 0.92, 1.0)
+"""Where no face is found the picture is used as it is: this box (shares of the side) makes `alignment` leave it alone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceSet:
+    """N labelled faces.
+
+    crops     (N, S, S) uint8 grey, framed by `mien.crop` (or as they are, see `aligned`)
+    fer2013   (N,) int64, index into `labels.FER2013`, -1 where there is none
+    votes     (N, 10) int64, the raters' votes in the order of `labels.FERPLUS_COLUMNS`, all 0 where there are none
+    split     (N,) str, one of `SPLITS`
+    aligned   (N,) bool, whether landmarks were found
+    """
+
+    crops: NDArray[np.uint8]
+    fer2013: NDArray[np.int64]
+    votes: NDArray[np.int64]
+    split: NDArray[np.str_]
+    aligned: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, keep: Any) -> "FaceSet":
+        return FaceSet(self.crops[keep], self.fer2013[keep], self.votes[keep], self.split[keep], self.aligned[keep])
+
+    def of(self, split: str) -> "FaceSet":
+        """Those of one split. Raises `ValueError` for a split that does not exist."""
+        if split not in SPLITS:
+            raise ValueError(f"no split {split!r}; known: {', '.join(SPLITS)}")
+        return self[self.split == split]
+
+
+def read_fer2013(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.str_]]:
+    """Pictures (N, 48, 48), labels (N,) and splits (N,) of Kaggle's `fer2013.csv`. Raises `DataError` that names the row."""
+    pictures, labels, splits = [], [], []
+    with _open(path) as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        if [name.strip() for name in header] != ["emotion", "pixels", "Usage"]:
+            raise DataError(f"{path}: wanted the columns emotion, pixels, Usage, but got {', '.join(header) or 'an empty file'}")
+        for number, row in enumerate(rows, start=2):
+            try:
+                label, pixels, split = int(row[0]), np.array(row[1].split(), dtype=np.uint8), row[2].strip()
+            except (ValueError, IndexError, OverflowError) as error:
+                raise DataError(f"{path}, row {number}: cannot be read: {error}") from error
+            if pixels.size != SIDE * SIDE:
+                raise DataError(f"{path}, row {number}: wanted {SIDE * SIDE} pixels, but got {pixels.size}")
+            if not 0 <= label < len(FER2013):
+                raise DataError(f"{path}, row {number}: wanted an emotion from 0 to {len(FER2013) - 1}, but got {label}")
+            if split not in SPLITS:
+                raise DataError(f"{path}, row {number}: wanted a Usage among {', '.join(SPLITS)}, but got {split!r}")
+            pictures.append(pixels.reshape(SIDE, SIDE))
+            labels.append(label)
+            splits.append(split)
+    if not pictures:
+        raise DataError(f"{path}: there is no row below the header")
+    return np.stack(pictures), np.array(labels, dtype=np.int64), np.array(splits)
+
+
+def read_ferplus(path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Votes (N, 10) and splits (N,) of microsoft/FERPlus's `fer2013new.csv`. Raises `DataError` that names the row."""
+    votes, splits = [], []
+    wanted = ["Usage", "Image name", *FERPLUS_COLUMNS]
+    with _open(path) as file:
+        rows = csv.reader(file)
+        header = [name.strip() for name in next(rows, [])]
+        if header != wanted:
+            raise DataError(f"{path}: wanted the columns {', '.join(wanted)}, but got {', '.join(header) or 'an empty file'}")
+        for number, row in enumerate(rows, start=2):
+            try:
+                counts = [int(cell) for cell in row[2:]]
+            except ValueError as error:
+                raise DataError(f"{path}, row {number}: cannot be read: {error}") from error
+            if len(counts) != len(FERPLUS_COLUMNS) or min(counts) < 0:
+                raise DataError(f"{path}, row {number}: wanted {len(FERPLUS_COLUMNS)} counts of votes, but got {row[2:]}")
+            votes.append(counts)
+            splits.append(row[0].strip())
+    return np.array(votes, dtype=np.int64).reshape(-1, len(FERPLUS_COLUMNS)), np.array(splits)
+
+
+def _open(path: Path) -> Any:
+    try:
+        return path.open(newline="", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def load_faces(
+    folder: Path,
+    crop: CropSpec,
+    *,
+    align: bool = True,
+    splits: tuple[str, ...] = SPLITS,
+    progress: Callable[[int, int], None] | None = None,
+) -> FaceSet:
+    """FER2013 and FER+ from a folder with `fer2013.csv` and `fer2013new.csv`, every face framed by `crop`.
+
+    Both files have a row per picture in the same order, as published; the votes are needed. The result is kept in the cache
+    folder (`$MIEN_CACHE` or the platform's), under a name made of both files' size and time and of the crop, since finding the
+    landmarks takes a minute. Raises `DataError`.
+    """
+    pictures_csv, votes_csv = folder / "fer2013.csv", folder / "fer2013new.csv"
+    for path in (pictures_csv, votes_csv):
+        if not path.is_file():
+            raise DataError(f"{folder}: wanted fer2013.csv and fer2013new.csv, but there is no {path.name}")
+    stamps = [(p.stat().st_size, p.stat().st_mtime_ns) for p in (pictures_csv, votes_csv)]
+    key = hashlib.sha256(repr((stamps, crop, align, LANDMARK_SIDE, LANDMARK_THRESHOLD, 2)).encode()).hexdigest()[:16]
+    cached = cache_folder() / f"fer2013-{key}.npz"
+    if cached.is_file():
+        with np.load(cached) as kept:
+            faces = FaceSet(kept["crops"], kept["fer2013"], kept["votes"], kept["split"], kept["aligned"])
+    else:
+        pictures, labels, split = read_fer2013(pictures_csv)
+        votes, votes_split = read_ferplus(votes_csv)
+        if len(votes) != len(pictures) or not np.array_equal(split, votes_split):
+            raise DataError(
+                f"{folder}: fer2013.csv has {len(pictures)} rows and fer2013new.csv {len(votes)}, or their Usage columns differ; "
+                "both must list the same pictures in the same order"
+            )
+        crops, aligned = align_pictures(pictures, crop, align=align, progress=progress)
+        faces = FaceSet(crops, labels, votes, split, aligned)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_suffix(f".{os.getpid()}.partial.npz")
+        np.savez(partial, crops=crops, fer2013=labels, votes=votes, split=split, aligned=aligned)
+        partial.replace(cached)
+    return faces[np.isin(faces.split, splits)]
+
+
+def cache_folder() -> Path:
+    """Where prepared data is kept: `$MIEN_CACHE`, or the platform's cache folder for users."""
+    import platformdirs
+
+    return Path(os.environ.get("MIEN_CACHE") or platformdirs.user_cache_dir("mien", appauthor=False))
+
+
+def align_pictures(
+    pictures: NDArray[np.uint8], crop: CropSpec, *, align: bool = True, progress: Callable[[int, int], None] | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Face pictures (N, H, W) grey as crops (N, S, S), and where landmarks were found (N,) bool.
+
+    Landmarks are looked for in the enlarged picture; of several faces the one nearest the middle counts. Where none is found,
+    or `align` is off, the picture is used whole.
+    """
+    # These pictures are the measure of detail: bringing them down to it once more would only blur them.
+    crop = dataclasses.replace(crop, detail=0)
+    detector = YuNet(threshold=LANDMARK_THRESHOLD, max_side=LANDMARK_SIDE, min_face=LANDMARK_SIDE / 4)
+    crops = np.empty((len(pictures), crop.size, crop.size), dtype=np.uint8)
+    aligned = np.zeros(len(pictures), dtype=bool)
+    height, width = pictures.shape[1:]
+    frame = np.array(FULL_FRAME, dtype=np.float32) * [width, height, width, height]
+    nothing = np.full((5, 2), np.nan, dtype=np.float32)
+    for i, picture in enumerate(pictures):
+        box, landmarks = frame, nothing
+        if align:
+            large = cv2.resize(picture, (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_CUBIC)
+            faces = detector(np.repeat(large[:, :, None], 3, axis=2))
+            if len(faces):
+                centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+                best = int(np.linalg.norm(centres - LANDMARK_SIDE / 2, axis=1).argmin())
+                landmarks = faces.landmarks[best] * np.float32(width / LANDMARK_SIDE)
+                aligned[i] = True
+        crops[i] = crop_face(picture, alignment(box, landmarks, rotate=crop.rotate), crop)
+        if progress is not None and (i % 256 == 0 or i + 1 == len(pictures)):
+            progress(i + 1, len(pictures))
+    return crops, aligned
+
+
+def vote_targets(votes: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """FER+ votes (N, 10) as soft targets (N, 8), rows sum to 1, and which rows have any (N,) bool.
+
+    Single votes are dropped as slips of the hand, as Barsoum et al. 2016 do, unless nothing else is left.
+    """
+    emotions = votes[:, : len(FERPLUS)].astype(np.float32)
+    agreed = np.where(emotions > 1, emotions, 0)
+    emotions = np.where(agreed.sum(axis=1, keepdims=True) > 0, agreed, emotions)
+    total = emotions.sum(axis=1, keepdims=True)
+    usable = (total[:, 0] > 0) & (votes[:, len(FERPLUS) + 1] <= total[:, 0])
+    return np.where(total > 0, emotions / np.maximum(total, 1), 0).astype(np.float32), usable
+
+
+def strict_labels(votes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """FER+ strict protocol: (N,) index into `labels.FERPLUS`, or -1 for a picture that does not count.
+
+    Single votes are dropped; a picture counts where the most-voted of all ten columns holds more than half of what is left and
+    is one of the eight emotions (Microsoft's `majority` mode): 3,199 of PublicTest and 3,153 of PrivateTest.
+    """
+    agreed = np.where(votes > 1, votes, 0)
+    total = agreed.sum(axis=1)
+    top = agreed.argmax(axis=1)
+    counts = (agreed.max(axis=1) * 2 > total) & (top < len(FERPLUS))
+    return np.where(counts, top, -1)
