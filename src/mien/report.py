@@ -1,0 +1,1243 @@
+"""Timeline → csv, json, png, html.
+
+The files are written plainly under the names given; whoever wants them whole or not at all writes into a temporary folder and
+renames it. A file that cannot be written is a `MediaError` that names it. Matplotlib and OpenCV are imported where they are used.
+"""
+
+import base64
+import functools
+import gzip
+import html as markup
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib import resources
+from io import BytesIO
+from os import PathLike, fspath
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien import __version__
+from mien.errors import MediaError
+from mien.labels import COLOURS
+from mien.types import Episode, FrameResult, Timeline, Track
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUMMARY_FORMAT = 1
+"""Version of the layout of `summary.json`; it goes up when a key changes its meaning or goes away."""
+
+CAVEAT = (
+    "Apparent expression: what a face appears to show, as a program reads it. "
+    "It does not say what a person feels, thinks or intends."
+)
+
+LAW = (
+    "People who are recorded for this must be told, and agree where the law asks for it. In the European Union, inferring emotions "
+    "of people at the workplace or in education is prohibited (AI Act, Regulation (EU) 2024/1689, Article 5), and where it is "
+    "permitted the people concerned must be informed (Article 50). Do not use it to judge a single person."
+)
+
+StrPath = str | PathLike[str]
+
+_CHUNK = 4096  # rows formatted at a time
+_PLOT_POINTS = 3000  # per line in the page
+_PLOT_BUDGET = 60_000  # all lines of the page together, points × series
+_RIBBON_SLOTS = 600
+_TRACKS_SHOWN = 30
+_EPISODES_SHOWN = 120
+
+_APPEARS = {
+    "neutral": "neutral",
+    "happiness": "happy",
+    "surprise": "surprised",
+    "sadness": "sad",
+    "anger": "angry",
+    "disgust": "disgusted",
+    "fear": "afraid",
+    "contempt": "contemptuous",
+}
+_SPARE_COLOURS = ("#2b6cb0", "#c43a31", "#4c8c2b", "#e6a700", "#6a4fb3", "#00897b", "#d35fb7", "#8a8f98")
+
+_Values = NDArray[np.float64]
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _writing(path: StrPath, mode: str = "w") -> Iterator[IO[Any]]:
+    """The file opened for writing (text: UTF-8, newlines as given); an OSError becomes a MediaError that names the file."""
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    try:
+        with open(path, mode, **text) as file:  # type: ignore[call-overload]
+            yield file
+    except OSError as error:
+        raise MediaError(f"{Path(fspath(path)).name}: cannot be written: {error.strerror or error}") from error
+
+
+def _csv_row(cells: Sequence[str]) -> str:
+    """One line of RFC 4180 with a plain newline."""
+    return ",".join(f'"{c.replace(chr(34), chr(34) * 2)}"' if re.search('[",\r\n]', c) else c for c in cells) + "\n"
+
+
+def _rounded(values: NDArray[Any], decimals: int) -> NDArray[np.float64]:
+    """Rounded, and never minus zero."""
+    return np.asarray(np.round(values.astype(np.float64), decimals) + 0.0, dtype=np.float64)
+
+
+def faces_csv(timeline: Timeline, path: StrPath) -> None:
+    """A row per face per sampled frame: frame, time_s, track, x1, y1, x2, y2, face_score, the K emotions, expression, valence.
+
+    frame counts decoded frames from 0, time_s is in seconds, boxes are pixels of the original picture, the emotions are the
+    model's probabilities before smoothing (a row sums to 1 within 1e-4), valence lies in [-1, 1]. Where
+    `timeline.settings["baseline_s"]` is set, K columns `<emotion>_change` follow: see `Timeline.baseline`.
+    RFC 4180, UTF-8, decimal points, newline "\\n". Raises `MediaError` where the file cannot be written.
+    """
+    seconds = timeline.settings.get("baseline_s")
+    change = timeline.baseline(float(seconds)) if seconds else None
+    k = len(timeline.labels)
+    header = ["frame", "time_s", "track", "x1", "y1", "x2", "y2", "face_score", *timeline.labels, "expression", "valence"]
+    line = "%d,%.6f,%d,%.2f,%.2f,%.2f,%.2f,%.4f," + "%.5f," * k + "%s,%.5f"
+    if change is not None:
+        header += [f"{name}_change" for name in timeline.labels]
+        line += ",%.5f" * k
+    names = [_csv_row([name])[:-1] for name in timeline.labels]
+    line += "\n"
+    with _writing(path) as file:
+        file.write(_csv_row(header))
+        for start in range(0, len(timeline.frame_rows), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            rows = timeline.frame_rows[part]
+            columns: list[list[Any]] = [
+                timeline.frames[rows].tolist(),
+                timeline.times[rows].tolist(),
+                timeline.tracks[part].tolist(),
+                *_rounded(timeline.boxes[part], 2).T.tolist(),
+                timeline.face_scores[part].tolist(),
+                *timeline.emotions[part].T.tolist(),
+                [names[i] for i in timeline.emotions[part].argmax(axis=1)],
+                _rounded(timeline.valence[part], 5).tolist(),
+            ]
+            if change is not None:
+                columns += _rounded(change[part], 5).T.tolist()
+            file.writelines(line % row for row in zip(*columns, strict=True))
+
+
+def timeline_csv(timeline: Timeline, path: StrPath) -> None:
+    """A row per sampled frame, also where nobody is: time_s, faces, `<emotion>_count` × K, mean probability `<emotion>` × K.
+
+    The count is of faces whose most probable expression it is; the mean is over the faces of the frame, before smoothing, and
+    empty where nobody is. Raises `MediaError` where the file cannot be written.
+    """
+    k = len(timeline.labels)
+    faces = timeline.faces_per_frame
+    counts = _counts(timeline)
+    means = _mean(timeline, timeline.emotions)
+    somebody = "%.6f,%d," + "%d," * k + ",".join(["%.5f"] * k) + "\n"
+    nobody = "%.6f,%d," + "%d," * k + "," * (k - 1) + "\n"
+    with _writing(path) as file:
+        file.write(_csv_row(["time_s", "faces", *(f"{name}_count" for name in timeline.labels), *timeline.labels]))
+        for start in range(0, len(timeline), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            columns = (timeline.times[part].tolist(), faces[part].tolist(), counts[part].tolist(), means[part].tolist())
+            for time_s, n, count, mean in zip(*columns, strict=True):
+                file.write(somebody % (time_s, n, *count, *mean) if n else nobody % (time_s, n, *count))
+
+
+def episodes_csv(episodes: Sequence[Episode], path: StrPath) -> None:
+    """A row per episode: track, expression, start_s, end_s, peak (probability), peak_time_s. Raises `MediaError`."""
+    with _writing(path) as file:
+        file.write(_csv_row(["track", "expression", "start_s", "end_s", "peak", "peak_time_s"]))
+        for e in episodes:
+            times = (f"{e.start_s:.6f}", f"{e.end_s:.6f}", f"{e.peak:.5f}", f"{e.peak_time_s:.6f}")
+            file.write(_csv_row([str(e.track), e.expression, *times]))
+
+
+def _counts(timeline: Timeline) -> NDArray[np.int64]:
+    """(F, K) how many faces of each sampled frame have each expression as their most probable one."""
+    f, k = len(timeline), len(timeline.labels)
+    if not len(timeline.frame_rows):
+        return np.zeros((f, k), np.int64)
+    cells = timeline.frame_rows * k + timeline.emotions.argmax(axis=1)
+    return np.bincount(cells, minlength=f * k).reshape(f, k)
+
+
+def _mean(timeline: Timeline, scores: NDArray[np.float32]) -> _Values:
+    """(F, K) mean of `scores` (N, K) over the faces of each sampled frame; NaN where nobody is."""
+    f = len(timeline)
+    faces = timeline.faces_per_frame
+    sums = np.stack([np.bincount(timeline.frame_rows, weights=column, minlength=f) for column in scores.T], axis=1)
+    out = np.full(sums.shape, np.nan)
+    np.divide(sums, faces[:, None], out=out, where=faces[:, None] > 0)
+    return out
+
+
+# --- summary ----------------------------------------------------------------------------------------------------------------------
+
+
+def _steps(timeline: Timeline) -> _Values:
+    """(F,) seconds that each sampled frame stands for: until the next one; the last as long as is usual, within the media."""
+    times = timeline.times
+    if len(times) < 2:
+        return np.zeros(len(times))
+    steps = np.asarray(np.diff(times), dtype=np.float64)
+    last = float(np.median(steps))
+    if timeline.info.duration_s is not None and timeline.info.duration_s > times[-1]:
+        last = min(last, timeline.info.duration_s - float(times[-1]))
+    return np.append(steps, last)
+
+
+def _seen(timeline: Timeline) -> tuple[float, float]:
+    """Seconds with at least one face, and seconds looked at."""
+    steps = _steps(timeline)
+    return float(steps[timeline.faces_per_frame > 0].sum()), float(steps.sum())
+
+
+def _shares(scores: NDArray[np.float32], labels: Sequence[str]) -> dict[str, float]:
+    counts = np.bincount(scores.argmax(axis=1), minlength=len(labels))
+    return {name: round(float(c) / len(scores), 5) for name, c in zip(labels, counts, strict=True)}
+
+
+def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = None) -> dict[str, Any]:
+    """What summary.json holds, as plain JSON values.
+
+    Shares are shares of face rows in which an expression is the most probable one (before smoothing), overall and per track;
+    times are seconds. `speed` is any JSON value, for instance {"seconds": 3.2, "frames_per_second": 148}. Texts of model cards
+    in the settings are left out.
+    """
+    seen_s, looked_s = _seen(timeline)
+    settings = {key: value for key, value in timeline.settings.items() if key != "models"}
+    models = [{key: value for key, value in model.items() if key != "card"} for model in _models(timeline)]
+    return {
+        "format": "mien-summary",
+        "format_version": SUMMARY_FORMAT,
+        "mien_version": __version__,
+        "headline": headline(timeline, episodes),
+        "caveat": CAVEAT,
+        "media": asdict(timeline.info),
+        "models": models,
+        "settings": settings,
+        "labels": list(timeline.labels),
+        "sampled_frames": len(timeline),
+        "faces": len(timeline.frame_rows),
+        "most_faces_at_once": int(timeline.faces_per_frame.max(initial=0)),
+        "looked_at_s": round(looked_s, 6),
+        "seen_s": round(seen_s, 6),
+        "shares": {name: round(share, 5) for name, share in timeline.shares().items()},
+        "tracks": [
+            {
+                "id": track.id,
+                "start_s": round(track.start_s, 6),
+                "end_s": round(track.end_s, 6),
+                "rows": len(track),
+                "expression": track.expression,
+                "shares": _shares(track.emotions, timeline.labels),
+            }
+            for track in timeline
+        ],
+        "episodes": len(episodes),
+        "speed": speed,
+    }
+
+
+def summary_json(timeline: Timeline, episodes: Sequence[Episode], path: StrPath, *, speed: Any = None) -> None:
+    """`summary` as an indented UTF-8 file. Raises `MediaError` where the file cannot be written."""
+    text = json.dumps(summary(timeline, episodes, speed=speed), indent=2, ensure_ascii=False)
+    with _writing(path) as file:
+        file.write(text + "\n")
+
+
+def _models(timeline: Timeline) -> list[dict[str, Any]]:
+    """The models of the settings as a list of dicts, whichever way they are written: {role: facts}, [facts], or names."""
+    given = timeline.settings.get("models") or []
+    items = [(str(k), v) for k, v in given.items()] if isinstance(given, Mapping) else [("", v) for v in given]
+    models = []
+    for role, facts in items:
+        model = dict(facts) if isinstance(facts, Mapping) else {"name": str(facts)}
+        models.append({"role": role, **model} if role else model)
+    return models
+
+
+def _appears(expression: str) -> str:
+    return _APPEARS.get(expression, expression)
+
+
+def _clock(seconds: float, scale: float) -> str:
+    """A moment as it reads in a film of `scale` seconds: "12.4 s", or "4:05" and "1:02:09" from two minutes on."""
+    if scale < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return (
+        f"{seconds / 60:.1f} min"
+        if seconds < 600
+        else f"{minutes} min"
+        if minutes < 120
+        else f"{minutes // 60} h {minutes % 60} min"
+    )
+
+
+def _span(start_s: float, end_s: float, scale: float) -> str:
+    """ "0.4–5.1 s" or "4:05–4:11"."""
+    start, end = _clock(start_s, scale), _clock(end_s, scale)
+    return f"{start.removesuffix(' s')}–{end}" if start != end else start
+
+
+def headline(timeline: Timeline, episodes: Sequence[Episode]) -> str:
+    """One or two sentences of what was seen.
+
+    "One face for 17.2 of 19.6 s; it appears sad at first (0.4–5.1 s), happy from 9.8 s."
+    """
+    ids = timeline.track_ids
+    seen_s, looked_s = _seen(timeline)
+    still = len(timeline) < 2
+    if not len(timeline):
+        return "Nothing was looked at."
+    if not ids:
+        return "No face was found." if still else f"No face was found in {_duration(looked_s)}."
+    if still:
+        return _headline_picture(timeline)
+    most = int(timeline.faces_per_frame.max())
+    long, short = _duration(looked_s), _duration(seen_s)
+    if long.endswith(" s") or long.endswith(" min"):
+        short = short.removesuffix(f" {long.rpartition(' ')[2]}")  # "17.2 of 19.6 s"
+    when = f"all {long}" if looked_s - seen_s < 0.05 else f"{short} of {long}"
+    if len(ids) == 1:
+        return f"One face for {when}; it appears {_course(timeline, timeline.track(ids[0]), episodes)}."
+    if most == len(ids):
+        who = _count(most, "face").capitalize()
+    else:
+        who = f"Up to {_count(most, 'face')} at once ({_number(len(ids))} in all)"
+    order = sorted(timeline.shares().items(), key=lambda item: -item[1])
+    parts = [f"{_appears(name)} {share:.0%} of the time" for name, share in order[:1]]
+    parts += [f"{_appears(name)} {share:.0%}" for name, share in order[1:3] if share >= 0.1]
+    return f"{who} for {when}; they appear {_listed(parts)}."
+
+
+def _headline_picture(timeline: Timeline) -> str:
+    leads = timeline.emotions.argmax(axis=1)
+    if len(leads) == 1:
+        return f"One face; it appears {_appears(timeline.labels[leads[0]])} ({timeline.emotions[0, leads[0]]:.0%})."
+    counts = np.bincount(leads, minlength=len(timeline.labels))
+    order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
+    if len(order) == 1:
+        return f"{_number(len(leads)).capitalize()} faces; all appear {_appears(timeline.labels[order[0]])}."
+    parts = [f"{_number(int(counts[i]))} {_appears(timeline.labels[i])}" for i in order]
+    return f"{_number(len(leads)).capitalize()} faces; {_listed(parts)} by appearance."
+
+
+def _count(n: int, what: str) -> str:
+    return f"{_number(n)} {what}" if n == 1 else f"{_number(n)} {what}s"
+
+
+def _number(n: int) -> str:
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    return words[n] if n < len(words) else str(n)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _course(timeline: Timeline, track: Track, episodes: Sequence[Episode]) -> str:
+    """The longest episodes of a face in order of time, in words: "sad at first (0.4–5.1 s), happy from 9.8 s"."""
+    own = [e for e in episodes if e.track == track.id]
+    told = [e for e in own if e.expression != "neutral"] or own
+    scale = float(timeline.times[-1])
+    shares = _shares(track.emotions, track.labels)
+    name = max(shares, key=lambda n: shares[n])
+    if not told:
+        return f"mostly {_appears(name)} ({shares[name]:.0%} of the time)"
+    longest = sorted(sorted(told, key=lambda e: -e.duration_s)[:3], key=lambda e: e.start_s)
+    slack = max(0.75, 0.05 * (track.end_s - track.start_s))
+    calm = name == "neutral" and told[0].expression != "neutral" and shares[name] >= 0.5
+    parts = [f"mostly neutral ({shares[name]:.0%} of the time)"] if calm else []
+    for i, e in enumerate(longest):
+        word = _appears(e.expression)
+        first = i == 0 and e.start_s - track.start_s <= slack
+        last = i == len(longest) - 1 and track.end_s - e.end_s <= slack
+        if first and last:
+            parts.append(f"{word} throughout")
+        elif first:
+            parts.append(f"{word} at first ({_span(e.start_s, e.end_s, scale)})")
+        elif last:
+            parts.append(f"{word} from {_clock(e.start_s, scale)}")
+        else:
+            parts.append(f"{word} at {_span(e.start_s, e.end_s, scale)}")
+    return ", ".join(parts)
+
+
+# --- curves -----------------------------------------------------------------------------------------------------------------------
+
+
+def decimate(times: _Values, values: _Values, points: int) -> tuple[_Values, _Values]:
+    """At most `points` rows of a curve that look the same: the smallest and largest value of each bucket, and its gaps.
+
+    times (M,), values (M, K) with rows of NaN where nobody is. Short curves come back as they are. A bucket that holds a gap
+    keeps one row of NaN, so that a line drawn through the result breaks where the whole one does.
+    """
+    m = len(times)
+    if m <= points:
+        return times, values
+    # A bucket gives up to four rows: a gap, two values, a gap.
+    starts = np.linspace(0, m, max(1, points // 4) + 1).astype(np.int64)
+    out_times: list[float] = []
+    out_rows: list[_Values] = []
+    gap = np.isnan(values[:, 0])
+    nothing = np.full(values.shape[1], np.nan)
+    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        seen = np.flatnonzero(~gap[start:end]) + start
+        if not len(seen):
+            out_times.append(float(times[start]))
+            out_rows.append(nothing)
+            continue
+        first, last = int(seen[0]), int(seen[-1])
+        part = values[seen]
+        low, high = part.min(axis=0), part.max(axis=0)
+        rising = values[last] >= values[first]
+        if first > start:
+            out_times.append(float(times[start]))
+            out_rows.append(nothing)
+        out_times.append(float(times[first]))
+        out_rows.append(np.where(rising, low, high))
+        if last > first:
+            if len(seen) < last - first + 1:
+                out_times.append(float(times[first + int(gap[first:last].argmax())]))
+                out_rows.append(nothing)
+            out_times.append(float(times[last]))
+            out_rows.append(np.where(rising, high, low))
+        if last < end - 1:
+            out_times.append(float(times[end - 1]))
+            out_rows.append(nothing)
+    return np.array(out_times), np.array(out_rows)
+
+
+def _curve(timeline: Timeline, track: Track) -> tuple[_Values, _Values]:
+    """Times (M,) of the sampled frames from the track's first to its last, and (M, K) smoothed scores, NaN where it is unseen."""
+    at = timeline.frame_rows[track.rows]
+    first, last = int(at[0]), int(at[-1])
+    values = np.full((last - first + 1, len(timeline.labels)), np.nan)
+    values[at - first] = track.smoothed
+    return timeline.times[first : last + 1], values
+
+
+# --- static plots -----------------------------------------------------------------------------------------------------------------
+
+
+def png(timeline: Timeline, path: StrPath) -> None:
+    """Static plot for papers, 2000 × 900 pixels: every emotion against time, mean over tracks, gaps where nobody is.
+
+    A picture gives bars for each face instead. Curves are the smoothed scores. Raises `MediaError` where it cannot be written.
+    """
+    _save(_figure(timeline), path)
+
+
+def png_tracks(timeline: Timeline, path: StrPath, *, most: int = 12) -> None:
+    """The same as `png` with one row of axes per track, in order of appearance, at most the `most` longest. Raises `MediaError`."""
+    _save(_figure(timeline, tracks=_longest(timeline, most)), path)
+
+
+def _save(figure: "Figure", path: StrPath) -> None:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": f"mien {__version__}"})
+    with _writing(path, "wb") as file:
+        file.write(buffer.getvalue())
+
+
+def _longest(timeline: Timeline, most: int) -> list[Track]:
+    """The `most` tracks with the most rows, in order of appearance."""
+    ids = timeline.track_ids
+    if len(ids) > most:
+        found, counts = np.unique(timeline.tracks, return_counts=True)
+        keep = set(found[np.argsort(-counts, kind="stable")[:most]].tolist())
+        ids = [i for i in ids if i in keep]
+    return [timeline.track(i) for i in ids]
+
+
+def _figure(timeline: Timeline, *, tracks: Sequence[Track] | None = None, title: bool = True) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    colours = _colours(timeline.labels)
+    picture = len(timeline) == 1 and len(timeline.frame_rows) > 0
+    rows = max(1, len(tracks)) if tracks is not None else 1
+    if picture:
+        rows = min(len(timeline.frame_rows), 12)
+    figure = Figure(figsize=(10, 4.5 if rows == 1 else 1.2 + 1.7 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 1, squeeze=False, sharex=not picture)[:, 0]
+    if title:
+        name = _drawable(timeline.info.name)
+        figure.suptitle(name, x=0.012, ha="left", fontsize=12, fontweight="bold", parse_math=False)
+    for i, ax in enumerate(axes):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color("#9aa0a8")
+        ax.tick_params(colors="#40454d", labelsize=9)
+        if picture:
+            _draw_bars(ax, timeline, i, colours)
+            continue
+        if tracks:
+            times, values = _curve(timeline, tracks[i])
+            ax.set_title(f"Face {tracks[i].id}", loc="left", fontsize=9, color="#40454d")
+        else:
+            times, values = timeline.times, _mean(timeline, timeline.smoothed)
+        _draw_curves(ax, times, values, timeline, colours)
+    if not picture:
+        clock = len(timeline) > 0 and float(timeline.times[-1]) >= 120
+        axes[-1].set_xlabel("time (min:s)" if clock else "time (s)", fontsize=9, color="#40454d")
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper right", ncols=len(names), frameon=False, fontsize=8.5, handlelength=1.4)
+    return figure
+
+
+def _draw_curves(ax: "Axes", times: _Values, values: _Values, timeline: Timeline, colours: Sequence[str]) -> None:
+    for k, name in enumerate(timeline.labels):
+        line = values[:, k]
+        ax.plot(times, line, color=colours[k], linewidth=1.5, label=_drawable(name), solid_joinstyle="round")
+        seen = ~np.isnan(line)
+        beside = np.pad(seen, 1)
+        alone = seen & ~beside[:-2] & ~beside[2:]  # a point between two gaps has no line
+        ax.plot(times[alone], line[alone], color=colours[k], marker="o", markersize=2.5, linestyle="none")
+    ax.set_ylim(0, 1)
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100%"])
+    ax.grid(axis="y", color="#dfe2e6", linewidth=0.7)
+    ax.set_axisbelow(True)
+    start, end = (float(timeline.times[0]), float(timeline.times[-1])) if len(timeline) else (0.0, 1.0)
+    ax.set_xlim(start, end if end > start else start + 1)
+    if end >= 120:
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        ax.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 1.5, 3, 6, 10]))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _clock(x, 120)))
+    if not len(timeline.frame_rows):
+        ax.text(0.5, 0.5, "No face was found", transform=ax.transAxes, ha="center", va="center", fontsize=13, color="#6b7078")
+
+
+def _draw_bars(ax: "Axes", timeline: Timeline, row: int, colours: Sequence[str]) -> None:
+    scores = timeline.emotions[row]
+    names = [_drawable(name) for name in timeline.labels]
+    bars = ax.barh(range(len(names)), scores, color=colours, height=0.7)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.08)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100%"])
+    ax.bar_label(bars, [f"{s:.0%}" for s in scores], padding=4, fontsize=8.5, color="#40454d")
+    ax.set_title(f"Face {timeline.tracks[row]}", loc="left", fontsize=9, color="#40454d")
+
+
+@functools.cache
+def _glyphs() -> frozenset[int]:
+    from matplotlib import font_manager
+
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    return frozenset(font.get_charmap())
+
+
+def _drawable(text: str) -> str:
+    """`text` without what Matplotlib's own font cannot draw, which would be a warning per glyph."""
+    return "".join(c if ord(c) in _glyphs() and c.isprintable() else "?" for c in text)
+
+
+def _colours(labels: Sequence[str]) -> list[str]:
+    """One colour per label: mien's own, and spare ones for names it does not know."""
+    return [COLOURS.get(name, _SPARE_COLOURS[i % len(_SPARE_COLOURS)]) for i, name in enumerate(labels)]
+
+
+# --- stills -----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A face cut out of a frame: JPEG bytes of `width` × `height` pixels, its time, and its score."""
+
+    time_s: float
+    jpeg: bytes
+    width: int
+    height: int
+    score: float
+
+
+@dataclass(slots=True)
+class _Run:
+    """A track's leading expression while it lasts: `still` is the best so far, `seen_s` the last time that the face was seen."""
+
+    column: int
+    seen_s: float
+    still: Still | None = None
+
+
+class Stills:
+    """Keeps the pictures of a report while FrameResults stream by, so that nothing is decoded twice.
+
+    Kept are one poster frame (the frame itself), one portrait per track, and one still per stretch in which an expression leads: a
+    new one replaces the last when the score has risen by 0.05, so the one kept lies within that of the peak. Faces are cut and
+    encoded only then, about 112 pixels high, and over a long film at most once in three face rows, so that `add` costs well
+    under 0.3 ms on average. Never more than `limit` stills and `limit` // 2 portraits are held (400 and 200: some 3 MB); beyond
+    that, the weakest still of whichever track and expression has most goes, and the portrait of the track seen least.
+
+    height  pixels of a still; quality  of its JPEG, 1 to 100; limit  largest number of stills
+    """
+
+    def __init__(self, *, height: int = 112, quality: int = 80, limit: int = 400) -> None:
+        if height < 8 or limit < 2 or not 1 <= quality <= 100:
+            raise ValueError(f"wanted height >= 8, limit >= 2, quality 1 to 100, but got {height}, {limit} and {quality}")
+        self._height, self._quality, self._limit = height, quality, limit
+        self._moments: dict[tuple[int, str], list[Still]] = {}
+        self._count = 0
+        self._portraits: dict[int, Still] = {}
+        self._rows: dict[int, int] = {}
+        self._runs: dict[int, _Run] = {}
+        self._poster: FrameResult | None = None
+        self._poster_score = -1.0
+        self._budget = 40.0
+
+    def __len__(self) -> int:
+        """How many stills and portraits are held."""
+        return self._count + len(self._portraits)
+
+    def add(self, result: FrameResult) -> None:
+        """Looks at one frame. Frames come in order of time."""
+        n = len(result)
+        if not n:
+            # Films often open in black: the first frame with something in it serves where nobody ever appears.
+            if self._poster is None or (self._poster_score < 0 and result.frame.rgb[::16, ::16].std() > 12):
+                self._poster = result
+                self._poster_score = 0.0 if result.frame.rgb[::16, ::16].std() > 12 else -0.5
+            return
+        boxes, sure = result.faces.boxes, result.faces.scores
+        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        columns = result.smoothed.argmax(axis=1)
+        leads = result.smoothed[np.arange(n), columns]
+        height, width = result.frame.rgb.shape[:2]
+        # Many faces, large and clearly read.
+        score = float((sure * leads * (0.2 + np.sqrt(np.maximum(area, 0) / (height * width)))).sum())
+        if score > self._poster_score:
+            self._poster, self._poster_score = result, score
+        self._budget = min(self._budget + n / 3, 40.0)
+        if len(self._runs) > self._limit:  # people who have left
+            self._runs = {t: run for t, run in self._runs.items() if result.time_s - run.seen_s <= 1.0}
+        quality = sure * leads * np.minimum(1.0, (boxes[:, 3] - boxes[:, 1]) / self._height)
+        for i in range(n):
+            self._face(result, i, int(result.tracks[i]), int(columns[i]), float(quality[i]))
+
+    def _face(self, result: FrameResult, i: int, track: int, column: int, quality: float) -> None:
+        self._rows[track] = self._rows.get(track, 0) + 1
+        scores = result.smoothed[i]
+        run = self._runs.get(track)
+        if run is not None:
+            over = column != run.column and (scores[column] >= 0.5 or scores[run.column] < 0.35)
+            if over or result.time_s - run.seen_s > 1.0:
+                run = None
+        if run is None:
+            run = self._runs[track] = _Run(column, result.time_s)
+        run.seen_s = result.time_s
+        score = float(scores[run.column])
+        best = run.still.score if run.still is not None else 0.3
+        rises = score >= best + 0.05
+        portrait = self._portraits.get(track)
+        finer = portrait is None or quality > portrait.score * 1.2
+        if not (rises or finer) or (self._budget < 1 and portrait is not None):
+            return
+        still = self._cut(result, i, score)
+        self._budget -= 1
+        if still is None:
+            return
+        if rises:
+            self._keep((track, result.labels[run.column]), run.still, still)
+            run.still = still
+        if finer:
+            self._portraits[track] = replace(still, score=quality)
+            if len(self._portraits) > self._limit // 2:
+                others = (t for t in self._portraits if t != track)
+                del self._portraits[min(others, key=lambda t: self._rows[t])]
+
+    def _keep(self, key: tuple[int, str], old: Still | None, new: Still) -> None:
+        kept = self._moments.setdefault(key, [])
+        if old is not None and kept and kept[-1] is old:
+            kept[-1] = new
+            return
+        kept.append(new)
+        self._count += 1
+        if self._count > self._limit:
+            fullest = max(self._moments, key=lambda k: len(self._moments[k]))
+            weakest = min((s for s in self._moments[fullest] if s is not new), key=lambda s: s.score, default=None)
+            if weakest is None:  # one still per track and expression already: the oldest of all goes
+                fullest = next(k for k in self._moments if k != key)
+                weakest = self._moments[fullest][0]
+            self._moments[fullest] = [s for s in self._moments[fullest] if s is not weakest]
+            if not self._moments[fullest]:
+                del self._moments[fullest]
+            self._count -= 1
+
+    def _cut(self, result: FrameResult, i: int, score: float) -> Still | None:
+        """The face with some room around it, as JPEG; None where the box lies outside the picture."""
+        import cv2
+
+        rgb = result.frame.rgb
+        x1, y1, x2, y2 = (float(v) for v in result.faces.boxes[i])
+        side = max(x2 - x1, y2 - y1) * 1.3
+        if not math.isfinite(side):
+            return None
+        cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
+        left, top = max(round(cx - side / 2), 0), max(round(cy - side / 2), 0)
+        face = rgb[top : max(round(cy + side / 2), 0), left : max(round(cx + side / 2), 0)]
+        if min(face.shape[:2]) < 2:
+            return None
+        step = min(face.shape[0] // (2 * self._height), face.shape[1] // (2 * self._height))
+        if step > 1:
+            face = face[::step, ::step]  # a face of a 4K film: what is left still has two pixels for one
+        scale = self._height / face.shape[0]
+        size = (max(1, min(round(face.shape[1] * scale), 2 * self._height)), self._height)
+        small = cv2.resize(face, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        _, jpeg = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self._quality])
+        return Still(result.time_s, jpeg.tobytes(), *size, score)
+
+    @property
+    def poster(self) -> FrameResult | None:
+        """The frame that shows most: many faces, large and clearly read. None before the first frame."""
+        return self._poster
+
+    def of_track(self, track: int) -> Still | None:
+        """The best still of a track, large and clearly read; None where none is held."""
+        return self._portraits.get(track)
+
+    def of_episode(self, episode: Episode) -> Still | None:
+        """The still of the same track and expression within the episode with the highest score; None where none is held."""
+        kept = self._moments.get((episode.track, episode.expression), [])
+        inside = [s for s in kept if episode.start_s - 1e-6 <= s.time_s <= episode.end_s + 1e-6]
+        return max(inside, key=lambda s: s.score, default=None)
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------------------
+
+
+def html(
+    timeline: Timeline,
+    path: StrPath,
+    *,
+    episodes: Sequence[Episode] | None = None,
+    stills: Stills | None = None,
+    summary: Mapping[str, Any] | None = None,
+    annotated: NDArray[np.uint8] | StrPath | None = None,
+) -> None:
+    """One self-contained page that opens offline, on any screen and on paper; about 2 MB, most of it Plotly's script.
+
+    episodes   as `find_episodes` gives them; found here where None
+    stills     pictures that a `Stills` collected on the way; without it the page has none
+    summary    as the function of that name gives it, for its `speed`
+    annotated  (H, W, 3) uint8 RGB: the annotated picture, shown at the top; or the path of an annotated film or picture that lies
+               beside the page, which is linked by its name
+
+    Long films are thinned out for the plot (see `decimate`), which the page says. Every text from outside is escaped.
+    Raises `MediaError` where the file cannot be written.
+    """
+    page = _Page(timeline, episodes, stills, summary or {}, annotated).render()
+    with _writing(path) as file:
+        file.write(page)
+
+
+class _Page:
+    """The parts of report.html, each as markup in which every text from outside is escaped."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        episodes: Sequence[Episode] | None,
+        stills: Stills | None,
+        facts: Mapping[str, Any],
+        annotated: NDArray[np.uint8] | StrPath | None,
+    ) -> None:
+        if episodes is None:
+            from mien.episodes import find_episodes
+
+            episodes = find_episodes(timeline)
+        self.timeline, self.episodes, self.stills, self.facts, self.annotated = timeline, episodes, stills, facts, annotated
+        self.labels = timeline.labels
+        self.index = {name: k for k, name in enumerate(timeline.labels)}
+        self.tracks = _longest(timeline, _TRACKS_SHOWN)
+        self.hidden = len(timeline.track_ids) - len(self.tracks)
+        self.shown_ids = {track.id for track in self.tracks}
+        self.picture = len(timeline) < 2
+        self.somebody = len(timeline.frame_rows) > 0
+        self.start = float(timeline.times[0]) if len(timeline) else 0.0
+        self.end = float(timeline.times[-1]) if len(timeline) else 0.0
+        self.thinned = False
+
+    def render(self) -> str:
+        template, plot = (resources.files("mien") / "report.html").read_text(encoding="utf-8").split("<!--plot-->\n")
+        curves = self.somebody and not self.picture
+        if self.picture:
+            sections = [self._picture()] if self.somebody else []
+        elif self.somebody:
+            sections = [self._time(), self._shares(), self._moments(), self._faces()]
+        else:
+            sections = []
+        facts = self._facts()
+        light = _colours(self.labels)
+        return _fill(
+            template,
+            version=__version__,
+            title=f"{markup.escape(self.timeline.info.name)} · apparent expressions",
+            colours_light=" ".join(f"--e{k}: {c};" for k, c in enumerate(light)),
+            colours_dark=" ".join(f"--e{k}: {_lighter(c)};" for k, c in enumerate(light)),
+            colour_classes=" ".join(f".e{k} {{ --c: var(--e{k}); }}" for k in range(len(light))),
+            body="\n".join([self._top(), facts, *sections, self._made(), self._care()]),
+            facts_count=str(facts.count("<dt>")),
+            footer=f"Made by mien {__version__} on the machine that ran it; this page loads nothing from anywhere."
+            + (" The plot is drawn by Plotly.js (MIT licence)." if curves else ""),
+            plot=_fill(plot, curves=self._curves(), plotly=_plotly()) if curves else "",
+        )
+
+    # The parts in the order of the page.
+
+    def _top(self) -> str:
+        poster = self._poster()
+        name = markup.escape(self.timeline.info.name)
+        return (
+            f'<header class="top{" with-poster" if poster else ""}"><div><p class="file">{name}</p>'
+            f"<h1>{_unbroken(markup.escape(headline(self.timeline, self.episodes)))}</h1>"
+            f'<p class="caveat small">{CAVEAT} <a class="screen" href="#care">How to read this page</a></p></div>{poster}</header>'
+        )
+
+    def _poster(self) -> str:
+        import cv2
+
+        from mien.draw import annotate
+
+        caption, rgb = "", None
+        link = ""
+        if isinstance(self.annotated, np.ndarray):
+            rgb = self.annotated
+        elif self.annotated is not None:
+            name = Path(fspath(self.annotated)).name
+            kind = "Annotated picture" if self.picture else "Annotated film"
+            link = f'<a href="{markup.escape(_href(name))}">{kind}: {markup.escape(name)}</a>'
+        if rgb is None and self.stills is not None and self.stills.poster is not None:
+            rgb = annotate(self.stills.poster, bars=False)  # the page has them as text
+            caption = "" if self.picture else f"The film at {_clock(self.stills.poster.time_s, self.end)}"
+        if rgb is None:
+            return f'<p class="small">{link}</p>' if link else ""
+        height, width = rgb.shape[:2]
+        scale = min(1.0, 1280 / max(height, width))
+        if scale < 1:
+            rgb = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+        _, jpeg = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 86])
+        text = " · ".join(part for part in (caption, link) if part)
+        figcaption = f"<figcaption>{text}</figcaption>" if text else ""
+        alt = "The picture with each face marked" if self.picture else "A frame of the film with each face marked"
+        return (
+            f'<figure class="poster"><img src="{_data(jpeg.tobytes(), "jpeg")}" width="{rgb.shape[1]}" height="{rgb.shape[0]}" '
+            f'alt="{alt}" style="height:auto">{figcaption}</figure>'
+        )
+
+    def _facts(self) -> str:
+        timeline = self.timeline
+        info = timeline.info
+        pairs = []
+        if self.picture:
+            pairs += [("Picture", f"{info.width} × {info.height}"), ("Faces", str(len(timeline.frame_rows)))]
+        else:
+            seen_s, looked_s = _seen(timeline)
+            most = int(timeline.faces_per_frame.max(initial=0))
+            pairs += [("Length", _duration(looked_s)), ("Frames looked at", f"{len(timeline):,}".replace(",", " "))]
+            pairs += [("Most faces at once", str(most))]
+            if self.somebody:
+                pairs += [("A face in view", f"{seen_s / looked_s:.0%} of the time" if looked_s else "always")]
+        if self.somebody:
+            name, share = max(timeline.shares().items(), key=lambda item: item[1])
+            pairs.append(("Leads most often", _appears(name) if self.picture else f"{_appears(name)}, {_percent(share)}"))
+        return '<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{markup.escape(v)}</dd></div>" for k, v in pairs) + "</dl>"
+
+    def _time(self) -> str:
+        chips = "".join(
+            f'<button type="button" class="chip e{k}" aria-pressed="true"><i></i>{markup.escape(name)}<output></output></button>'
+            for k, name in enumerate(self.labels)
+        )
+        whole = "Everybody (mean)" if len(self.timeline.track_ids) > 1 else f"Face {self.tracks[0].id}"
+        options = f'<option value="all">{whole}</option>'
+        if len(self.timeline.track_ids) > 1:
+            options += "".join(f'<option value="{track.id}">Face {track.id}</option>' for track in self.tracks)
+        buffer = BytesIO()
+        _figure(self.timeline, title=False).savefig(buffer, format="png", dpi=150)
+        self._data = self._series()
+        thinned = (
+            " This is a long film, so the lines are thinned out: each span of time shows its lowest and highest value; "
+            "faces.csv has every look."
+            if self.thinned
+            else ""
+        )
+        smoothed = " The lines are smoothed in time." if not np.array_equal(self.timeline.smoothed, self.timeline.emotions) else ""
+        rows = "".join(
+            f'<button type="button" class="name soft live" data-curve="{self._curve_of(t.id)}">Face {t.id}</button>'
+            f'<span class="name paper">Face {t.id}</span>{self._ribbon(t)}'
+            for t in self.tracks
+        )
+        hidden = (
+            f'<p class="soft small">{self.hidden} shorter appearances are not drawn; faces.csv has them.</p>' if self.hidden else ""
+        )
+        return f"""<section id="time"><h2>Through time</h2>
+<p class="soft">How probable each expression is, from 0 to 100%. A line breaks where nobody is in view.{smoothed}{thinned}</p>
+<div class="live"><div class="bar-tools"><label class="small soft" for="whose">Show</label>
+<select id="whose" autocomplete="off">{options}</select><button type="button" id="whole" class="chip" hidden>Whole film</button>
+<span class="when" id="when" role="status"></span></div>
+<div class="chips" role="group" aria-label="Expressions shown">{chips}</div>
+<div class="plot" id="plot" role="img"
+ aria-label="Probability of each expression against time; the same values are in timeline.csv"></div></div>
+<img class="plot-static" src="{_data(buffer.getvalue(), "png")}" width="1500" height="675" style="height:auto"
+ alt="Probability of each expression against time, mean over all faces">
+<h3 class="ribbon-title small soft">Leading expression</h3>
+<div class="ribbons">{rows}
+<div class="scale"><span>{_clock(self.start, self.end)}</span><span>{_clock(self.end, self.end)}</span></div></div>
+{hidden}<p class="soft small live screen">Drag across the plot to zoom, double-click to see all. Click an expression to hide it,
+ double-click to see it alone.</p></section>"""
+
+    def _ribbon(self, track: Track) -> str:
+        # In units of seconds, so that the script zooms it together with the plot by the viewBox alone.
+        rects = "".join(
+            f'<rect class="e{k}" x="{a:.3f}" y="0" width="{b - a:.3f}" height="1"><title>{_span(a, b, self.end)}: '
+            f"{markup.escape(_appears(self.labels[k]))}</title></rect>"
+            for a, b, k in _ribbon(self.timeline, track)
+        )
+        width = max(self.end - self.start, 1e-3)
+        return (
+            f'<svg class="ribbon" viewBox="{self.start:.3f} 0 {width:.3f} 1" preserveAspectRatio="none" role="img" '
+            f'aria-label="Leading expression of face {track.id} through time">{rects}</svg>'
+        )
+
+    def _curve_of(self, track: int) -> str:
+        """The key of a track's curve; where there is one track, the mean is it."""
+        return str(track) if len(self.timeline.track_ids) > 1 else "all"
+
+    def _series(self) -> str:
+        """The curves as JSON: t in whole milliseconds, y in thousandths, null in gaps."""
+        timeline = self.timeline
+        points = max(200, min(_PLOT_POINTS, _PLOT_BUDGET // (len(self.tracks) + 1)))
+        curves: dict[str, Any] = {}
+
+        def add(key: str, times: _Values, values: _Values, most: int) -> None:
+            t, y = decimate(times, values, most)
+            self.thinned |= len(t) < len(times)
+            gaps = np.isnan(y)
+            whole = np.where(gaps, -1, np.rint(y * 1000)).astype(int)
+            columns = [[None if v < 0 else v for v in column] for column in whole.T.tolist()]
+            curves[key] = {"t": np.rint(t * 1000).astype(int).tolist(), "y": columns}
+
+        add("all", timeline.times, _mean(timeline, timeline.smoothed), _PLOT_POINTS)
+        if len(timeline.track_ids) > 1:
+            for track in self.tracks:
+                add(str(track.id), *_curve(timeline, track), points)
+        step = float(np.median(np.diff(timeline.times)))
+        page = {
+            "labels": list(self.labels),
+            "clock": self.end >= 120,
+            "decimals": 1 if step >= 0.1 else 2,
+            "start": self.start,
+            "end": self.end,
+            "curves": curves,
+        }
+        return json.dumps(page, separators=(",", ":"))
+
+    def _curves(self) -> str:
+        # "</script>" in a label must not end the element.
+        return self._data.replace("<", "\\u003c")
+
+    def _bars(self, shares: Mapping[str, float]) -> str:
+        order = sorted(shares.items(), key=lambda item: -item[1])
+        rows = "".join(
+            f'<span>{markup.escape(name)}</span><span class="track e{self.index[name]}{"" if share else " none"}">'
+            f'<span style="width:{share * 100:.2f}%"></span></span><span class="num">{_percent(share)}</span>'
+            for name, share in order
+        )
+        return f'<div class="shares">{rows}</div>'
+
+    def _shares(self) -> str:
+        return f"""<section><h2>Share of the time</h2>
+<p class="soft">How often each expression is the most probable one, over every look at every face.</p>
+{self._bars(self.timeline.shares())}</section>"""
+
+    def _moments(self) -> str:
+        told = [e for e in self.episodes if e.track in self.shown_ids]
+        if not told:
+            return '<section><h2>Moments</h2><p class="soft">No expression was clear for long enough to count.</p></section>'
+        groups = [(t, [e for e in told if e.track == t.id]) for t in self.tracks]
+        groups = [(t, own) for t, own in groups if own]
+        each = max(3, min(15, _EPISODES_SHOWN // len(groups)))
+        parts = []
+        for track, own in groups:
+            clear = sorted(own, key=lambda e: -e.peak * math.sqrt(max(e.duration_s, 0.1)))[:each]
+            cards = "".join(self._moment(e) for e in sorted(clear, key=lambda e: e.start_s))
+            more = len(own) - len(clear)
+            note = f'<span class="soft small">the {len(clear)} clearest of {len(own)}; episodes.csv has all</span>' if more else ""
+            parts.append(f'<div class="who"><h3>Face {track.id}</h3>{note}</div><ul class="moments">{cards}</ul>')
+        return f"""<section><h2>Moments</h2>
+<p class="soft">Where one expression held. The picture is from near its clearest point.</p>{"".join(parts)}</section>"""
+
+    def _moment(self, e: Episode) -> str:
+        still = self.stills.of_episode(e) if self.stills is not None else None
+        word = _appears(e.expression)
+        picture = ""
+        if still is not None:
+            at = _clock(still.time_s, self.end)
+            picture = f'<div class="pic"><img src="{_data(still.jpeg, "jpeg")}" alt="Face {e.track} at {at}" loading="lazy"></div>'
+        curve = self._curve_of(e.track)
+        when = (
+            f"from {_clock(e.start_s, self.end)} to {_clock(e.end_s, self.end)}"
+            if e.end_s > e.start_s
+            else f"at {_clock(e.start_s, self.end)}"
+        )
+        return (
+            f'<li class="moment e{self.index.get(e.expression, 0)}">'
+            f'<a href="#time" data-curve="{curve}" data-from="{e.start_s:.3f}" data-to="{e.end_s:.3f}">{picture}'
+            f'<div class="text"><b>{markup.escape(word)}</b><br>{when}<br>'
+            f'<span class="soft">up to {_percent(e.peak)} at {_clock(e.peak_time_s, self.end)}</span></div></a></li>'
+        )
+
+    def _faces(self) -> str:
+        rows = []
+        pictures = self.stills is not None
+        for track in self.tracks:
+            shares = _shares(track.emotions, self.labels)
+            name = max(shares, key=lambda n: shares[n])
+            stack = "".join(
+                f'<span class="e{k}" style="width:{shares[n] * 100:.2f}%" title="{markup.escape(n)} {_percent(shares[n])}"></span>'
+                for k, n in enumerate(self.labels)
+                if shares[n]
+            )
+            still = self.stills.of_track(track.id) if self.stills is not None else None
+            image = f'<img src="{_data(still.jpeg, "jpeg")}" alt="" loading="lazy">' if still else '<div class="blank"></div>'
+            rows.append(
+                f"<tr>{f'<td>{image}</td>' if pictures else ''}<td>Face {track.id}</td>"
+                f'<td class="num">{_span(track.start_s, track.end_s, self.end)}</td>'
+                f'<td class="num wide-only">{len(track)}</td>'
+                f'<td class="e{self.index[name]}"><span class="dot"></span>{markup.escape(_appears(name))}, '
+                f"{_percent(shares[name])}</td>"
+                f'<td class="wide-only"><div class="stack">{stack}</div></td></tr>'
+            )
+        hidden = f" {self.hidden} shorter appearances are left out here." if self.hidden else ""
+        return f"""<section><h2>Faces</h2>
+<p class="soft">A face that leaves and comes back later may be given a new number.{hidden}</p>
+<div class="scroll"><table class="faces"><thead><tr>{"<th></th>" if pictures else ""}<th>Face</th><th class="num">In view</th>
+<th class="num wide-only">Looks</th><th>Appears most often</th><th class="wide-only">All expressions</th></tr></thead>
+<tbody>{"".join(rows)}</tbody></table></div></section>"""
+
+    def _picture(self) -> str:
+        timeline = self.timeline
+        people = []
+        for row in np.argsort(-timeline.face_scores, kind="stable")[: 4 * _TRACKS_SHOWN].tolist():
+            track = int(timeline.tracks[row])
+            scores = dict(zip(self.labels, timeline.emotions[row].tolist(), strict=True))
+            lead = max(scores, key=lambda n: scores[n])
+            still = self.stills.of_track(track) if self.stills is not None else None
+            image = f'<img src="{_data(still.jpeg, "jpeg")}" alt="">' if still else ""
+            people.append((track, f'<div><div class="person">{image}<h3>Face {track}<br><span class="soft small">appears '
+                f"{markup.escape(_appears(lead))}</span></h3></div>{self._bars(scores)}</div>"))  # fmt: skip
+        cells = "".join(text for _, text in sorted(people, key=lambda item: item[0]))
+        return f"""<section><h2>How each face appears</h2>
+<p class="soft">How probable each expression is, from 0 to 100%.</p><div class="pictures">{cells}</div></section>"""
+
+    def _made(self) -> str:
+        settings = {k: v for k, v in self.timeline.settings.items() if k != "models"}
+        pairs = []
+        if "every" in settings and not self.picture:
+            every = settings.pop("every")
+            pairs.append(("Looked at", "every frame" if every is None else f"one frame every {every} s"))
+        settings.pop("every", None)
+        speed = self.facts.get("speed")
+        if isinstance(speed, Mapping):
+            settings.update({f"speed: {k}": v for k, v in speed.items()})
+        elif speed is not None:
+            settings["speed"] = speed
+        pairs += [(str(k).replace("_", " ").capitalize(), _plain(v)) for k, v in settings.items()]
+        info = self.timeline.info
+        media = f"{info.width} × {info.height}, {info.codec}" if info.codec else f"{info.width} × {info.height}"
+        pairs.insert(0, ("Source", media + (f", {info.fps:.5g} frames per second" if info.fps else "")))
+        made = "".join(f"<dt>{markup.escape(k)}</dt><dd>{markup.escape(v)}</dd>" for k, v in pairs)
+        models = "".join(self._model(model) for model in _models(self.timeline))
+        return f"""<section><h2>How it was made</h2><div class="two"><div><h3>Settings</h3><dl class="pairs">{made}</dl></div>
+<div>{models or '<h3>Models</h3><p class="soft small">Not recorded.</p>'}</div></div></section>"""
+
+    def _model(self, model: Mapping[str, Any]) -> str:
+        told = {"role", "name", "version", "sha256", "card", "evaluation", "licence", "licences", "recipe"}
+        name = " ".join(str(model[k]) for k in ("name", "version") if model.get(k))
+        pairs: list[tuple[str, str]] = []
+        licence = model.get("licence") or model.get("licences")
+        if licence:
+            pairs.append(("Licence", markup.escape(_plain(licence))))
+        if model.get("sha256"):
+            full = markup.escape(str(model["sha256"]))
+            pairs.append(("Checksum", f'<code title="{full}">{full[:12]}</code> (SHA-256)'))
+        pairs += [
+            (markup.escape(str(k).replace("_", " ").capitalize()), markup.escape(_plain(v)))
+            for k, v in model.items()
+            if k not in told
+        ]
+        rows = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in pairs)
+        figures = _evaluation(model.get("evaluation"))
+        table = ""
+        if figures:
+            lines = "".join(
+                f'<tr><td>{markup.escape(a)}</td><td class="num">{b}</td><td class="num">{c}</td><td class="num">{d}</td></tr>'
+                for a, b, c, d in figures
+            )
+            table = (
+                '<div class="scroll"><table><thead><tr><th>Measured on</th><th class="num">Right</th>'
+                '<th class="num">95% interval</th>'
+                f'<th class="num">Pictures</th></tr></thead><tbody>{lines}</tbody></table></div>'
+            )
+        card = model.get("card")
+        text = (
+            f'<details><summary>The whole model card</summary><div class="card-text">{_markdown(str(card))}</div></details>'
+            if card
+            else ""
+        )
+        role = markup.escape(str(model.get("role", "model")).replace("_", " ").capitalize())
+        return f'<div class="model"><h3>{role}: {markup.escape(name)}</h3><dl class="pairs">{rows}</dl>{table}{text}</div>'
+
+    def _care(self) -> str:
+        return f"""<section id="care"><h2>Read with care</h2><div class="care" style="margin-top:12px">
+<p>{CAVEAT}</p><p>People show the same feeling in different ways, and a face can be posed, polite or at rest. Programs of this kind
+ are often wrong, more so for faces turned away, badly lit or covered, and for people unlike those they learned from. Compare a
+ person with the same person at another time rather than with others.</p><p>{LAW}</p></div></section>"""
+
+
+def _fill(template: str, **parts: str) -> str:
+    """`template` with each {{name}} replaced once; what is put in is not looked at again."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+@functools.cache
+def _plotly() -> str:
+    """Plotly's script from its package, gzipped and in base64: 2.0 MB in place of 4.8."""
+    script = (resources.files("plotly") / "package_data" / "plotly.min.js").read_bytes()
+    return base64.b64encode(gzip.compress(script, 9, mtime=0)).decode("ascii")
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _href(name: str) -> str:
+    """A file name as the address of a file beside the page; the leading ./ keeps "a:b.mp4" from being read as a scheme."""
+    from urllib.parse import quote
+
+    return "./" + quote(name)
+
+
+def _unbroken(text: str) -> str:
+    """Numbers kept on one line with their units."""
+    return re.sub(r"(\d) (s|min|h)\b", "\\1\u00a0\\2", text).replace("–", "\u2060–\u2060")
+
+
+def _percent(share: float) -> str:
+    return "under 1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def _plain(value: Any) -> str:
+    """A setting in words."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(k).replace('_', ' ')} {_plain(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(v) for v in value) or "none"
+    return str(value)
+
+
+def _lighter(colour: str) -> str:
+    """The same hue for a dark page: a third of the way to white."""
+    values = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(v + (255 - v) * 0.32):02x}" for v in values)
+
+
+def _ribbon(timeline: Timeline, track: Track) -> list[tuple[float, float, int]]:
+    """Stretches (start_s, end_s, column) in which one expression leads; of long tracks, the commonest within each of 600 slots."""
+    at = timeline.frame_rows[track.rows]
+    steps = _steps(timeline)
+    starts = timeline.times[at]
+    ends = np.minimum(starts + steps[at], timeline.times[-1])
+    columns = track.smoothed.argmax(axis=1)
+    whole = float(timeline.times[-1] - timeline.times[0])
+    fresh = np.flatnonzero(np.r_[True, (np.diff(at) != 1) | (np.diff(columns) != 0)])
+    if len(fresh) > _RIBBON_SLOTS and whole > 0:
+        slots = np.minimum(((starts - timeline.times[0]) / whole * _RIBBON_SLOTS).astype(int), _RIBBON_SLOTS - 1)
+        k = len(timeline.labels)
+        weight = np.bincount(slots * k + columns, minlength=_RIBBON_SLOTS * k).reshape(-1, k)
+        at = np.flatnonzero(weight.sum(axis=1))
+        columns = weight[at].argmax(axis=1)
+        starts = timeline.times[0] + at * whole / _RIBBON_SLOTS
+        ends = starts + whole / _RIBBON_SLOTS
+        fresh = np.flatnonzero(np.r_[True, (np.diff(at) != 1) | (np.diff(columns) != 0)])
+    last = np.r_[fresh[1:] - 1, len(at) - 1]
+    return [(float(starts[i]), float(ends[j]), int(columns[i])) for i, j in zip(fresh, last, strict=True) if ends[j] > starts[i]]
+
+
+def _evaluation(evaluation: Any, name: str = "") -> list[tuple[str, str, str, str]]:
+    """Rows (what, share right, interval, N) for every part of an evaluation that holds an accuracy."""
+    if not isinstance(evaluation, Mapping):
+        return []
+    rows = []
+    value = evaluation.get("accuracy")
+    span = next((evaluation[k] for k in ("accuracy_interval", "accuracy_ci95", "interval", "ci95") if k in evaluation), None)
+    if isinstance(value, Mapping):
+        span = span or next((value[k] for k in ("interval", "ci95") if k in value), None)
+        value = value.get("value")
+    if isinstance(value, int | float):
+        n = next((evaluation[k] for k in ("n", "N", "pictures", "count") if k in evaluation), None)
+        pair = f"{span[0]:.1%} to {span[1]:.1%}" if isinstance(span, list | tuple) and len(span) == 2 else ""
+        rows.append((name or "test pictures", f"{value:.1%}", pair, "" if n is None else _plain(n)))
+    for key, part in evaluation.items():
+        if key != "accuracy":
+            rows += _evaluation(part, f"{name} {key}".strip().replace("_", " "))
+    return rows
+
+
+def _markdown(text: str) -> str:
+    """A model card's headings, lists, tables, code and paragraphs as markup; all else stays text."""
+    out: list[str] = []
+    for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip()):
+        lines = block.strip("\n").split("\n")
+        while lines and (match := re.match(r"#{1,6}\s+(.*)", lines[0])):
+            out.append(f"<h4>{_inline(match[1])}</h4>")
+            lines = lines[1:]
+        if not lines:
+            continue
+        if len(lines) > 1 and re.fullmatch(r"\s*\|?[\s:|-]*-[\s:|-]*", lines[1]) and "|" in lines[0]:
+            cells = [[c.strip() for c in line.strip().strip("|").split("|")] for line in [lines[0], *lines[2:]]]
+            head = "".join(f"<th>{_inline(c)}</th>" for c in cells[0])
+            body = "".join("<tr>" + "".join(f"<td>{_inline(c)}</td>" for c in row) + "</tr>" for row in cells[1:])
+            out.append(f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+        elif re.match(r"\s*[-*]\s", lines[0]):
+            items = re.split(r"(?:^|\n)\s*[-*]\s+", "\n".join(lines))[1:]
+            out.append("<ul>" + "".join(f"<li>{_inline(item)}</li>" for item in items) + "</ul>")
+        elif lines[0].startswith("```"):
+            out.append(f"<pre>{markup.escape(chr(10).join(line for line in lines if not line.startswith('```')))}</pre>")
+        else:
+            out.append(f"<p>{_inline(' '.join(lines))}</p>")
+    return "".join(out)
+
+
+def _inline(text: str) -> str:
+    escaped = markup.escape(text)
+    escaped = re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
+    escaped = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", escaped)
+    return re.sub(r"\[([^\]]+)\]\((https?://[^\s)]+)\)", r'<a href="\2">\1</a>', escaped)
