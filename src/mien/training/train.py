@@ -48,7 +48,8 @@ class ExpressionTrainer(L.LightningModule):
         counts = {name: len(HEAD_LABELS[name]) for name in recipe.heads}
         torch.manual_seed(recipe.seed)
         options = {"pretrained": recipe.pretrained, "dropout": recipe.dropout, "drop_path": recipe.drop_path}
-        self.network = build(recipe.network, counts, recipe.crop.size, **options).to(memory_format=torch.channels_last)
+        self.network = build(recipe.network, counts, recipe.crop.size, **options)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.start:
             self.network.load_state_dict(averaged_weights(Path(recipe.start) / "best.ckpt"))
         self.averaged = torch.optim.swa_utils.AveragedModel(

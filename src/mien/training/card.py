@@ -1,0 +1,124 @@
+"""CARD.md from model.json: nothing stands in a card that is not in the json."""
+
+from typing import Any
+
+from mien.models import ModelSpec
+
+PROTOCOL_NAMES = {"ferplus-strict": "FER+ strict", "fer2013": "FER2013"}
+
+
+def card(spec: ModelSpec) -> str:
+    """The model card as Markdown."""
+    out = [f"# {spec.name}", "", spec.description, "", *_use(spec)]
+    out += ["## What it was measured to do", ""]
+    if spec.evaluation:
+        out += _figures(spec)
+    else:
+        out += ["Nothing was measured.", ""]
+    out += _making(spec)
+    return "\n".join(out).rstrip() + "\n"
+
+
+def _use(spec: ModelSpec) -> list[str]:
+    labels = "; ".join(f"`{h.name}`: {', '.join(h.labels)}" for h in spec.heads)
+    return [
+        f"Version {spec.version}. Says of an upright face which expression it *appears* to show ({labels}).",
+        "It does not say what a person feels: expressions and feelings are loosely linked (Barrett et al. 2019).",
+        "",
+        "**For** audience research with consent, research on expressions, accessibility, art.",
+        "**Not for** workplaces or schools (prohibited in the EU, AI Act Art. 5(1)(f)), hiring, policing, lie detection, health.",
+        "People who are filmed must be told (Art. 50(3)).",
+        "",
+    ]
+
+
+def _figures(spec: ModelSpec) -> list[str]:
+    out = [f"{spec.evaluation['parameters']:,} parameters. " if "parameters" in spec.evaluation else ""]
+    out += ["The epoch, the temperature and the prior were chosen on PublicTest; PrivateTest was touched once.", ""]
+    out += ["| protocol | split | N | accuracy (95 %) | macro-F1 (95 %) | balanced | ECE | flip averaged | whole pipeline |"]
+    out += ["| --- | --- | ---: | --- | --- | ---: | ---: | ---: | ---: |"]
+    protocols = [key for key in PROTOCOL_NAMES if key in spec.evaluation]
+    for protocol in protocols:
+        for split, found in spec.evaluation[protocol].items():
+            out.append(
+                f"| {PROTOCOL_NAMES[protocol]} | {split} | {found['n']:,} | {_with_interval(found, 'accuracy')} "
+                f"| {_with_interval(found, 'macro_f1')} | {_percent(found['balanced_accuracy'])} | {_percent(found['ece'])} "
+                f"| {_percent(found['flip_average']['accuracy'])} | {_percent(found['end_to_end']['accuracy'])} |"
+            )
+    out += [
+        "",
+        "Intervals by bootstrap over pictures; one training seed. *Whole pipeline*: picture enlarged to 192 px → detector → crop →",
+        "network, where a picture in which nobody is found counts as wrong.",
+        "",
+    ]
+    for protocol in protocols:
+        out += _protocol(protocol, spec.evaluation[protocol])
+    out += [
+        "Not measured: differences between groups of people, since the data names none. Do not rank groups by these scores.",
+        "",
+    ]
+    return out
+
+
+def _protocol(protocol: str, splits: dict[str, Any]) -> list[str]:
+    found = splits.get("PrivateTest")
+    if not found:
+        return []
+    labels = found["labels"]
+    out = [f"### {PROTOCOL_NAMES[protocol]}, PrivateTest, N = {found['n']:,}", ""]
+    out += [f"One-vs-rest accuracy (P0's formula): {_percent(found['one_vs_rest_accuracy'])}."]
+    if "human_line" in found:
+        out += [
+            f"The human line: one rater agrees with the majority of the other nine in {_percent(found['human_line'])}.",
+            f"Cross-entropy to the votes {found['cross_entropy_to_votes']:.3f} nats (floor {found['cross_entropy_floor']:.3f}).",
+        ]
+    peers = "; ".join(f"{name} {_percent(value)}" for name, value in found.get("peers", {}).items())
+    if peers:
+        out += [f"Other tools' classifiers on the same pictures: {peers}."]
+    end = found["end_to_end"]
+    out += [f"The detector found a face in {end['detected']:,} of {end['n']:,} pictures.", ""]
+    out += ["| | N | precision | recall | F1 | " + " | ".join(f"said {name}" for name in labels) + " |"]
+    out += ["| --- | ---: | ---: | ---: | ---: | " + " | ".join("---:" for _ in labels) + " |"]
+    for name, row in zip(labels, found["confusion"], strict=True):
+        cells = " | ".join(str(count) for count in row)
+        out.append(
+            f"| {name} | {sum(row)} | {_percent(found['precision'][name])} | {_percent(found['recall'][name])} "
+            f"| {found['f1'][name]:.3f} | {cells} |"
+        )
+    return [*out, ""]
+
+
+def _making(spec: ModelSpec) -> list[str]:
+    out = ["## How it was made", "", spec.data, ""]
+    out += [f"- crop: {', '.join(f'{key} {value}' for key, value in spec.crop.to_json().items())}; aligned by five landmarks"]
+    for head in spec.heads:
+        bias = ", ".join(f"{name} {b:+.2f}" for name, b in zip(head.labels, head.bias, strict=False)) or "none"
+        out.append(f"- `{head.name}`: temperature {head.temperature:.3f}; prior moved by {bias}")
+    shown = {k: v for k, v in spec.recipe.items() if k not in ("crop", "augment", "versions", "description", "name")}
+    out.append(f"- recipe: {', '.join(f'{key} {value}' for key, value in shown.items())}")
+    if "augment" in spec.recipe:
+        out.append(f"- augmentation: {', '.join(f'{key} {value}' for key, value in spec.recipe['augment'].items())}")
+    if "versions" in spec.recipe:
+        out.append(f"- versions: {', '.join(f'{key} {value}' for key, value in spec.recipe['versions'].items())}")
+    out += [f"- commit: {spec.commit}", f"- sha256 of model.onnx: `{spec.sha256}`", "", "## Licences", ""]
+    out += [f"- {what}: {text}" for what, text in spec.licences.items()]
+    out += [
+        "",
+        "## Where it fails",
+        "",
+        "Faces under about 20 pixels, in profile, behind hands, masks or dark glasses, in poor light; contempt and disgust, which",
+        "the training set hardly has; people whose faces at rest look like an expression: use a baseline for those.",
+        "The raters of FER+ were crowd workers who agree with each other in about four of five pictures.",
+    ]
+    return out
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _with_interval(found: dict[str, Any], name: str) -> str:
+    low, high = found["interval"][name]
+    if name == "macro_f1":
+        return f"{found[name]:.3f} ({low:.3f}–{high:.3f})"
+    return f"{_percent(found[name])} ({100 * low:.1f}–{100 * high:.1f})"

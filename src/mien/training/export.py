@@ -1,0 +1,177 @@
+"""A run → a bundle: ONNX, temperature and prior found on PublicTest, figures, card."""
+
+import json
+import shutil
+import tempfile
+import warnings
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+import mien
+from mien.crop import CropSpec
+from mien.emotion import network_input
+from mien.errors import DataError, ModelError
+from mien.models import Head, ModelSpec, OnnxSession, load_model, sha256_of
+from mien.training.card import card
+from mien.training.data import FaceSet, load_faces, strict_labels, vote_targets
+from mien.training.evaluate import class_scores, evaluate_bundle
+from mien.training.train import HEAD_LABELS, averaged_network, commit, run_recipe, versions
+
+TOLERANCE = 1e-4
+"""An exported network that differs from the trained one by more (absolute, in logits) is refused."""
+
+ACCURACY_TO_GIVE = 0.003
+"""How much accuracy on PublicTest the decision's prior may cost for a better macro-F1."""
+
+LICENCES = {
+    "code": "Apache-2.0",
+    "weights": "Apache-2.0; started from EfficientNet-Lite0's ImageNet weights (Apache-2.0)",
+    "data": "FER2013 pictures were collected from the web for research and belong to third parties; FER+ labels: MIT",
+}
+
+DATA = (
+    "FER2013 (Goodfellow et al. 2013), 28,709 Training pictures, with the votes of FER+ (Barsoum et al. 2016); "
+    "3,589 PublicTest pictures to choose the epoch, the temperature and the prior; 3,589 PrivateTest pictures touched once"
+)
+
+
+def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path:
+    """Write the bundle of a finished run to the folder `out`, whole or not at all; gives back `out`.
+
+    Needs the faces again: temperature and prior are found on PublicTest, then every figure of the card is measured, on
+    PublicTest and once on PrivateTest. Raises `ModelError` where the exported network differs, `DataError` for a missing run.
+    """
+    recipe = run_recipe(run)
+    if out.exists():
+        raise DataError(f"{out}: is there already; remove it or give another folder")
+    network = averaged_network(run)
+    select = load_faces(data, recipe.crop, align=recipe.align, splits=("PublicTest",))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        folder = Path(scratch) / out.name
+        folder.mkdir()
+        to_onnx(network, recipe.crop, tuple(recipe.heads), folder / "model.onnx")
+        session = OnnxSession(folder / "model.onnx")
+        batch = network_input(select.crops, recipe.mean, recipe.std)
+        logits = [session(batch[i : i + 256]) for i in range(0, len(batch), 256)]
+        check_same(network, session, batch[:64])
+        heads = tuple(_tuned_head(n, np.concatenate([part[n] for part in logits]), select) for n in recipe.heads)
+        facts = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+        spec = ModelSpec(
+            name=name or recipe.name,
+            version=f"{mien.__version__}+{date.today().isoformat()}",
+            description=recipe.description,
+            crop=recipe.crop,
+            mean=recipe.mean,
+            std=recipe.std,
+            heads=heads,
+            sha256=sha256_of(folder / "model.onnx"),
+            licences=LICENCES,
+            data=DATA,
+            recipe=recipe.to_json() | {"versions": facts.get("versions", versions())},
+            commit=str(facts.get("commit") or commit()),
+            evaluation={},
+        )
+        write_bundle(spec, folder)
+        bundle = load_model(folder)
+        evaluation: dict[str, Any] = {"parameters": int(sum(p.numel() for p in network.parameters()))}
+        protocols = {"ferplus": "ferplus-strict", "fer2013": "fer2013"}
+        for head in recipe.heads:
+            protocol = protocols[head]
+            evaluation[protocol] = {s: evaluate_bundle(bundle, data, protocol, split=s) for s in ("PublicTest", "PrivateTest")}
+        write_bundle(ModelSpec(**{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"evaluation": evaluation}), folder)
+        shutil.move(folder, out)
+    return out
+
+
+def write_bundle(spec: ModelSpec, folder: Path) -> None:
+    """model.json and CARD.md beside the model.onnx in `folder`."""
+    (folder / "model.json").write_text(json.dumps(spec.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "CARD.md").write_text(card(spec), encoding="utf-8")
+
+
+def to_onnx(network: torch.nn.Module, crop: CropSpec, heads: tuple[str, ...], path: Path) -> None:
+    """The network as one ONNX file with a free batch size and an output per head."""
+
+    class Outputs(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            found = self.network(batch)
+            return tuple(found[name] for name in heads)
+
+    channels = 1 if crop.colour == "gray" else 3
+    example = torch.zeros(2, channels, crop.size, crop.size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's notes on its own deprecations
+        program = torch.onnx.export(
+            Outputs().eval(),
+            (example,),
+            dynamo=True,
+            input_names=["crops"],
+            output_names=list(heads),
+            dynamic_shapes={"batch": {0: torch.export.Dim("faces", min=1)}},
+            opset_version=18,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError(f"{path}: torch.onnx.export gave no program")
+    program.save(str(path), external_data=False)
+
+
+def check_same(network: torch.nn.Module, session: OnnxSession, batch: NDArray[np.float32]) -> float:
+    """The largest absolute difference of logits between torch and the exported network. Raises `ModelError` above `TOLERANCE`."""
+    with torch.no_grad():
+        wanted = network.eval()(torch.from_numpy(np.ascontiguousarray(batch)))
+    given = session(batch)
+    difference = max(float(np.abs(wanted[name].numpy() - given[name]).max()) for name in wanted)
+    if not difference <= TOLERANCE:
+        raise ModelError(f"the exported network differs from the trained one by {difference:.2g}; wanted at most {TOLERANCE:g}")
+    return difference
+
+
+def _tuned_head(name: str, logits: NDArray[np.float32], select: FaceSet) -> Head:
+    """Prior, then temperature, on the selection split."""
+    labels = HEAD_LABELS[name]
+    truth = select.fer2013 if name == "fer2013" else strict_labels(select.votes)
+    counts = truth >= 0
+    if name == "fer2013":
+        prior = np.bincount(truth[counts], minlength=len(labels)) / counts.sum()
+    else:
+        targets, usable = vote_targets(select.votes)
+        prior = targets[usable].mean(axis=0)
+    bias = choose_prior(logits[counts], truth[counts], prior)
+    temperature = fit_temperature(logits[counts] + bias, truth[counts])
+    return Head(name, labels, round(temperature, 4), tuple(round(float(b), 4) for b in bias))
+
+
+def choose_prior(logits: NDArray[np.float32], truth: NDArray[np.int64], prior: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The bias -τ log(prior) (Menon et al. 2021) with the best macro-F1 among τ = 0, .05 … 1 that costs little accuracy."""
+    log_prior = np.log(np.maximum(prior, 1e-4))
+    log_prior = log_prior - log_prior.mean()
+    best, best_f1, floor = np.zeros_like(log_prior), -1.0, None
+    for tau in np.arange(0, 1.001, 0.05):
+        scores = class_scores(truth, (logits - tau * log_prior).argmax(axis=1), len(prior))
+        floor = scores["accuracy"] - ACCURACY_TO_GIVE if floor is None else max(floor, scores["accuracy"] - ACCURACY_TO_GIVE)
+        if scores["accuracy"] >= floor and scores["macro_f1"] > best_f1:
+            best, best_f1 = -tau * log_prior, scores["macro_f1"]
+    return np.asarray(best, dtype=np.float64)
+
+
+def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
+    """The temperature with the lowest negative log-likelihood (Guo et al. 2017)."""
+
+    def loss(log_t: float) -> float:
+        z = logits.astype(np.float64) / np.exp(log_t)
+        z = z - z.max(axis=1, keepdims=True)
+        return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(truth)), truth]).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))
