@@ -65,6 +65,7 @@ _APPEARS = {
     "fear": "afraid",
     "contempt": "contemptuous",
 }
+_PROTOCOLS = {"ferplus-strict": "FER+ strict", "fer2013": "FER2013"}
 _SPARE_COLOURS = ("#2b6cb0", "#c43a31", "#4c8c2b", "#e6a700", "#6a4fb3", "#00897b", "#d35fb7", "#8a8f98")
 
 _Values = NDArray[np.float64]
@@ -317,7 +318,7 @@ def headline(timeline: Timeline, episodes: Sequence[Episode]) -> str:
     long, short = _duration(looked_s), _duration(seen_s)
     if long.endswith(" s") or long.endswith(" min"):
         short = short.removesuffix(f" {long.rpartition(' ')[2]}")  # "17.2 of 19.6 s"
-    when = f"all {long}" if looked_s - seen_s < 0.05 else f"{short} of {long}"
+    when = f"all {long}" if looked_s - seen_s < 0.05 or short == long.rpartition(" ")[0] else f"{short} of {long}"
     if len(ids) == 1:
         return f"One face for {when}; it appears {_course(timeline, timeline.track(ids[0]), episodes)}."
     if most == len(ids):
@@ -339,7 +340,9 @@ def _headline_picture(timeline: Timeline) -> str:
     if len(order) == 1:
         return f"{_number(len(leads)).capitalize()} faces; all appear {_appears(timeline.labels[order[0]])}."
     parts = [f"{_number(int(counts[i]))} {_appears(timeline.labels[i])}" for i in order]
-    return f"{_number(len(leads)).capitalize()} faces; {_listed(parts)} by appearance."
+    first, _, word = parts[0].rpartition(" ")
+    parts[0] = f"{first} appear{'s' if counts[order[0]] == 1 else ''} {word}"
+    return f"{_number(len(leads)).capitalize()} faces; {_listed(parts)}."
 
 
 def _count(n: int, what: str) -> str:
@@ -364,12 +367,13 @@ def _course(timeline: Timeline, track: Track, episodes: Sequence[Episode]) -> st
     name = max(shares, key=lambda n: shares[n])
     if not told:
         return f"mostly {_appears(name)} ({shares[name]:.0%} of the time)"
-    longest = sorted(sorted(told, key=lambda e: -e.duration_s)[:3], key=lambda e: e.start_s)
+    longest = sorted(sorted(told, key=lambda e: -e.duration_s)[:4], key=lambda e: e.start_s)
     slack = max(0.75, 0.05 * (track.end_s - track.start_s))
     calm = name == "neutral" and told[0].expression != "neutral" and shares[name] >= 0.5
     parts = [f"mostly neutral ({shares[name]:.0%} of the time)"] if calm else []
     for i, e in enumerate(longest):
-        word = _appears(e.expression)
+        again = i > 0 and longest[i - 1].expression == e.expression
+        word = "again" if again else _appears(e.expression)
         first = i == 0 and e.start_s - track.start_s <= slack
         last = i == len(longest) - 1 and track.end_s - e.end_s <= slack
         if first and last:
@@ -602,6 +606,7 @@ class Stills:
         self._count = 0
         self._portraits: dict[int, Still] = {}
         self._rows: dict[int, int] = {}
+        self._finest: dict[int, float] = {}  # of tracks whose portrait had to go, too: it must not be cut again in every frame
         self._runs: dict[int, _Run] = {}
         self._poster: FrameResult | None = None
         self._poster_score = -1.0
@@ -650,12 +655,14 @@ class Stills:
         score = float(scores[run.column])
         best = run.still.score if run.still is not None else 0.3
         rises = score >= best + 0.05
-        portrait = self._portraits.get(track)
-        finer = portrait is None or quality > portrait.score * 1.2
-        if not (rises or finer) or (self._budget < 1 and portrait is not None):
+        new = track not in self._finest
+        finer = new or quality > self._finest[track] * 1.2
+        if not (rises or finer) or (self._budget < 1 and not new):
             return
         still = self._cut(result, i, score)
         self._budget -= 1
+        if finer:
+            self._finest[track] = quality
         if still is None:
             return
         if rises:
@@ -808,11 +815,14 @@ class _Page:
 
     def _top(self) -> str:
         poster = self._poster()
+        damage = self.timeline.settings.get("damage")
+        broken = f'<p class="small damage"><b>Not the whole film:</b> {markup.escape(str(damage))}</p>' if damage else ""
         name = markup.escape(self.timeline.info.name)
         return (
             f'<header class="top{" with-poster" if poster else ""}"><div><p class="file">{name}</p>'
             f"<h1>{_unbroken(markup.escape(headline(self.timeline, self.episodes)))}</h1>"
-            f'<p class="caveat small">{CAVEAT} <a class="screen" href="#care">How to read this page</a></p></div>{poster}</header>'
+            f'<p class="caveat small">{CAVEAT} <a class="screen" href="#care">How to read this page</a></p>'
+            f"{broken}</div>{poster}</header>"
         )
 
     def _poster(self) -> str:
@@ -858,7 +868,7 @@ class _Page:
             pairs += [("Length", _duration(looked_s)), ("Frames looked at", f"{len(timeline):,}".replace(",", " "))]
             pairs += [("Most faces at once", str(most))]
             if self.somebody:
-                pairs += [("A face in view", f"{seen_s / looked_s:.0%} of the time" if looked_s else "always")]
+                pairs += [("A face in view", _percent(seen_s / looked_s))]
         if self.somebody:
             name, share = max(timeline.shares().items(), key=lambda item: item[1])
             pairs.append(("Leads most often", _appears(name) if self.picture else f"{_appears(name)}, {_percent(share)}"))
@@ -873,6 +883,7 @@ class _Page:
         options = f'<option value="all">{whole}</option>'
         if len(self.timeline.track_ids) > 1:
             options += "".join(f'<option value="{track.id}">Face {track.id}</option>' for track in self.tracks)
+        alone = " hidden" if len(self.timeline.track_ids) == 1 else ""
         buffer = BytesIO()
         _figure(self.timeline, title=False).savefig(buffer, format="png", dpi=150)
         self._data = self._series()
@@ -893,8 +904,9 @@ class _Page:
         )
         return f"""<section id="time"><h2>Through time</h2>
 <p class="soft">How probable each expression is, from 0 to 100%. A line breaks where nobody is in view.{smoothed}{thinned}</p>
-<div class="live"><div class="bar-tools"><label class="small soft" for="whose">Show</label>
-<select id="whose" autocomplete="off">{options}</select><button type="button" id="whole" class="chip" hidden>Whole film</button>
+<div class="live"><div class="bar-tools"><label class="small soft" for="whose"{alone}>Show</label>
+<select id="whose" autocomplete="off"{alone}>{options}</select>
+<button type="button" id="whole" class="chip" hidden>Whole film</button>
 <span class="when" id="when" role="status"></span></div>
 <div class="chips" role="group" aria-label="Expressions shown">{chips}</div>
 <div class="plot" id="plot" role="img"
@@ -904,8 +916,8 @@ class _Page:
 <h3 class="ribbon-title small soft">Leading expression</h3>
 <div class="ribbons">{rows}
 <div class="scale"><span>{_clock(self.start, self.end)}</span><span>{_clock(self.end, self.end)}</span></div></div>
-{hidden}<p class="soft small live screen">Drag across the plot to zoom, double-click to see all. Click an expression to hide it,
- double-click to see it alone.</p></section>"""
+{hidden}<p class="soft small live screen"><span class="fine-only">Drag across the plot to zoom, double-click to see all.</span>
+ Click an expression to hide it, double-click to see it alone.</p></section>"""
 
     def _ribbon(self, track: Track) -> str:
         # In units of seconds, so that the script zooms it together with the plot by the viewBox alone.
@@ -1005,7 +1017,7 @@ class _Page:
             f'<li class="moment e{self.index.get(e.expression, 0)}">'
             f'<a href="#time" data-curve="{curve}" data-from="{e.start_s:.3f}" data-to="{e.end_s:.3f}">{picture}'
             f'<div class="text"><b>{markup.escape(word)}</b><br>{when}<br>'
-            f'<span class="soft">up to {_percent(e.peak)} at {_clock(e.peak_time_s, self.end)}</span></div></a></li>'
+            f'<span class="soft">up to {e.peak:.0%} at {_clock(e.peak_time_s, self.end)}</span></div></a></li>'
         )
 
     def _faces(self) -> str:
@@ -1052,18 +1064,25 @@ class _Page:
 <p class="soft">How probable each expression is, from 0 to 100%.</p><div class="pictures">{cells}</div></section>"""
 
     def _made(self) -> str:
-        settings = {k: v for k, v in self.timeline.settings.items() if k != "models"}
+        settings = {k: v for k, v in self.timeline.settings.items() if k not in ("models", "mien", "damage")}
         pairs = []
-        if "every" in settings and not self.picture:
-            every = settings.pop("every")
-            pairs.append(("Looked at", "every frame" if every is None else f"one frame every {every} s"))
-        settings.pop("every", None)
+        every = settings.pop("every_s", settings.pop("every", None))
+        if not self.picture:
+            pairs.append(("Looked at", f"one frame every {_plain(every)} s" if every else "every frame"))
+        moments = settings.get("episodes")
+        if isinstance(moments, Mapping) and {"enter", "leave", "min_s"} <= moments.keys():
+            del settings["episodes"]
+            if not self.picture:
+                text = (
+                    f"begin at {moments['enter']:.0%}, end under {moments['leave']:.0%}, last {_plain(moments['min_s'])} s or more"
+                )
+                pairs.append(("Moments", text))
         speed = self.facts.get("speed")
         if isinstance(speed, Mapping):
-            settings.update({f"speed: {k}": v for k, v in speed.items()})
+            settings["speed"] = ", ".join(f"{_plain(v)} {str(k).replace('_', ' ')}" for k, v in speed.items())
         elif speed is not None:
             settings["speed"] = speed
-        pairs += [(str(k).replace("_", " ").capitalize(), _plain(v)) for k, v in settings.items()]
+        pairs += [_setting(k, v) for k, v in settings.items()]
         info = self.timeline.info
         media = f"{info.width} × {info.height}, {info.codec}" if info.codec else f"{info.width} × {info.height}"
         pairs.insert(0, ("Source", media + (f", {info.fps:.5g} frames per second" if info.fps else "")))
@@ -1082,13 +1101,14 @@ class _Page:
         if model.get("sha256"):
             full = markup.escape(str(model["sha256"]))
             pairs.append(("Checksum", f'<code title="{full}">{full[:12]}</code> (SHA-256)'))
-        pairs += [
-            (markup.escape(str(k).replace("_", " ").capitalize()), markup.escape(_plain(v)))
-            for k, v in model.items()
-            if k not in told
-        ]
+        for key, value in model.items():
+            if key not in told:
+                what, text = _setting(key, value)
+                pairs.append((markup.escape(what), markup.escape(text)))
         rows = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in pairs)
         figures = _evaluation(model.get("evaluation"))
+        # What the model was chosen on flatters it; where there is a part that was kept back, that is the one to quote.
+        figures = [row for row in figures if "PrivateTest" in row[0]] or figures
         table = ""
         if figures:
             lines = "".join(
@@ -1101,13 +1121,13 @@ class _Page:
                 f'<th class="num">Pictures</th></tr></thead><tbody>{lines}</tbody></table></div>'
             )
         card = model.get("card")
-        text = (
+        details = (
             f'<details><summary>The whole model card</summary><div class="card-text">{_markdown(str(card))}</div></details>'
             if card
             else ""
         )
         role = markup.escape(str(model.get("role", "model")).replace("_", " ").capitalize())
-        return f'<div class="model"><h3>{role}: {markup.escape(name)}</h3><dl class="pairs">{rows}</dl>{table}{text}</div>'
+        return f'<div class="model"><h3>{role}: {markup.escape(name)}</h3><dl class="pairs">{rows}</dl>{table}{details}</div>'
 
     def _care(self) -> str:
         return f"""<section id="care"><h2>Read with care</h2><div class="care" style="margin-top:12px">
@@ -1145,7 +1165,15 @@ def _unbroken(text: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return "under 1%" if 0 < share < 0.005 else f"{share:.0%}"
+    return "under 1%" if 0 < share < 0.005 else "over 99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
+def _setting(key: Any, value: Any) -> tuple[str, str]:
+    """("Smoothing", "0.4 s") from ("smoothing_s", 0.4)."""
+    name, _, unit = str(key).rpartition("_")
+    if name and unit in ("s", "px") and not isinstance(value, Mapping):
+        return name.replace("_", " ").capitalize(), "off" if value is None else f"{_plain(value)} {unit}"
+    return str(key).replace("_", " ").capitalize(), _plain(value)
 
 
 def _plain(value: Any) -> str:
@@ -1201,13 +1229,15 @@ def _evaluation(evaluation: Any, name: str = "") -> list[tuple[str, str, str, st
     if isinstance(value, Mapping):
         span = span or next((value[k] for k in ("interval", "ci95") if k in value), None)
         value = value.get("value")
+    if isinstance(span, Mapping):
+        span = span.get("accuracy")
     if isinstance(value, int | float):
         n = next((evaluation[k] for k in ("n", "N", "pictures", "count") if k in evaluation), None)
         pair = f"{span[0]:.1%} to {span[1]:.1%}" if isinstance(span, list | tuple) and len(span) == 2 else ""
         rows.append((name or "test pictures", f"{value:.1%}", pair, "" if n is None else _plain(n)))
     for key, part in evaluation.items():
         if key != "accuracy":
-            rows += _evaluation(part, f"{name} {key}".strip().replace("_", " "))
+            rows += _evaluation(part, ", ".join(filter(None, [name, _PROTOCOLS.get(key, str(key).replace("_", " "))])))
     return rows
 
 
