@@ -44,7 +44,7 @@ class YuNet:
         self,
         *,
         threshold: float = 0.6,
-        min_face: float = 12.0,
+        min_face: float = 8.0,
         max_side: int = 480,
         overlap: float = 0.3,
         session: Session | None = None,

@@ -94,3 +94,34 @@ def network_input(crops: NDArray[np.uint8], mean: float, std: float) -> NDArray[
     """uint8 crops (N, S, S) or (N, S, S, 3) as the float32 batch (N, C, S, S) that a network is given."""
     values = (crops.astype(np.float32) / np.float32(255) - np.float32(mean)) / np.float32(std)
     return values[:, None] if values.ndim == 3 else np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+
+
+class Smoothing:
+    """Exponential smoothing of each track's probabilities in time, for one stream.
+
+    time_constant_s  after this many seconds a sudden change has come through to 63 %; 0 switches smoothing off. In seconds, not
+                     in frames, so that it means the same at every sampling rate.
+    """
+
+    def __init__(self, time_constant_s: float) -> None:
+        if not 0 <= time_constant_s < np.inf:
+            raise ValueError(f"smoothing must be 0 s or more, but got {time_constant_s}")
+        self.time_constant_s = time_constant_s
+        self._last: dict[int, tuple[float, NDArray[np.float32]]] = {}
+
+    def update(self, tracks: NDArray[np.int64], time_s: float, emotions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, K) smoothed probabilities of the faces with these track ids (N,); rows still sum to 1."""
+        if not self.time_constant_s:
+            return emotions
+        out = np.array(emotions)
+        for i, track in enumerate(tracks.tolist()):
+            if track in self._last:
+                then, before = self._last[track]
+                share = 1 - float(np.exp(-(time_s - then) / self.time_constant_s))
+                out[i] = before + np.float32(share) * (emotions[i] - before)
+            self._last[track] = (time_s, out[i])
+        if len(self._last) > 4 * len(tracks) + 64:
+            # Ids are never used again: who has been away for long leaves nothing to smooth with.
+            horizon = time_s - max(60.0, 20 * self.time_constant_s)
+            self._last = {track: seen for track, seen in self._last.items() if seen[0] >= horizon}
+        return out

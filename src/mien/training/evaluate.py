@@ -186,7 +186,7 @@ def evaluate_bundle(
 def _pictures(path: Path, split: str) -> NDArray[np.uint8]:
     """The whole pictures of one split; reading the file takes ten seconds, and two protocols want the same."""
     pictures, _, splits = read_fer2013(path)
-    return pictures[splits == split]
+    return np.asarray(pictures[splits == split], dtype=np.uint8)
 
 
 def _end_to_end(model: Expressions, data: Path, split: str, truth: NDArray[np.int64]) -> dict[str, Any]:

@@ -1,0 +1,215 @@
+"""The order of the stages: frame → faces → crops → expressions → tracks → smoothing. Nothing else knows it."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mien
+from mien.crop import crop_faces
+from mien.detect import DETECTORS, Detector
+from mien.emotion import EmotionModel, Expressions, Smoothing
+from mien.errors import MediaError
+from mien.flow import Latest, prefetch
+from mien.media import open_media, read_picture
+from mien.models import Bundle
+from mien.track import Tracker
+from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
+
+SMOOTHING_S = 0.2
+"""Default time constant of the smoothed scores, which episodes and live views are made from. Raw scores are kept beside them."""
+
+
+class FrameSource(Protocol):
+    """What `Analyzer.stream` takes its frames from; `mien.media.Media` is one."""
+
+    @property
+    def info(self) -> MediaInfo: ...
+
+    def frames(self, every: float | None = None) -> Iterator[Frame]: ...
+
+
+class Analyzer:
+    """Reads the faces of pictures, films and cameras. One Analyzer serves any number of streams, one after another or at a time.
+
+    model        name or folder of a bundle, a `Bundle`, or anything that is an `EmotionModel`
+    detector     "yunet", "haar", or anything that is a `Detector`
+    smoothing_s  time constant in seconds of the smoothed scores; 0 for none. Raw scores always come out as well.
+    baseline_s   where above 0, `Timeline.settings` asks for columns of change against each track's first so many seconds
+
+    Raises `ModelError` where a model is missing or damaged, `ValueError` for a detector that does not exist.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Bundle | EmotionModel = "default",
+        *,
+        detector: str | Detector = "yunet",
+        smoothing_s: float = SMOOTHING_S,
+        baseline_s: float = 0.0,
+    ) -> None:
+        Smoothing(smoothing_s)
+        if baseline_s < 0:
+            raise ValueError(f"baseline must be 0 s or more, but got {baseline_s}")
+        if isinstance(detector, str):
+            if detector not in DETECTORS:
+                raise ValueError(f"no detector {detector!r}; known: {', '.join(DETECTORS)}")
+            detector = DETECTORS[detector]()
+        self.detector: Detector = detector
+        self.emotion: EmotionModel = Expressions(model) if isinstance(model, str | os.PathLike | Bundle) else model
+        self.smoothing_s, self.baseline_s = smoothing_s, baseline_s
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.emotion.labels
+
+    def settings(self, every: float | None = None) -> dict[str, Any]:
+        """How this Analyzer looks, as plain JSON values: what `Timeline.settings` holds."""
+        settings: dict[str, Any] = {
+            "every_s": every or None,
+            "smoothing_s": self.smoothing_s,
+            "baseline_s": self.baseline_s or None,
+            "models": {"detector": self.detector.facts, "expression": self.emotion.facts},
+            "mien": mien.__version__,
+        }
+        card = getattr(self.emotion, "card", "")
+        if card:
+            settings["models"]["expression"] = settings["models"]["expression"] | {"card": card}
+        return settings
+
+    def faces(self, rgb: NDArray[np.uint8]) -> tuple[Faces, NDArray[np.float32]]:
+        """The N faces of a picture (H, W, 3) uint8 RGB and their probabilities (N, K)."""
+        found = self.detector(rgb)
+        if not len(found):
+            return found, np.zeros((0, len(self.labels)), np.float32)
+        return found, self.emotion(crop_faces(rgb, found, self.emotion.crop))
+
+    def picture(self, source: str | os.PathLike[str] | NDArray[np.uint8]) -> FrameResult:
+        """The faces of one picture, a path or an array (H, W, 3) uint8 RGB. Raises `MediaError`."""
+        frame = Frame(0, 0.0, source) if isinstance(source, np.ndarray) else read_picture(source)
+        found, emotions = self.faces(frame.rgb)
+        ids = np.arange(1, len(found) + 1)
+        return FrameResult(frame, found, ids, self.labels, emotions, emotions)
+
+    def stream(self, source: FrameSource | Iterable[Frame], every: float | None = None) -> Iterator[FrameResult]:
+        """One result after the other, as the frames come.
+
+        source  an opened media, or frames in order of time
+        every   seconds between the frames that are looked at; None or 0 takes each one
+
+        Files never drop a frame; of a camera the newest frame is taken and those that came too fast are left out. Raises
+        `MediaError` where the media cannot be decoded any further, after the results up to there.
+        """
+        tracker, smoothing = Tracker(), Smoothing(self.smoothing_s)
+        if isinstance(source, Iterable):
+            frames: Iterable[Frame] = source
+        elif source.info.kind == "camera":
+            frames = Latest(source.frames(every))
+        else:
+            frames = prefetch(source.frames(every))
+        iterator = iter(frames)
+        try:
+            for frame in iterator:
+                found, emotions = self.faces(frame.rgb)
+                ids = tracker.update(found, frame.time_s)
+                smoothed = smoothing.update(ids, frame.time_s, emotions)
+                yield FrameResult(frame, found, ids, self.labels, emotions, smoothed)
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+
+    def video(self, source: str | os.PathLike[str] | int, every: float | None = None) -> Timeline:
+        """All that is seen in a film, or in a picture, or in a camera until it ends.
+
+        every  seconds between the frames that are looked at; None or 0 takes each one
+
+        Raises `MediaError`; a film that is damaged half-way raises it too: `stream` gives what comes before the damage.
+        """
+        with open_media(source) as media:
+            recorder = Recorder(media.info, self.labels, self.settings(every))
+            with closing(self.stream(media, every)) as results:  # type: ignore[type-var]
+                for result in results:
+                    recorder.add(result)
+        return recorder.timeline()
+
+
+class Recorder:
+    """Collects FrameResults into a Timeline. Columns grow as arrays, some 100 bytes a face: an hour of film is about 10 MB."""
+
+    def __init__(self, info: MediaInfo, labels: tuple[str, ...], settings: dict[str, Any] | None = None) -> None:
+        self.info, self.labels, self.settings = info, labels, dict(settings or {})
+        k = len(labels)
+        self._frames = _Column(np.int64)
+        self._times = _Column(np.float64)
+        self._frame_rows = _Column(np.int64)
+        self._tracks = _Column(np.int64)
+        self._boxes = _Column(np.float32, 4)
+        self._face_scores = _Column(np.float32)
+        self._emotions = _Column(np.float32, k)
+        self._smoothed = _Column(np.float32, k)
+
+    def __len__(self) -> int:
+        """How many frames were taken."""
+        return len(self._frames)
+
+    def add(self, result: FrameResult) -> None:
+        """Takes the next frame's result. Raises `MediaError` for one that does not come after the last."""
+        if len(self._times) and result.time_s <= self._times.last:
+            raise MediaError(f"{self.info.name}: time runs backwards, from {self._times.last:.3f} s to {result.time_s:.3f} s")
+        n = len(result)
+        self._frame_rows.extend(np.full(n, len(self._frames)))
+        self._frames.extend(np.array([result.frame.index]))
+        self._times.extend(np.array([result.time_s]))
+        self._tracks.extend(result.tracks)
+        self._boxes.extend(result.faces.boxes)
+        self._face_scores.extend(result.faces.scores)
+        self._emotions.extend(result.emotions)
+        self._smoothed.extend(result.smoothed)
+
+    def timeline(self) -> Timeline:
+        """What was collected so far."""
+        return Timeline(
+            info=self.info,
+            labels=self.labels,
+            frames=self._frames.values,
+            times=self._times.values,
+            frame_rows=self._frame_rows.values,
+            tracks=self._tracks.values,
+            boxes=self._boxes.values,
+            face_scores=self._face_scores.values,
+            emotions=self._emotions.values,
+            smoothed=self._smoothed.values,
+            settings=self.settings,
+        )
+
+
+class _Column:
+    """An array that grows at its end by doubling, so that adding a row costs the same at any length."""
+
+    def __init__(self, dtype: Any, width: int | None = None) -> None:
+        self._store: NDArray[Any] = np.empty((64,) if width is None else (64, width), dtype)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def last(self) -> float:
+        return float(self._store[self._count - 1])
+
+    @property
+    def values(self) -> NDArray[Any]:
+        return self._store[: self._count].copy()
+
+    def extend(self, rows: NDArray[Any]) -> None:
+        need = self._count + len(rows)
+        if need > len(self._store):
+            grown = np.empty((max(need, 2 * len(self._store)), *self._store.shape[1:]), self._store.dtype)
+            grown[: self._count] = self._store[: self._count]
+            self._store = grown
+        self._store[self._count : need] = rows
+        self._count = need

@@ -1,0 +1,699 @@
+"""The command `mien`. The only file that prints."""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien import __version__
+from mien.errors import DataError, MediaError, MienError, ModelError
+
+if TYPE_CHECKING:
+    from mien.cluster import AnalysisOptions, Outcome
+    from mien.types import FrameResult
+
+CAVEAT = "Expressions are what faces appear to show, not what people feel."
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; gives back its exit code: 0 done, 1 media, model or data at fault, 2 wrong usage, 130 interrupted."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if "run" not in options:
+        parser.print_help()
+        return EXIT_USAGE
+    if hasattr(signal, "SIGTERM"):
+        # A polite kill cleans up like Ctrl-C: temporary folders go, nothing half-written stays.
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        import cv2
+
+        # Two threads on shared cores cost more than they give; files run side by side with --jobs instead.
+        cv2.setNumThreads(1)
+        return int(options.run(options))
+    except MienError as error:
+        if options.debug:
+            raise
+        _complain(str(error))
+        return EXIT_FAILED
+    except ValueError as error:
+        if options.debug:
+            raise
+        _complain(str(error))
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        if options.debug:
+            raise
+        _complain("interrupted; nothing was written")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone (mien … | head): no fault of ours. Python would complain when it flushes at exit.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return EXIT_FAILED
+    except OSError as error:
+        if options.debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}")
+        return EXIT_FAILED
+
+
+def _complain(text: str) -> None:
+    print(f"mien: {' '.join(text.split())}", file=sys.stderr)
+
+
+# --- the words -----------------------------------------------------------------------------------------------------------------
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """A fixed width, so that docs/cli.md and a terminal show the same."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=100, max_help_position=26)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; docs/cli.md is made from it."""
+    parser = argparse.ArgumentParser(
+        prog="mien",
+        description="Reads faces in pictures, videos and live cameras: which expression each appears to show, and how sure.",
+        epilog=CAVEAT,
+        formatter_class=_Help,
+    )
+    parser.add_argument("--version", action="version", version=f"mien {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (_analyze, _live, _demo, _evaluate, _train, _export, _models, _doctor):
+        add(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=more, formatter_class=_Help)
+    parser.set_defaults(run=run)
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"wanted seconds, 0 or more, but got {text!r}")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"wanted a whole number, 1 or more, but got {text!r}")
+    return int(text)
+
+
+def _looking_options(parser: Any, every: float) -> None:
+    often = "0 takes every frame" if not every else f"0 takes every frame; default {every:g}"
+    parser.add_argument("--every", type=_seconds, default=every, metavar="S", help=f"seconds between looks; {often}")
+    parser.add_argument("--model", default="default", metavar="NAME|DIR", help="expression model (see: mien models list)")
+    parser.add_argument("--detector", choices=("yunet", "haar"), default="yunet", help="face detector; default yunet")
+    parser.add_argument(
+        "--smoothing", type=_seconds, metavar="S", help="time constant of the smoothed scores; faces.csv stays raw; default 0.2"
+    )
+    parser.add_argument(
+        "--baseline", type=_seconds, default=0.0, metavar="S", help="add columns of change against each face's first S seconds"
+    )
+
+
+def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "AnalysisOptions":
+    from mien.analyze import SMOOTHING_S
+    from mien.cluster import AnalysisOptions
+
+    return AnalysisOptions(
+        every=options.every or None,
+        model=options.model,
+        detector=options.detector,
+        smoothing_s=SMOOTHING_S if options.smoothing is None else options.smoothing,
+        baseline_s=options.baseline,
+        annotated=annotated,
+    )
+
+
+# --- mien analyze ----------------------------------------------------------------------------------------------------------------
+
+
+def _analyze(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "analyze",
+        analyze,
+        "analyse pictures and films into tables, plots, an annotated film and a report",
+        "Results of talk.mp4 go to the folder talk.mien here. With --out DIR, those of a single file go to DIR itself (if it is\n"
+        "new, empty or an older result), and those of several to DIR/NAME.mien with an index in DIR/files.csv. A file that\n"
+        "fails is told on stderr, the others are done all the same, and the exit code is 1.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, films, or folders of them")
+    _looking_options(parser, 0.0)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where results go")
+    parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
+    parser.add_argument("--json", action="store_true", help="print each file's summary as a line of JSON")
+    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="files at a time; default 1")
+    parser.add_argument("--resume", action="store_true", help="leave out files whose results are there already")
+
+
+def analyze(options: argparse.Namespace) -> int:
+    from mien.cluster import MEDIA_SUFFIXES, analyze_files, expand, is_result, result_folders, write_index
+
+    settings = _analysis_options(options, annotated=not options.no_video)
+    sources = expand(options.paths)
+    alone = len(sources) == 1 and not Path(options.paths[0]).is_dir()
+    if alone and options.out is not None:
+        out: Path = options.out
+        free = not out.exists() or (out.is_dir() and (is_result(out) or not any(out.iterdir())))
+        folders = [out] if free else result_folders(sources, out)
+    else:
+        folders = result_folders(sources, options.out)
+    known = sum(Path(p).suffix.lower() in MEDIA_SUFFIXES for p in sources)
+    outcomes: list[Outcome] = []
+    with _bars(sources, files=len(sources) > 1, jobs=options.jobs) as bars:
+        for outcome in analyze_files(sources, folders, settings, jobs=options.jobs, resume=options.resume, progress=bars.progress):
+            bars.done()
+            outcomes.append(outcome)
+            _tell(outcome, options.json)
+    failed = [o for o in outcomes if o.error]
+    if not alone and any(o.folder for o in outcomes):
+        index = (options.out or Path()) / "files.csv"
+        if options.out is not None or known:
+            write_index(outcomes, index)
+        if not options.json:
+            print(f"{len(outcomes) - len(failed)} of {len(outcomes)} files done; index: {index}")
+    return EXIT_FAILED if failed else 0
+
+
+def _tell(outcome: "Outcome", as_json: bool) -> None:
+    if outcome.error:
+        _complain(outcome.error)
+    if outcome.folder is None:
+        return
+    if as_json and outcome.summary is not None:
+        print(json.dumps({"folder": outcome.folder} | outcome.summary, ensure_ascii=False), flush=True)
+    elif not as_json and outcome.summary is not None:
+        print(f"{outcome.source}: {outcome.summary['headline']}")
+        print(f"report: {Path(outcome.folder) / 'report.html'}", flush=True)
+    elif not as_json:
+        print(f"{outcome.source}: done before: {outcome.folder}", flush=True)
+
+
+class _bars:
+    """Progress on stderr: of one film in seconds of film, of many files in files. Quiet where stderr is no terminal."""
+
+    def __init__(self, sources: Sequence[str], *, files: bool, jobs: int) -> None:
+        self.sources, self.files, self.jobs = sources, files, jobs
+        self._files: Any = None
+        self._film: Any = None
+
+    def __enter__(self) -> "_bars":
+        if self.files:
+            self._files = _tqdm(total=len(self.sources), unit="file", desc="files")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close_film()
+        if self._files is not None:
+            self._files.close()
+
+    def progress(self, number: int) -> Callable[[int, float, float | None], None]:
+        self._close_film()
+        name = Path(self.sources[number]).name
+
+        def advance(frames: int, time_s: float, total_s: float | None) -> None:
+            if self._film is None:
+                # With a known length the bar is in seconds of film, so that the time left is right whatever --every says.
+                layout = "{desc} {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {postfix}]"
+                extra = {"bar_format": layout} if total_s else {"unit": "frame"}
+                self._film = _tqdm(total=total_s, desc=name, leave=False, **extra)
+                self._began = time.perf_counter()
+            rate = frames / max(1e-9, time.perf_counter() - self._began)
+            if total_s:
+                self._film.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
+                self._film.update(min(time_s, total_s) - self._film.n)
+            else:
+                self._film.update(frames - self._film.n)
+
+        return advance
+
+    def done(self) -> None:
+        self._close_film()
+        if self._files is not None:
+            self._files.update()
+
+    def _close_film(self) -> None:
+        if self._film is not None:
+            self._film.close()
+            self._film = None
+
+
+def _tqdm(**options: Any) -> Any:
+    from tqdm import tqdm
+
+    # delay: nothing is shown of what takes less than two seconds; disable=None: nor where stderr is no terminal.
+    return tqdm(file=sys.stderr, disable=None, delay=2, dynamic_ncols=True, **options)
+
+
+# --- mien live -------------------------------------------------------------------------------------------------------------------
+
+
+def _live(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "live",
+        live,
+        "watch a camera, stream or film in the terminal and write the same results",
+        "Tell the people in front of the camera. Ctrl-C ends the recording and keeps its results. Pictures are not kept unless\n"
+        "--snapshot or --video asks for them, but for small stills in the report.",
+    )
+    parser.add_argument("--source", default="0", metavar="0|URL|FILE", help="camera number or device, address or file; default 0")
+    _looking_options(parser, 0.0)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results; default live-DATE-TIME.mien")
+    parser.add_argument("--snapshot", action="store_true", help="keep the frame that shows most, annotated, as snapshot.png")
+    parser.add_argument("--video", action="store_true", help="keep the annotated film")
+    parser.add_argument("--seconds", type=_seconds, default=0.0, metavar="S", help="stop after so many seconds; 0 does not")
+
+
+def live(options: argparse.Namespace) -> int:
+    from mien.cluster import record
+    from mien.media import open_media
+
+    settings = _analysis_options(options, annotated=options.video)
+    source: int | str = int(options.source) if options.source.isdigit() else options.source
+    folder = options.out or Path(time.strftime("live-%Y%m%d-%H%M%S.mien"))
+    analyzer = settings.analyzer()
+    with open_media(source) as media:
+        view = _LiveView(media.info.name, options.seconds)
+        sound = source if isinstance(source, str) and media.info.kind == "video" and media.info.has_audio else None
+        with view:
+            outcome = record(media, folder, settings, analyzer, sound_from=sound, watch=view.show, snapshot=options.snapshot)
+    _tell(outcome, as_json=False)
+    return EXIT_FAILED if outcome.error else 0
+
+
+class _LiveView:
+    """Faces and bars as they come: redrawn in place in a terminal, a line per look elsewhere."""
+
+    INTERVAL_S = 0.1
+    """A terminal is redrawn at most ten times a second; reading faster than that only flickers."""
+
+    def __init__(self, name: str, limit_s: float) -> None:
+        self.name, self.limit_s = name, limit_s
+        self.terminal = sys.stdout.isatty()
+        self._lines = 0
+        self._drawn = 0.0
+        self._began = time.perf_counter()
+        self._looks = 0
+
+    def __enter__(self) -> "_LiveView":
+        if self.terminal:
+            print("\x1b[?25l", end="")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.terminal:
+            print("\x1b[?25h", end="", flush=True)
+
+    def show(self, result: "FrameResult") -> bool:
+        self._looks += 1
+        now = time.perf_counter()
+        if not self.terminal:
+            seen = ", ".join(
+                f"#{track} {name} {100 * scores.max():.0f} %"
+                for track, name, scores in zip(result.tracks, _leading(result), result.smoothed, strict=True)
+            )
+            print(f"{result.time_s:9.2f} s  {seen or 'nobody'}", flush=True)
+        elif now - self._drawn >= self.INTERVAL_S:
+            self._drawn = now
+            self._redraw(result, self._looks / max(1e-9, now - self._began))
+        return not self.limit_s or result.time_s < self.limit_s
+
+    def _redraw(self, result: "FrameResult", rate: float) -> None:
+        columns, rows = shutil.get_terminal_size()
+        lines = [f"{self.name}  {result.time_s:.1f} s  {rate:.0f} looks/s  Ctrl-C ends and keeps the results", ""]
+        if not len(result):
+            lines.append("  nobody in the picture")
+        wide = max(10, min(40, columns - 24))
+        for i, (track, name) in enumerate(zip(result.tracks, _leading(result), strict=True)):
+            lines.append(f"  face {track}: {name}")
+            for label, share in zip(result.labels, result.smoothed[i].tolist(), strict=True):
+                lines.append(f"    {label:<10} {'█' * round(share * wide):<{wide}} {100 * share:3.0f} %")
+            lines.append("")
+        if len(lines) > rows - 1:
+            lines = [*lines[: rows - 2], "  …"]
+        up = f"\x1b[{self._lines}A\r" if self._lines else ""
+        print(up + "".join(f"{line[:columns]}\x1b[K\n" for line in lines) + "\x1b[J", end="", flush=True)
+        self._lines = len(lines)
+
+
+def _leading(result: "FrameResult") -> list[str]:
+    return [result.labels[i] for i in result.smoothed.argmax(axis=1)] if len(result) else []
+
+
+# --- mien demo -------------------------------------------------------------------------------------------------------------------
+
+
+def _demo(commands: Any) -> None:
+    parser = _command(commands, "demo", demo, "make a short film of portraits that other packages carry, and analyse it")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo.mien"), metavar="DIR", help="folder of the results; default demo.mien"
+    )
+
+
+def demo(options: argparse.Namespace) -> int:
+    import tempfile
+
+    from mien.cluster import AnalysisOptions, analyze_files
+    from mien.demo import demo_film
+
+    with tempfile.TemporaryDirectory() as scratch:
+        film = demo_film(Path(scratch) / "demo.mp4")
+        with _bars([str(film)], files=False, jobs=1) as bars:
+            outcome = next(analyze_files([str(film)], [options.out], AnalysisOptions(), progress=bars.progress))
+    if outcome.folder is None:
+        raise MediaError(outcome.error or "the demo failed")
+    print(f"demo film: {outcome.summary['headline'] if outcome.summary else ''}")
+    print(CAVEAT)
+    print(f"report: {(Path(outcome.folder) / 'report.html').resolve()}")
+    return 0
+
+
+# --- mien evaluate, train, export --------------------------------------------------------------------------------------------
+
+
+def _evaluate(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "evaluate",
+        evaluate,
+        "measure a model on FER2013 or FER+, with N, intervals, the human line and other tools",
+        "DIR holds fer2013.csv (Kaggle) and fer2013new.csv (microsoft/FERPlus). Choose on PublicTest; PrivateTest is for once.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="name or folder of a model; 'default' names the one that ships")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("--protocol", choices=("fer2013", "ferplus-strict"), required=True)
+    parser.add_argument("--split", choices=("PublicTest", "PrivateTest"), default="PrivateTest", help="default PrivateTest")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    from mien.models import load_model
+    from mien.training.evaluate import evaluate_bundle
+
+    bundle = load_model(options.model)
+    with _counting("aligning faces") as progress:
+        found = evaluate_bundle(bundle, options.data, options.protocol, split=options.split, progress=progress)
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        _print_figures(found)
+    return 0
+
+
+@contextlib.contextmanager
+def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    bar: Any = None
+
+    def progress(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = _tqdm(total=total, desc=what, leave=False)
+        bar.update(done - bar.n)
+
+    try:
+        yield progress
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _print_figures(found: dict[str, Any]) -> None:
+    def interval(name: str) -> str:
+        low, high = found["interval"][name]
+        return f"{100 * low:5.1f} to {100 * high:5.1f}"
+
+    def percent(value: float) -> str:
+        return f"{100 * value:5.1f} %"
+
+    print(f"{found['model']} on {found['split']} by the protocol {found['protocol']}, N = {found['n']:,}\n")
+    for name, text in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"), ("balanced_accuracy", "balanced accuracy")):
+        print(f"  {text:<34}{percent(found[name])}   95 % interval {interval(name)}")
+    print(f"  {'calibration error (ECE, 15 bins)':<34}{percent(found['ece'])}")
+    print(f"  {'one-vs-rest accuracy (P0)':<34}{percent(found['one_vs_rest_accuracy'])}")
+    print(f"  {'accuracy with flip averaging':<34}{percent(found['flip_average']['accuracy'])}")
+    end = found["end_to_end"]
+    print(f"  {'whole pipeline':<34}{percent(end['accuracy'])}   face found in {end['detected']:,} of {end['n']:,}")
+    if "cross_entropy_to_votes" in found:
+        floor = f"floor {found['cross_entropy_floor']:.3f}"
+        print(f"  {'cross-entropy to the votes':<34}{found['cross_entropy_to_votes']:5.3f}     {floor}")
+    print("\n  beside it")
+    if "human_line" in found:
+        print(f"  {'one rater against the other nine':<34}{percent(found['human_line'])}")
+    for name, value in found.get("peers", {}).items():
+        print(f"  {name:<34}{percent(value)}")
+    labels = found["labels"]
+    print(f"\n  {'':<11}{'N':>5}  precision  recall     F1   said " + " ".join(f"{name[:5]:>5}" for name in labels))
+    for name, row in zip(labels, found["confusion"], strict=True):
+        figures = f"{percent(found['precision'][name])}  {percent(found['recall'][name])}  {found['f1'][name]:5.3f}"
+        print(f"  {name:<11}{sum(row):>5}    {figures}        " + " ".join(f"{count:>5}" for count in row))
+
+
+def _needs_training() -> None:
+    missing = [name for name in ("torch", "lightning", "onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModelError(f"this command needs the train extra ({', '.join(missing)} missing); run: pip install 'mien[train]'")
+
+
+def _train(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "train",
+        train,
+        "train a network by a recipe",
+        "RECIPE is a TOML file (see recipes/ in the repository). DIR holds fer2013.csv and fer2013new.csv. The run folder\n"
+        "gets recipe.json, metrics.csv, last.ckpt and best.ckpt. Needs: pip install 'mien[train]'",
+    )
+    parser.add_argument("recipe", type=Path, metavar="RECIPE")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("--run", type=Path, dest="run_folder", metavar="DIR", help="run folder; default runs/NAME")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument("--threads", type=_count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
+    parser.add_argument(
+        "--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto"
+    )
+
+
+def train(options: argparse.Namespace) -> int:
+    from mien.training.recipe import read_recipe
+
+    recipe = read_recipe(options.recipe)
+    _needs_training()
+    from mien.training.train import train as run_training
+
+    run = options.run_folder or Path("runs") / recipe.name
+    terminal = sys.stderr.isatty()
+    run_training(
+        recipe,
+        options.data,
+        run,
+        resume=options.resume,
+        threads=options.threads,
+        accelerator=options.accelerator,
+        progress=terminal,
+    )
+    print(f"run: {run}\nnext: mien export {run} --data {options.data} --out {recipe.name}")
+    return 0
+
+
+def _export(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "export",
+        export,
+        "make a model folder (ONNX, model.json, CARD.md) of a finished run",
+        "Temperature and prior are found on PublicTest; all figures of the card are measured. Needs: pip install 'mien[train]'",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder of mien train")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to make")
+    parser.add_argument("--name", help="name of the model; default that of the recipe")
+
+
+def export(options: argparse.Namespace) -> int:
+    _needs_training()
+    from mien.training.export import export as make_bundle
+
+    folder = make_bundle(options.run_folder, options.data, options.out, name=options.name)
+    print(f"model: {folder}\ncard: {folder / 'CARD.md'}")
+    return 0
+
+
+# --- mien models -------------------------------------------------------------------------------------------------------------------
+
+
+def _models(commands: Any) -> None:
+    parser = _command(commands, "models", models_list, "list, show or pull models")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _command(verbs, "list", models_list, "list the models that are here")
+    show = _command(verbs, "show", models_show, "show a model's card")
+    show.add_argument("name", metavar="NAME|DIR")
+    show.add_argument("--json", action="store_true", help="print model.json instead")
+    pull = _command(
+        verbs,
+        "pull",
+        models_pull,
+        "download a model, check its sha256, and keep it for later",
+        "Nothing is ever downloaded otherwise.",
+    )
+    pull.add_argument("name", metavar="NAME", help="the name it gets here")
+    pull.add_argument("--url", required=True, help="address of a zip file with the model's folder")
+    pull.add_argument("--sha256", required=True, metavar="HEX", help="what the zip file's sha256 must be")
+
+
+def models_list(options: argparse.Namespace) -> int:
+    from mien.models import DEFAULT_MODEL, find_model, known_models, read_spec
+
+    rows = []
+    for name, folder in known_models().items():
+        spec = read_spec(find_model(folder))
+        marks = " (default)" if name == DEFAULT_MODEL else ""
+        size = (folder / "model.onnx").stat().st_size / 1e6 if (folder / "model.onnx").is_file() else 0.0
+        rows.append((name + marks, f"{size:.1f} MB", spec.version, ", ".join(h.name for h in spec.heads), spec.description))
+    if not rows:
+        print("no models")
+        return 0
+    head = ("model", "size", "version", "labels", "")
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
+    for row in [head, *rows]:
+        print("  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[4]]).rstrip())
+    return 0
+
+
+def models_show(options: argparse.Namespace) -> int:
+    from mien.models import load_model
+
+    bundle = load_model(options.name)
+    print(json.dumps(bundle.spec.to_json(), indent=1, ensure_ascii=False) if options.json else bundle.card.rstrip())
+    return 0
+
+
+def models_pull(options: argparse.Namespace) -> int:
+    from mien.models import pull
+
+    print(f"model: {pull(options.name, options.url, options.sha256)}")
+    return 0
+
+
+# --- mien doctor -------------------------------------------------------------------------------------------------------------------
+
+
+def _doctor(commands: Any) -> None:
+    _command(commands, "doctor", doctor, "check that everything mien needs is here and works")
+
+
+def doctor(options: argparse.Namespace) -> int:
+    import tempfile
+
+    def versions() -> str:
+        from importlib.metadata import version
+
+        names = ("numpy", "onnxruntime", "opencv-python-headless", "av", "scipy", "matplotlib", "plotly")
+        return ", ".join(f"{name} {version(name)}" for name in names)
+
+    def detector() -> str:
+        from mien.demo import PORTRAITS, _inside
+        from mien.detect import YuNet
+        from mien.media import read_picture
+
+        portrait = _inside(*PORTRAITS[0])
+        if portrait is None:
+            raise MediaError("matplotlib's portrait is not installed, so nothing could be tried")
+        found = YuNet()(read_picture(portrait).rgb)
+        if len(found) != 1:
+            raise ModelError(f"wanted one face in matplotlib's portrait, but got {len(found)}")
+        return f"yunet finds the face in matplotlib's portrait (score {found.scores[0]:.2f})"
+
+    def model() -> str:
+        from mien.analyze import Analyzer
+        from mien.demo import PORTRAITS, _inside
+        from mien.models import load_model
+
+        bundle = load_model()
+        portrait = _inside(*PORTRAITS[0])
+        if portrait is None:
+            raise MediaError("matplotlib's portrait is not installed, so nothing could be tried")
+        started = time.perf_counter()
+        result = Analyzer(bundle).picture(portrait)
+        took = f"{1000 * (time.perf_counter() - started):.0f} ms"
+        return f"{bundle.spec.name} {bundle.spec.version} calls it {', '.join(result.expressions)} ({took})"
+
+    def encoder() -> str:
+        import numpy as np
+
+        from mien.media import VideoWriter
+
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "try.mp4"
+            with VideoWriter(path, 64, 64, fps_hint=25) as film:
+                film.write(np.zeros((64, 64, 3), np.uint8), 0.0)
+            return f"H.264 film of one frame, {path.stat().st_size} bytes"
+
+    def cameras() -> str:
+        found = sorted(Path("/dev").glob("video*")) if sys.platform.startswith("linux") else []
+        if not sys.platform.startswith("linux"):
+            return "not looked for on this system; try: mien live"
+        return ", ".join(map(str, found)) or "none (films and pictures work without)"
+
+    def training() -> str:
+        if importlib.util.find_spec("torch") is None:
+            return "not installed (not needed to analyse); pip install 'mien[train]'"
+        from importlib.metadata import version
+
+        return f"torch {version('torch')}"
+
+    def disk() -> str:
+        free = shutil.disk_usage(".").free / 1e9
+        if not os.access(".", os.W_OK):
+            raise MediaError(f"{Path.cwd()}: cannot be written to; results go here unless --out says otherwise")
+        return f"{free:.1f} GB free here"
+
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("packages", versions),
+        ("detector", detector),
+        ("model", model),
+        ("film writing", encoder),
+        ("cameras", cameras),
+        ("training", training),
+        ("disk", disk),
+    )
+    print(f"mien {__version__}, Python {sys.version.split()[0]}, {sys.platform}")
+    failed = 0
+    for name, check in checks:
+        try:
+            print(f"  ok    {name}: {check()}")
+        except Exception as error:  # whatever is broken is what the doctor is for
+            failed += 1
+            print(f"  FAIL  {name}: {' '.join(str(error).split()) or type(error).__name__}")
+    return EXIT_FAILED if failed else 0
+
+
+__all__ = ["DataError", "build_parser", "main"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

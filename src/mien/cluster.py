@@ -1,0 +1,337 @@
+"""Many files on one machine: each becomes a result folder, whole or not at all; one broken file is one failed row.
+
+talk.mien/  faces.csv  timeline.csv  episodes.csv  summary.json  report.html  emotions.png  annotated.mp4
+"""
+
+import contextlib
+import csv
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from mien import draw, report
+from mien.analyze import SMOOTHING_S, Analyzer, FrameSource, Recorder
+from mien.episodes import EpisodeOptions, find_episodes
+from mien.errors import MediaError, MienError
+from mien.media import Media, VideoWriter, open_media, write_picture
+from mien.types import FrameResult, Timeline
+
+MEDIA_SUFFIXES = frozenset(
+    f".{name}"
+    for names in ("jpg jpeg png webp gif bmp tif tiff", "mp4 m4v mov mkv webm avi mpg mpeg ts mts wmv flv 3gp ogv")
+    for name in names.split()
+)
+"""What is taken from a folder. A file that is named on its own is taken whatever its suffix: its content decides."""
+
+RESULT_FILES = ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisOptions:
+    """How files are analysed; plain values, so that they travel to other processes.
+
+    every        seconds between the frames that are looked at; None or 0 takes each one
+    smoothing_s  see `Analyzer`       baseline_s  see `Analyzer`
+    annotated    whether annotated.mp4 (or .png) is written
+    """
+
+    every: float | None = None
+    model: str = "default"
+    detector: str = "yunet"
+    smoothing_s: float = SMOOTHING_S
+    baseline_s: float = 0.0
+    annotated: bool = True
+
+    def analyzer(self) -> Analyzer:
+        return Analyzer(self.model, detector=self.detector, smoothing_s=self.smoothing_s, baseline_s=self.baseline_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file. folder and summary are None where nothing could be written; error is None where all went well.
+
+    A film that is damaged half-way has both: the folder holds what comes before the damage, the error says where it is.
+    """
+
+    source: str
+    folder: str | None
+    summary: dict[str, Any] | None
+    error: str | None
+
+
+Progress = Callable[[int, float, float | None], None]
+"""Called with frames done, seconds of media done, and seconds of media in all where known."""
+
+
+def expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Files as they are; of folders the media files in them, in alphabetical order, without result folders of mien.
+
+    Raises `MediaError` for a folder without any picture or film.
+    """
+    found: list[str] = []
+    for given in paths:
+        path = Path(given)
+        if not path.is_dir():
+            found.append(os.fspath(given))
+            continue
+        inside = sorted(
+            p
+            for p in path.rglob("*")
+            if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file() and not any(part.endswith(".mien") for part in p.parts)
+        )
+        if not inside:
+            raise MediaError(f"{path}: is a folder without pictures or films; wanted files such as .jpg, .png, .mp4 or .mov in it")
+        found += map(str, inside)
+    return found
+
+
+def result_folders(sources: Sequence[str], out: Path | None) -> list[Path]:
+    """Where each file's results go: talk.mp4 → talk.mien in `out` or the current folder; talk.mp4.mien where two would collide."""
+    root = out or Path()
+    names = [Path(source).stem or "media" for source in sources]
+    taken: set[str] = set()
+    folders = []
+    for source, name in zip(sources, names, strict=True):
+        if names.count(name) > 1:
+            name = Path(source).name
+        number, unique = 2, name
+        while unique in taken:
+            unique, number = f"{name}-{number}", number + 1
+        taken.add(unique)
+        folders.append(root / f"{unique}.mien")
+    return folders
+
+
+def is_result(folder: Path) -> bool:
+    """Whether `folder` holds the whole result of an analysis."""
+    return all((folder / name).is_file() for name in RESULT_FILES)
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target` that takes its place when the block ends well; an older result there is replaced.
+
+    After an exception or a kill nothing stands under the target's name but what stood there before. Raises `MediaError` where
+    `target` is a file, or a folder that is not a result of mien and not empty: nobody's files are replaced.
+    """
+    target = Path(os.path.abspath(target))
+    if target.exists() and not (target.is_dir() and (is_result(target) or not any(target.iterdir()))):
+        raise MediaError(f"{target}: is there already and is not a result of mien; give another folder with --out")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    except OSError as error:
+        raise MediaError(f"{target}: cannot be written: {error.strerror}; give another folder with --out") from error
+    try:
+        scratch.chmod(0o755)
+        yield scratch
+        if target.exists():
+            # A folder cannot be replaced in one step: the old one waits beside until the new one stands.
+            aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")) / "old"
+            target.rename(aside)
+            scratch.rename(target)
+            shutil.rmtree(aside.parent)
+        else:
+            scratch.rename(target)
+    except OSError as error:
+        raise MediaError(f"{target}: cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def analyze_file(
+    source: str | os.PathLike[str],
+    folder: Path,
+    options: AnalysisOptions | None = None,
+    *,
+    analyzer: Analyzer | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """One picture or film → its result folder.
+
+    Raises `MediaError` or `ModelError` where nothing can be had of it. A film that is damaged half-way is analysed up to the
+    damage: `Outcome.error` and summary.json say where it is.
+    """
+    options = options or AnalysisOptions()
+    analyzer = analyzer or options.analyzer()
+    with open_media(source) as media:
+        if media.info.kind == "camera":
+            raise MediaError(f"{media.info.name}: is a camera or live address; run: mien live --source {media.info.name}")
+        return record(media, folder, options, analyzer, sound_from=source, progress=progress)
+
+
+def record(
+    media: Media | FrameSource,
+    folder: Path,
+    options: AnalysisOptions,
+    analyzer: Analyzer,
+    *,
+    sound_from: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    watch: Callable[[FrameResult], bool] | None = None,
+    snapshot: bool = False,
+) -> Outcome:
+    """All results of an opened media into `folder`.
+
+    watch     called with each result; the recording ends, and is kept, when it gives False or raises KeyboardInterrupt
+    snapshot  also keep the annotated frame that shows most, as snapshot.png
+    """
+    info = media.info
+    recorder = Recorder(info, analyzer.labels, analyzer.settings(options.every))
+    stills = report.Stills()
+    started, started_cpu = time.perf_counter(), time.process_time()
+    damage: MediaError | None = None
+    with whole_folder(folder) as scratch:
+        film: VideoWriter | None = None
+        with contextlib.ExitStack() as stack:
+            if options.annotated and info.kind != "picture":
+                fps = 1 / options.every if options.every else info.fps
+                sound = sound_from if info.has_audio else None
+                film = stack.enter_context(
+                    VideoWriter(scratch / "annotated.mp4", info.width, info.height, fps_hint=fps, sound_from=sound)
+                )
+            results = stack.enter_context(closing(analyzer.stream(media, options.every)))  # type: ignore[type-var]
+            try:
+                while True:
+                    try:
+                        result = next(results, None)
+                    except MediaError as error:
+                        # What was decoded before the damage is worth having; without a single frame there is nothing to have.
+                        if not len(recorder):
+                            raise
+                        damage = error
+                        break
+                    if result is None:
+                        break
+                    recorder.add(result)
+                    stills.add(result)
+                    if film is not None:
+                        film.write(draw.annotate(result), result.time_s)
+                    if progress is not None:
+                        progress(len(recorder), result.time_s, info.duration_s)
+                    if watch is not None and not watch(result):
+                        break
+            except KeyboardInterrupt:
+                if watch is None or not len(recorder):
+                    raise
+        if damage is not None:
+            recorder.settings["damage"] = str(damage)
+        timeline = recorder.timeline()
+        seconds, cpu = time.perf_counter() - started, time.process_time() - started_cpu
+        speed = {
+            "seconds": round(seconds, 3),
+            "cpu_seconds": round(cpu, 3),
+            "frames_per_second": round(len(timeline) / max(seconds, 1e-9), 1),
+            "frames_per_cpu_second": round(len(timeline) / max(cpu, 1e-9), 1),
+        }
+        summary = write_results(timeline, scratch, stills, speed=speed, annotated=options.annotated, snapshot=snapshot)
+    return Outcome(info.name, str(folder), summary, None if damage is None else str(damage))
+
+
+def write_results(
+    timeline: Timeline,
+    folder: Path,
+    stills: report.Stills,
+    *,
+    speed: dict[str, Any] | None = None,
+    annotated: bool = True,
+    snapshot: bool = False,
+    episode_options: EpisodeOptions | None = None,
+) -> dict[str, Any]:
+    """Tables, plots and page of one analysis into an existing folder; gives back what summary.json holds."""
+    episode_options = episode_options or EpisodeOptions()
+    timeline.settings["episodes"] = asdict(episode_options)
+    episodes = find_episodes(timeline, episode_options)
+    report.faces_csv(timeline, folder / "faces.csv")
+    report.timeline_csv(timeline, folder / "timeline.csv")
+    report.episodes_csv(episodes, folder / "episodes.csv")
+    report.summary_json(timeline, episodes, folder / "summary.json", speed=speed)
+    report.png(timeline, folder / "emotions.png")
+    if len(timeline.track_ids) > 1 and len(timeline) > 1:
+        report.png_tracks(timeline, folder / "tracks.png")
+    shown: Any = None
+    poster = stills.poster
+    if annotated and timeline.info.kind == "picture" and poster is not None:
+        shown = draw.annotate(poster)
+        write_picture(folder / "annotated.png", shown)
+    elif (folder / "annotated.mp4").exists():
+        shown = folder / "annotated.mp4"
+    if snapshot and poster is not None:
+        write_picture(folder / "snapshot.png", draw.annotate(poster))
+    summary = report.summary(timeline, episodes, speed=speed)
+    report.html(timeline, folder / "report.html", episodes=episodes, stills=stills, summary=summary, annotated=shown)
+    return summary
+
+
+def analyze_files(
+    sources: Sequence[str],
+    folders: Sequence[Path],
+    options: AnalysisOptions,
+    *,
+    jobs: int = 1,
+    resume: bool = False,
+    progress: Callable[[int], Progress] | None = None,
+) -> Iterator[Outcome]:
+    """Each file's outcome as it comes; a file that fails is an Outcome with its error, and the others go on.
+
+    jobs      processes at a time, each with one thread and its own models
+    resume    leave out files whose result folder is there and whole
+    progress  for one job: given the number of the file, makes what is called as it advances
+
+    Raises `ModelError` at once where the models cannot be had: no file would fare better.
+    """
+    analyzer = options.analyzer()
+    waiting = []
+    for number, (source, folder) in enumerate(zip(sources, folders, strict=True)):
+        if resume and is_result(folder):
+            yield Outcome(source, str(folder), None, None)
+        else:
+            waiting.append((number, source, folder))
+    if jobs <= 1 or len(waiting) <= 1:
+        for number, source, folder in waiting:
+            yield _attempt(source, folder, options, analyzer, progress(number) if progress else None)
+        return
+    # spawn: a forked child would inherit onnxruntime's threads and locks half-way.
+    with ProcessPoolExecutor(min(jobs, len(waiting)), mp_context=get_context("spawn")) as pool:
+        pending = {pool.submit(_attempt, source, folder, options): source for _, source, folder in waiting}
+        for done in as_completed(pending):
+            try:
+                yield done.result()
+            except Exception as error:  # a process that died (out of memory): its file has failed, others may be done
+                yield Outcome(pending[done], None, None, f"{pending[done]}: the process that analysed it died: {error}")
+
+
+def _attempt(
+    source: str, folder: Path, options: AnalysisOptions, analyzer: Analyzer | None = None, progress: Progress | None = None
+) -> Outcome:
+    try:
+        outcome = analyze_file(source, folder, options, analyzer=analyzer, progress=progress)
+    except MienError as error:
+        return Outcome(source, None, None, str(error))
+    return Outcome(source, outcome.folder, outcome.summary, outcome.error)
+
+
+def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
+    """files.csv: a row per file with its folder, frames, faces, tracks, leading expression, or its error. Raises `MediaError`."""
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["file", "status", "folder", "frames", "faces", "tracks", "expression", "error"])
+            for o in sorted(outcomes, key=lambda o: o.source):
+                status = "failed" if o.folder is None else "damaged" if o.error else "done"
+                s = o.summary or {}
+                lead = max(s["shares"], key=s["shares"].get) if s.get("faces") else ""
+                tracks = len(s["tracks"]) if s else ""
+                writer.writerow(
+                    [o.source, status, o.folder or "", s.get("sampled_frames", ""), s.get("faces", ""), tracks, lead, o.error or ""]
+                )
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
