@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -135,7 +133,6 @@ def test_label_sets(labels: tuple[str, ...]) -> None:
 def test_a_crowd() -> None:
     boxes = [[x, y, x + 30, y + 40] for x in range(0, 620, 40) for y in range(0, 340, 50)]
     r = result(640, 360, boxes)
-    start = time.perf_counter()
     out = annotate(r)
-    assert changed(r, out).any()
-    assert time.perf_counter() - start < 2  # 112 faces; quadratic work would show
+    assert len(boxes) == 112
+    assert all(tuple(out[int(y2) - 5, int(x1)]) != (90, 90, 90) for x1, _, _, y2 in boxes)  # the left edge of each box, or a label

@@ -491,7 +491,17 @@ def parsed(text: str) -> Loads:
 
 
 CARD = "# Card\n\nSome **bold** text, [a link](https://example.org/x).\n\n| a | b |\n|---|---|\n| <i>1</i> | 2 |\n\n- one\n- two"
-FIGURES = {"ferplus-strict": {"PrivateTest": {"accuracy": 0.75, "n": 3153, "interval": {"accuracy": [0.73, 0.77]}}}}
+FIGURES = {
+    "ferplus-strict": {
+        "PublicTest": {"accuracy": 0.99, "n": 3199},
+        "PrivateTest": {
+            "accuracy": 0.75,
+            "n": 3153,
+            "interval": {"accuracy": [0.73, 0.77]},
+            "end_to_end": {"accuracy": 0.74, "n": 3153},
+        },
+    }
+}
 SETTINGS = {
     "every_s": None,
     "smoothing_s": 0.2,
@@ -532,10 +542,12 @@ def test_page_says_what_was_seen_and_how(tmp_path: Path) -> None:
         "75.0%",
         "73.0% to 77.0%",
         "3153",
+        "FER+ strict, PrivateTest, from whole pictures",
         "2.5 seconds",
         "57%",
     ):
         assert wanted in words, wanted
+    assert "99.0%" not in words  # the split that the model was chosen on
 
 
 def test_page_escapes_everything(tmp_path: Path) -> None:

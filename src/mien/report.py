@@ -65,7 +65,7 @@ _APPEARS = {
     "fear": "afraid",
     "contempt": "contemptuous",
 }
-_PROTOCOLS = {"ferplus-strict": "FER+ strict", "fer2013": "FER2013"}
+_PROTOCOLS = {"ferplus-strict": "FER+ strict", "fer2013": "FER2013", "end_to_end": "from whole pictures"}
 _SPARE_COLOURS = ("#2b6cb0", "#c43a31", "#4c8c2b", "#e6a700", "#6a4fb3", "#00897b", "#d35fb7", "#8a8f98")
 
 _Values = NDArray[np.float64]
@@ -1236,7 +1236,7 @@ def _evaluation(evaluation: Any, name: str = "") -> list[tuple[str, str, str, st
         pair = f"{span[0]:.1%} to {span[1]:.1%}" if isinstance(span, list | tuple) and len(span) == 2 else ""
         rows.append((name or "test pictures", f"{value:.1%}", pair, "" if n is None else _plain(n)))
     for key, part in evaluation.items():
-        if key != "accuracy":
+        if key not in ("accuracy", "flip_average"):  # the card has what was not done here
             rows += _evaluation(part, ", ".join(filter(None, [name, _PROTOCOLS.get(key, str(key).replace("_", " "))])))
     return rows
 
