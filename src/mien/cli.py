@@ -72,7 +72,7 @@ def _complain(text: str) -> None:
     print(f"mien: {' '.join(text.split())}", file=sys.stderr)
 
 
-# --- the words -----------------------------------------------------------------------------------------------------------------
+# --- the words -------------------------------------------------------------------------------------------------------------------
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -393,7 +393,7 @@ def demo(options: argparse.Namespace) -> int:
     return 0
 
 
-# --- mien evaluate, train, export --------------------------------------------------------------------------------------------
+# --- mien evaluate, train, export ------------------------------------------------------------------------------------------------
 
 
 def _evaluate(commands: Any) -> None:
@@ -543,7 +543,7 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
-# --- mien models -------------------------------------------------------------------------------------------------------------------
+# --- mien models -----------------------------------------------------------------------------------------------------------------
 
 
 def _models(commands: Any) -> None:
@@ -599,7 +599,7 @@ def models_pull(options: argparse.Namespace) -> int:
     return 0
 
 
-# --- mien doctor -------------------------------------------------------------------------------------------------------------------
+# --- mien doctor -----------------------------------------------------------------------------------------------------------------
 
 
 def _doctor(commands: Any) -> None:
@@ -616,11 +616,11 @@ def doctor(options: argparse.Namespace) -> int:
         return ", ".join(f"{name} {version(name)}" for name in names)
 
     def detector() -> str:
-        from mien.demo import PORTRAITS, _inside
+        from mien.demo import PORTRAITS, installed_file
         from mien.detect import YuNet
         from mien.media import read_picture
 
-        portrait = _inside(*PORTRAITS[0])
+        portrait = installed_file(*PORTRAITS[0])
         if portrait is None:
             raise MediaError("matplotlib's portrait is not installed, so nothing could be tried")
         found = YuNet()(read_picture(portrait).rgb)
@@ -630,11 +630,11 @@ def doctor(options: argparse.Namespace) -> int:
 
     def model() -> str:
         from mien.analyze import Analyzer
-        from mien.demo import PORTRAITS, _inside
+        from mien.demo import PORTRAITS, installed_file
         from mien.models import load_model
 
         bundle = load_model()
-        portrait = _inside(*PORTRAITS[0])
+        portrait = installed_file(*PORTRAITS[0])
         if portrait is None:
             raise MediaError("matplotlib's portrait is not installed, so nothing could be tried")
         started = time.perf_counter()

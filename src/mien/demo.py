@@ -27,17 +27,17 @@ def demo_film(path: Path) -> Path:
     Each portrait alone with a slow zoom, then all of them side by side, then the man who talks, and a second of nobody between.
     matplotlib's portrait is always there; `pip install 'mien[demo]'` adds the others. Raises `MediaError`.
     """
-    portraits = [read_picture(found).rgb for package, name in PORTRAITS if (found := _inside(package, name))]
+    portraits = [read_picture(found).rgb for package, name in PORTRAITS if (found := installed_file(package, name))]
     if not portraits:
         raise MediaError("none of the portraits for the demo film is installed; run: pip install --force-reinstall matplotlib")
-    talker = _inside(*TALKER)
+    talker = installed_file(*TALKER)
     with VideoWriter(path, WIDTH, HEIGHT, fps_hint=FPS) as film:
         for number, rgb in enumerate(_scenes(portraits, talker)):
             film.write(rgb, number / FPS)
     return path
 
 
-def _inside(package: str, name: str) -> Path | None:
+def installed_file(package: str, name: str) -> Path | None:
     """A file of an installed package, without importing the package."""
     spec = importlib.util.find_spec(package)
     for place in (spec.submodule_search_locations or ()) if spec else ():
