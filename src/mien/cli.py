@@ -105,13 +105,13 @@ def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int],
     return parser
 
 
-def _seconds(text: str) -> float:
+def _amount(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"wanted seconds, 0 or more, but got {text!r}")
+        raise argparse.ArgumentTypeError(f"wanted a number, 0 or more, but got {text!r}")
     return value
 
 
@@ -123,14 +123,23 @@ def _count(text: str) -> int:
 
 def _looking_options(parser: Any, every: float) -> None:
     often = "0 takes every frame" if not every else f"0 takes every frame; default {every:g}"
-    parser.add_argument("--every", type=_seconds, default=every, metavar="S", help=f"seconds between looks; {often}")
+    parser.add_argument("--every", type=_amount, default=every, metavar="S", help=f"seconds between looks; {often}")
     parser.add_argument("--model", default="default", metavar="NAME|DIR", help="expression model (see: mien models list)")
     parser.add_argument("--detector", choices=("yunet", "haar"), default="yunet", help="face detector; default yunet")
+    parser.add_argument("--threshold", type=float, metavar="P", help="leave out faces that yunet is less sure of; default 0.6")
+    parser.add_argument("--min-face", type=_amount, metavar="PX", help="leave out smaller faces; default 8 pixels, haar 30")
     parser.add_argument(
-        "--smoothing", type=_seconds, metavar="S", help="time constant of the smoothed scores; faces.csv stays raw; default 0.2"
+        "--max-side",
+        type=_count,
+        metavar="PX",
+        help="yunet works on pictures of at most this side: larger finds smaller faces; default 480",
+    )
+    parser.add_argument("--flip", action="store_true", help="average each face with its mirror image: a little better, slower")
+    parser.add_argument(
+        "--smoothing", type=_amount, metavar="S", help="time constant of the smoothed scores; faces.csv stays raw; default 0.2"
     )
     parser.add_argument(
-        "--baseline", type=_seconds, default=0.0, metavar="S", help="add columns of change against each face's first S seconds"
+        "--baseline", type=_amount, default=0.0, metavar="S", help="add columns of change against each face's first S seconds"
     )
 
 
@@ -144,6 +153,10 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
         detector=options.detector,
         smoothing_s=SMOOTHING_S if options.smoothing is None else options.smoothing,
         baseline_s=options.baseline,
+        flip=options.flip,
+        threshold=options.threshold,
+        min_face_px=options.min_face,
+        max_side_px=options.max_side,
         annotated=annotated,
     )
 
@@ -286,7 +299,7 @@ def _live(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results; default live-DATE-TIME.mien")
     parser.add_argument("--snapshot", action="store_true", help="keep the frame that shows most, annotated, as snapshot.png")
     parser.add_argument("--video", action="store_true", help="keep the annotated film")
-    parser.add_argument("--seconds", type=_seconds, default=0.0, metavar="S", help="stop after so many seconds; 0 does not")
+    parser.add_argument("--seconds", type=_amount, default=0.0, metavar="S", help="stop after so many seconds; 0 does not")
 
 
 def live(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ talk.mien/  faces.csv  timeline.csv  episodes.csv  summary.json  report.html  em
 
 import contextlib
 import csv
+import inspect
 import os
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ from typing import Any
 
 from mien import draw, report
 from mien.analyze import SMOOTHING_S, Analyzer, FrameSource, Recorder
+from mien.detect import DETECTORS
+from mien.emotion import Expressions
 from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
 from mien.media import Media, VideoWriter, open_media, write_picture
@@ -40,6 +43,8 @@ class AnalysisOptions:
 
     every        seconds between the frames that are looked at; None or 0 takes each one
     smoothing_s  see `Analyzer`       baseline_s  see `Analyzer`
+    flip         average each face with its mirror image, see `Expressions`
+    threshold, min_face_px, max_side_px  see the detector; None leaves its own default
     annotated    whether annotated.mp4 (or .png) is written
     """
 
@@ -48,10 +53,26 @@ class AnalysisOptions:
     detector: str = "yunet"
     smoothing_s: float = SMOOTHING_S
     baseline_s: float = 0.0
+    flip: bool = False
+    threshold: float | None = None
+    min_face_px: float | None = None
+    max_side_px: int | None = None
     annotated: bool = True
 
     def analyzer(self) -> Analyzer:
-        return Analyzer(self.model, detector=self.detector, smoothing_s=self.smoothing_s, baseline_s=self.baseline_s)
+        """The Analyzer that these options describe. Raises `ModelError`, and `ValueError` for what the detector does not know."""
+        if self.detector not in DETECTORS:
+            raise ValueError(f"no detector {self.detector!r}; known: {', '.join(DETECTORS)}")
+        asked = {"threshold": self.threshold, "min_face": self.min_face_px, "max_side": self.max_side_px}
+        given = {name: value for name, value in asked.items() if value is not None}
+        kind = DETECTORS[self.detector]
+        unknown = [name for name in given if name not in inspect.signature(kind).parameters]
+        if unknown:
+            raise ValueError(
+                f"the detector {self.detector} has no {' and no '.join(unknown)}; leave it out or take another detector"
+            )
+        model = Expressions(self.model, flip=self.flip)
+        return Analyzer(model, detector=kind(**given), smoothing_s=self.smoothing_s, baseline_s=self.baseline_s)
 
 
 @dataclass(frozen=True, slots=True)

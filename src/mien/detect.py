@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -195,5 +196,5 @@ class Haar:
         return Faces(boxes, np.ones(n, np.float32), np.full((n, 5, 2), np.nan, np.float32))
 
 
-DETECTORS: dict[str, type[YuNet] | type[Haar]] = {"yunet": YuNet, "haar": Haar}
+DETECTORS: dict[str, Callable[..., Detector]] = {"yunet": YuNet, "haar": Haar}
 """Detectors by the name that the command line gives them."""
