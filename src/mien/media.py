@@ -19,6 +19,7 @@ import secrets
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -43,6 +44,7 @@ MAX_FILM_PIXELS = 8192 * 8192
 
 _TIMEOUT_S = 10.0  # how long an address may say nothing
 _PATIENCE = 1000  # packets without a frame before a film counts as one that cannot be decoded
+_NOT_YET_S = 0.005
 _SLACK_S = 1e-6  # k * every is rounded, the media's clock is not: a frame this close before it counts as at it
 
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt"}
@@ -140,8 +142,9 @@ class Media:
         self._reopen = reopen  # None: it plays but once
         self._films = [film] if film else []
         self._closed = False
-        # Closing frees memory that a decode in another thread (`flow.prefetch`) may be using.
-        self._lock = threading.Lock()
+        # Closing frees memory that a decode in another thread (`flow.prefetch`) may be using. Reentrant, for the garbage collector
+        # may close a forgotten iterator in the midst of another one's decode.
+        self._lock = threading.RLock()
 
     @classmethod
     def _of_picture(cls, info: MediaInfo, frame: Frame) -> Self:
@@ -163,11 +166,15 @@ class Media:
 
     def close(self) -> None:
         """Closes the file or device; waits for a decode that runs in another thread. A second call does nothing."""
-        with self._lock:
-            self._closed = True
-            for film in self._films:
-                film.close()
-            self._films.clear()
+        self._closed = True
+        # A driver may hang for ever. What it hangs in cannot be freed, and whoever closes it should not hang as well.
+        if self._lock.acquire(timeout=2 * _TIMEOUT_S):
+            try:
+                for film in self._films:
+                    film.close()
+                self._films.clear()
+            finally:
+                self._lock.release()
 
     def frames(self, every: float | None = None) -> Iterator[Frame]:
         """The frames in order of time, each (H, W, 3) uint8 RGB with H and W as in `info`.
@@ -344,11 +351,12 @@ class _Film:
 
     def _pictures(self) -> Iterator[Any]:
         """Decoded frames, and after the last of them an av error where the film is damaged."""
-        started, waited = False, 0
+        started, fruitless, silent_s = False, 0, 0.0
         packets = self.container.demux(self.stream)
         while True:
-            damage: Exception | None = None
             frames: list[Any] = []
+            damage: Exception | None = None
+            packet = None
             try:
                 packet = next(packets, None)
                 if packet is None:
@@ -357,20 +365,26 @@ class _Film:
             except av.error.EOFError:
                 return
             except (av.error.FFmpegError, ValueError) as error:
-                # A recording may begin, and a live stream lose a packet, within a group of pictures: the next group is good again.
                 damage = error
-            if damage is not None and not self._tolerable(damage, started):
+            if isinstance(damage, av.error.BlockingIOError) and silent_s < _TIMEOUT_S:  # avfoundation's way to say "not yet"
+                time.sleep(_NOT_YET_S)
+                silent_s += _NOT_YET_S
+            elif damage is not None and (fruitless > _PATIENCE or not self._may_pass(damage, started)):
                 with suppress(av.error.FFmpegError, ValueError):
                     frames = self.stream.decode(None)  # what the decoder still holds was good
                 yield from frames
                 raise damage
-            started = started or bool(frames)
-            waited += not started
-            if waited > _PATIENCE:
+            if damage is not None and packet is None:
+                packets = self.container.demux(self.stream)  # an iterator that has raised gives no more
+            fruitless = 0 if frames else fruitless + 1
+            if not started and fruitless > _PATIENCE:
                 return
+            if frames:
+                started, silent_s = True, 0.0
             yield from frames
 
-    def _tolerable(self, damage: Exception, started: bool) -> bool:
+    def _may_pass(self, damage: Exception, started: bool) -> bool:
+        """A recording may begin, and a live stream lose a packet, within a group of pictures: the next group is good again."""
         return isinstance(damage, av.error.InvalidDataError) and (self.live or not started)
 
     def _timed(self, first: Any, others: Iterator[Any]) -> Iterator[tuple[int, float, Any]]:
@@ -386,11 +400,22 @@ class _Film:
                 frame = next(others, None)
             except (av.error.FFmpegError, ValueError) as error:
                 raise self._damaged(time_s, _reason(error)) from error
-        # Some containers end without a word where the file was cut off. A film is whole where it has as many frames as it
-        # declares, or lasts as long as it declares.
-        short = (self.duration_s or 0.0) - end_s
-        if self.duration_is_films and short > max(0.25, 3 * clock.step) and index < (self.stream.frames or math.inf):
-            raise self._damaged(end_s, "the file ends there")
+        if not self.live and self._cut_off(index, end_s, clock.step):
+            raise self._damaged(end_s, "nothing more can be read")
+
+    def _cut_off(self, frames: int, end_s: float, step: float) -> bool:
+        """Whether a film that ended without an error says of itself that there should be more: some containers just stop."""
+        form, declared = self.container.format.name, self.stream.frames
+        if form == "gif":
+            with suppress(OSError), open(self.container.name, "rb") as file:
+                file.seek(-min(1024, file.seek(0, os.SEEK_END)), os.SEEK_END)
+                # GIF89a, 27: the end of a block and the trailer; some programs append their own bytes to it.
+                return b"\0;" not in file.read()
+        if declared and frames >= declared:
+            return False
+        # AVI's length is ffmpeg's own guess from the size of the file.
+        length = declared * step if form == "avi" else self.duration_s if self.duration_is_films else None
+        return (length or 0.0) - end_s > max(0.25, 3 * step)
 
     def _damaged(self, time_s: float, reason: str) -> MediaError:
         if self.live:
@@ -417,8 +442,8 @@ def _av_open(place: str, *, options: dict[str, str], form: str | None = None, ti
 def _guarded(name: str, connect: Callable[[], Any]) -> Any:
     try:
         return connect()
-    except (av.error.InvalidDataError, av.error.DemuxerNotFoundError) as error:
-        raise MediaError(f"{name}: is not a picture or film that can be read: {_reason(error)}; give {_WANTED}") from error
+    except (av.error.InvalidDataError, av.error.ArgumentError) as error:  # the latter: a format that is none of _DEMUXERS
+        raise MediaError(f"{name}: is not a picture or film that can be read, or its index is cut off; give {_WANTED}") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{name}: cannot be opened: {_reason(error)}; check that it is there and may be read") from error
 
@@ -662,7 +687,6 @@ def write_picture(path: str | os.PathLike[str], rgb: _Rgb) -> None:
 
 
 _TICKS = 90_000  # per second: 1/90000 holds 24, 25, 30, 50 and 60 frames a second exactly, and 1001ths to 11 microseconds
-_LEAD_S = 0.5  # how far sound is read ahead of the picture
 _PLAYS_IN_MP4 = {"aac", "mp3", "opus"}  # AC-3 and ALAC fit too, but most browsers are deaf to them: they are made AAC
 _AAC_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}
 
@@ -732,6 +756,9 @@ class VideoWriter:
         context.pix_fmt = "yuv420p"
         context.time_base = stream.time_base = Fraction(1, _TICKS)
         context.thread_count = 1
+        # B-frames are decoded before they are shown; the container then counts the length of an uneven film in decoding order, and
+        # cuts its end off.
+        context.max_b_frames = 0
         context.gop_size = max(12, min(250, round(4 * fps)))  # a player can jump to within about four seconds
         if encoder == "libx264":
             context.options = {"preset": "veryfast", "crf": "23", "profile": "high"}
@@ -781,7 +808,7 @@ class VideoWriter:
         try:
             self._mux(self._stream.encode(frame))
             if self._sound is not None:
-                self._sound.write(until_s=time_s + _LEAD_S)
+                self._sound.write(until_s=time_s)
         except BaseException as error:
             self._fail(error)
             raise
