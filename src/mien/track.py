@@ -22,7 +22,7 @@ _DAMPING_S = 0.8
 _NOISE = np.array([0.08, 0.08])
 """Standard deviation of one detection: of the centre in face sizes, of the logarithm of width and height."""
 
-_SPEED = np.array([1.5, 0.4])
+_SPEED = np.array([2.5, 0.4])
 """Standard deviation of a face's velocity, per second: of the centre in face sizes, of the logarithm of width and height."""
 
 _GATE = 3.0
