@@ -486,10 +486,10 @@ def _print_figures(found: dict[str, Any]) -> None:
         print(f"  {name:<11}{sum(row):>5}    {figures}        " + " ".join(f"{count:>5}" for count in row))
 
 
-def _needs_training() -> None:
+def _needs_training(command: str) -> None:
     missing = [name for name in ("torch", "lightning", "onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
-        raise ModelError(f"this command needs the train extra ({', '.join(missing)} missing); run: pip install 'mien[train]'")
+        raise ModelError(f"mien {command} needs the train extra ({', '.join(missing)} missing); run: pip install 'mien[train]'")
 
 
 def _train(commands: Any) -> None:
@@ -515,7 +515,7 @@ def train(options: argparse.Namespace) -> int:
     from mien.training.recipe import read_recipe
 
     recipe = read_recipe(options.recipe)
-    _needs_training()
+    _needs_training("train")
     from mien.training.train import train as run_training
 
     run = options.run_folder or Path("runs") / recipe.name
@@ -548,7 +548,7 @@ def _export(commands: Any) -> None:
 
 
 def export(options: argparse.Namespace) -> int:
-    _needs_training()
+    _needs_training("export")
     from mien.training.export import export as make_bundle
 
     folder = make_bundle(options.run_folder, options.data, options.out, name=options.name)
