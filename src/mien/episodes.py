@@ -38,6 +38,10 @@ _RAREST_S = 60.0
 """A first interval longer than this is no sampling interval: the two looks have nothing to do with each other."""
 
 
+_CHUNK = 4096
+"""Rows turned into Python's numbers at a time: those of an hour are 30 MB."""
+
+
 @dataclass(frozen=True, slots=True)
 class EpisodeOptions:
     """When an episode begins and ends. Raises `ValueError` unless 0 < leave <= enter <= 1, min_s >= 0 and max_gap_s > 0.
@@ -225,9 +229,12 @@ def find_episodes(timeline: Timeline, options: EpisodeOptions | None = None) -> 
     """All episodes of a Timeline, found in its smoothed scores; by start, then by track."""
     finder = EpisodeFinder(timeline.labels, options)
     found: list[Episode] = []
-    rows = zip(timeline.tracks.tolist(), timeline.face_times.tolist(), timeline.smoothed.tolist(), strict=True)
-    for track, time_s, scores in rows:
-        found += finder.update(track, time_s, scores)
+    for start in range(0, len(timeline.tracks), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        times = timeline.times[timeline.frame_rows[part]]
+        rows = zip(timeline.tracks[part].tolist(), times.tolist(), timeline.smoothed[part].tolist(), strict=True)
+        for track, time_s, scores in rows:
+            found += finder.update(track, time_s, scores)
     found += finder.finish()
     return sorted(found, key=_order)
 

@@ -35,6 +35,10 @@ _UNMATCHED = 2.25
 """What it costs to leave a track without a face: more than a fair match, less than two poor ones, so that people do not hand on
 their ids along a row of seats when the first of them leaves."""
 
+_LOST = 0.3
+"""What it costs a track to have been unseen at the look before: while one person passes behind another, the face that goes on being
+seen stays with the track that goes on being seen, however near the lost one is thought to be."""
+
 _INTERVALS = 9
 """How many sampling intervals are remembered; their median ignores a camera that hangs once."""
 
@@ -87,7 +91,8 @@ class Tracker:
         boxes = faces.boxes.astype(np.float64)
         if not np.isfinite(boxes).all():
             raise ValueError("boxes must be finite numbers of pixels, but got NaN or infinity")
-        elapsed = 0.0 if self._time_s is None else time_s - self._time_s
+        before = time_s if self._time_s is None else self._time_s
+        elapsed = time_s - before
         self._time_s = time_s
         if elapsed > 0:
             self._intervals.append(elapsed)
@@ -100,7 +105,7 @@ class Tracker:
             return ids
         found = _places(boxes)
         if len(self._ids):
-            tracks, picked = self._assign(found, faces.scores >= self.confident, time_s)
+            tracks, picked = self._assign(found, faces.scores >= self.confident, self._seen_s < before)
             ids[picked] = self._ids[tracks]
             self._correct(tracks, found[picked], time_s)
         new = ids == 0
@@ -149,10 +154,10 @@ class Tracker:
         self._var_velocity = decay**2 * self._var_velocity + accel * tau / 2 * (1 - decay**2)
 
     def _assign(
-        self, found: NDArray[np.float64], confident: NDArray[np.bool_], time_s: float
+        self, found: NDArray[np.float64], confident: NDArray[np.bool_], lost: NDArray[np.bool_]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Pairs of rows of tracks and rows of `found` that belong together."""
-        cost = self._cost(found, time_s)
+        cost = self._cost(found, lost)
         free = np.ones(len(cost), bool)
         tracks: list[NDArray[np.intp]] = []
         picked: list[NDArray[np.intp]] = []
@@ -170,8 +175,8 @@ class Tracker:
             return np.zeros(0, np.intp), np.zeros(0, np.intp)
         return np.concatenate(tracks), np.concatenate(picked)
 
-    def _cost(self, found: NDArray[np.float64], time_s: float) -> NDArray[np.float64]:
-        """(T, N): lack of overlap + distance + difference in size + time unseen; `_UNMATCHED` where they cannot be one person."""
+    def _cost(self, found: NDArray[np.float64], lost: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """(T, N): lack of overlap + distance + difference in size + being lost; `_UNMATCHED` where they cannot be one person."""
         apart = found[None, :, :2] - self._place[:, None, :2]
         shape = found[None, :, 2:] - self._place[:, None, 2:]
         zoom = np.abs(shape.mean(axis=2))
@@ -183,8 +188,7 @@ class Tracker:
         overlap = _iou(self._place, found)
         # The distance counts in fixed units, not in standard deviations: a lost track is unsure of its place and would else outbid
         # a seen one for the face that the two are near.
-        unseen = (time_s - self._seen_s)[:, None] / self._limit_s()
-        cost = (1 - overlap) + distance / self.max_reach + zoom / (2 * _MAX_ZOOM) + 0.3 * unseen
+        cost = (1 - overlap) + distance / self.max_reach + zoom / (2 * _MAX_ZOOM) + _LOST * lost[:, None]
         possible = ((overlap >= self.min_iou) | (distance <= reach)) & (zoom <= _MAX_ZOOM)
         return np.where(possible, np.minimum(cost, _UNMATCHED), _UNMATCHED)
 

@@ -1,0 +1,285 @@
+"""The nouns: what they refuse at the door, that nobody can change them, and what they know about themselves."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien.types import Episode, Faces, Frame, FrameResult, MediaInfo, Timeline, Track
+
+LABELS = ("neutral", "happiness", "sadness")
+INFO = MediaInfo("made.mp4", "video", 640, 360, 1.0, 4.0, 4, False, "h264")
+RGB = np.zeros((4, 6, 3), np.uint8)
+
+
+def some_faces(n: int = 2) -> Faces:
+    return Faces(np.arange(4.0 * n).reshape(n, 4), np.linspace(0.5, 1, n), np.arange(10.0 * n).reshape(n, 5, 2))
+
+
+def result(**other: Any) -> FrameResult:
+    rows = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+    fields = {
+        "frame": Frame(3, 1.5, RGB),
+        "faces": some_faces(),
+        "tracks": [4, 2],
+        "labels": LABELS,
+        "emotions": rows,
+        "smoothed": rows,
+    }
+    return FrameResult(**(fields | other))
+
+
+def timeline(**other: Any) -> Timeline:
+    """Four looks: nobody; tracks 7 and 3; track 3; nobody."""
+    emotions = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1]])
+    fields = {
+        "info": INFO,
+        "labels": LABELS,
+        "frames": [0, 5, 10, 15],
+        "times": [0.0, 0.25, 0.5, 0.75],
+        "frame_rows": [1, 1, 2],
+        "tracks": [7, 3, 3],
+        "boxes": np.zeros((3, 4)),
+        "face_scores": [0.9, 0.8, 0.7],
+        "emotions": emotions,
+        "smoothed": emotions[::-1],
+    }
+    return Timeline(**(fields | other))
+
+
+def empty() -> Timeline:
+    none = np.zeros(0)
+    table = np.zeros((0, 3))
+    return timeline(
+        frames=none,
+        times=none,
+        frame_rows=none,
+        tracks=none,
+        boxes=np.zeros((0, 4)),
+        face_scores=none,
+        emotions=table,
+        smoothed=table,
+    )
+
+
+# ---- the door
+
+
+@pytest.mark.parametrize(
+    "rgb", [np.zeros((4, 6), np.uint8), np.zeros((4, 6, 4), np.uint8), np.zeros((1, 4, 6, 3), np.uint8)], ids=np.shape
+)
+def test_a_frame_is_height_width_3(rgb: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"rgb must have shape \(_, _, 3\), but got"):
+        Frame(0, 0.0, rgb)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores", "landmarks", "word"),
+    [
+        ((2, 5), (2,), (2, 5, 2), "boxes"),
+        ((4,), (4,), (4, 5, 2), "boxes"),
+        ((2, 4), (3,), (2, 5, 2), "scores"),
+        ((2, 4), (2, 1), (2, 5, 2), "scores"),
+        ((2, 4), (2,), (2, 10), "landmarks"),
+        ((2, 4), (2,), (1, 5, 2), "landmarks"),
+    ],
+)
+def test_faces_of_wrong_shape_are_refused(boxes: Any, scores: Any, landmarks: Any, word: str) -> None:
+    with pytest.raises(ValueError, match=f"{word} must have shape"):
+        Faces(np.zeros(boxes), np.zeros(scores), np.zeros(landmarks))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tracks", [1]),
+        ("emotions", np.zeros((2, 4))),
+        ("emotions", np.zeros((1, 3))),
+        ("smoothed", np.zeros(3)),
+        ("labels", ("a", "b")),
+    ],
+)
+def test_frame_results_of_wrong_shape_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match="must have shape"):
+        result(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "shape"),
+    [
+        ("frames", (4, 1)),
+        ("times", (3,)),
+        ("tracks", (2,)),
+        ("boxes", (3, 5)),
+        ("face_scores", (4,)),
+        ("emotions", (3, 2)),
+        ("smoothed", (2, 3)),
+    ],
+)
+def test_timelines_of_wrong_shape_are_refused(field: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=f"{field} must have shape"):
+        timeline(**{field: np.zeros(shape)})
+
+
+def arrays(thing: Any) -> dict[str, np.ndarray]:
+    return {f.name: v for f in dataclasses.fields(thing) if isinstance(v := getattr(thing, f.name), np.ndarray)}
+
+
+@pytest.mark.parametrize("make", [lambda: Frame(0, 0.0, RGB), some_faces, Faces.none, result, timeline, empty], ids=range(6))
+def test_values_are_frozen_and_their_arrays_read_only(make: Any) -> None:
+    thing = make()
+    held = arrays(thing)
+    assert held
+    for name, array in held.items():
+        assert not array.flags.writeable, name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(thing, name, array)
+
+
+def test_the_giver_may_still_write_to_their_own_array() -> None:
+    rgb = np.zeros((4, 6, 3), np.uint8)
+    frame = Frame(0, 0.0, rgb)
+    rgb[0, 0, 0] = 9  # not copied: a picture is large
+    assert frame.rgb[0, 0, 0] == 9
+
+
+@pytest.mark.parametrize(
+    ("thing", "dtypes"),
+    [
+        (some_faces(), {"boxes": np.float32, "scores": np.float32, "landmarks": np.float32}),
+        (result(), {"tracks": np.int64, "emotions": np.float32, "smoothed": np.float32}),
+        (
+            timeline(),
+            {
+                "frames": np.int64,
+                "times": np.float64,
+                "frame_rows": np.int64,
+                "tracks": np.int64,
+                "boxes": np.float32,
+                "face_scores": np.float32,
+                "emotions": np.float32,
+                "smoothed": np.float32,
+            },
+        ),
+    ],
+    ids=["Faces", "FrameResult", "Timeline"],
+)
+def test_dtypes(thing: Any, dtypes: dict[str, Any]) -> None:
+    assert {name: a.dtype.type for name, a in arrays(thing).items()} == dtypes
+
+
+# ---- one picture
+
+
+def test_nobody_is_zero_rows() -> None:
+    none = Faces.none()
+    assert len(none) == 0
+    assert (none.boxes.shape, none.scores.shape, none.landmarks.shape) == ((0, 4), (0,), (0, 5, 2))
+    seen = result(faces=none, tracks=[], emotions=np.zeros((0, 3)), smoothed=np.zeros((0, 3)))
+    assert (len(seen), seen.expressions, seen.valence.shape) == (0, (), (0,))
+
+
+@pytest.mark.parametrize(
+    ("keep", "rows"),
+    [(slice(1, None), [1, 2]), ([2, 0], [2, 0]), (np.array([True, False, True]), [0, 2]), (np.zeros(3, bool), []), ([], [])],
+    ids=["slice", "index", "mask", "no one", "empty list"],
+)
+def test_faces_are_picked_as_numpy_does(keep: Any, rows: list[int]) -> None:
+    faces = some_faces(3)
+    picked = faces[keep if not isinstance(keep, list) else np.array(keep, int)]
+    for name, array in arrays(faces).items():
+        np.testing.assert_array_equal(getattr(picked, name), array[np.array(rows, int)])
+
+
+def test_a_frame_result_knows_its_expressions_valence_and_time() -> None:
+    seen = result()
+    assert (len(seen), seen.time_s, seen.expressions) == (2, 1.5, ("neutral", "sadness"))
+    np.testing.assert_allclose(seen.valence, [0.3 - 0.2, 0.2 - 0.7], atol=1e-6)
+
+
+def test_an_episode_knows_how_long_it_lasts() -> None:
+    assert Episode(1, "happiness", 12.25, 15.0, 0.9, 13.0).duration_s == 2.75
+
+
+# ---- a timeline
+
+
+def test_a_timeline_knows_who_was_there_and_when() -> None:
+    seen = timeline()
+    assert len(seen) == 4
+    assert seen.faces_per_frame.tolist() == [0, 2, 1, 0]
+    assert seen.face_times.tolist() == [0.25, 0.25, 0.5]
+    assert seen.track_ids == [7, 3]  # as they appear
+    assert seen.shares() == pytest.approx({"neutral": 1 / 3, "happiness": 2 / 3, "sadness": 0.0})
+    np.testing.assert_allclose(seen.valence, [0.2, 0.6, 0.7], atol=1e-6)
+    assert repr(seen) == "Timeline(made.mp4: 0.00–0.75 s, 4 frames, 3 faces, 2 tracks)"
+
+
+def test_a_track_is_the_rows_of_one_person() -> None:
+    track = timeline().track(3)
+    assert (track.id, len(track), track.start_s, track.end_s, track.expression) == (3, 2, 0.25, 0.5, "happiness")
+    assert track.rows.tolist() == [1, 2]
+    np.testing.assert_allclose(track.emotions, [[0.2, 0.7, 0.1], [0.1, 0.8, 0.1]])
+    np.testing.assert_allclose(track.smoothed, [[0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
+    assert [t.id for t in timeline()] == [7, 3]
+    assert all(isinstance(t, Track) for t in timeline())
+
+
+def test_an_unknown_track_is_refused_with_those_known() -> None:
+    with pytest.raises(ValueError, match="no track 1; known: 7, 3"):
+        timeline().track(1)
+    with pytest.raises(ValueError, match="known: none"):
+        empty().track(1)
+
+
+def test_an_empty_timeline() -> None:
+    seen = empty()
+    assert (len(seen), seen.track_ids, list(seen), seen.faces_per_frame.tolist()) == (0, [], [], [])
+    assert seen.shares() == dict.fromkeys(LABELS, 0.0)
+    assert seen.baseline(1.0).shape == (0, 3)
+    assert "no frames" in repr(seen)
+
+
+def test_change_against_the_persons_own_first_look() -> None:
+    change = timeline().baseline(0.25)  # half open: the look at 0.5 s does not belong to it
+    np.testing.assert_allclose(change, [[0, 0, 0], [0, 0, 0], [-0.1, 0.1, 0]], atol=1e-6)
+
+
+def test_change_against_the_mean_of_the_first_looks() -> None:
+    change = timeline().baseline(0.3)
+    np.testing.assert_allclose(change, [[0, 0, 0], [0.05, -0.05, 0], [-0.05, 0.05, 0]], atol=1e-6)
+    np.testing.assert_allclose(timeline().emotions[2], [0.1, 0.8, 0.1])  # the timeline itself is as it was
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_a_baseline_has_a_length(seconds: float) -> None:
+    with pytest.raises(ValueError, match="longer than 0 s"):
+        timeline().baseline(seconds)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 5), unique=True, max_size=4), max_size=15), st.integers(0, 2**31))
+def test_tracks_share_out_all_rows(looks: list[list[int]], seed: int) -> None:
+    tracks = [track for look in looks for track in look]
+    rows = np.random.default_rng(seed).dirichlet(np.ones(3), len(tracks)).reshape(-1, 3)
+    seen = timeline(
+        frames=np.arange(len(looks)),
+        times=np.arange(len(looks)) / 4,
+        frame_rows=np.array([i for i, look in enumerate(looks) for _ in look], int),
+        tracks=np.array(tracks, int),
+        boxes=np.zeros((len(tracks), 4)),
+        face_scores=np.ones(len(tracks)),
+        emotions=rows,
+        smoothed=rows,
+    )
+    assert seen.faces_per_frame.tolist() == [len(look) for look in looks]
+    assert sorted(r for t in seen for r in t.rows.tolist()) == list(range(len(tracks)))
+    assert all(np.all(np.diff(t.times) > 0) for t in seen)
+    assert sum(seen.shares().values()) == pytest.approx(1.0 if tracks else 0.0)
+    change = seen.baseline(1.0)
+    np.testing.assert_allclose(change.sum(axis=1), 0, atol=1e-5)
+    for t in seen:
+        np.testing.assert_allclose(change[t.rows][t.times < t.start_s + 1].mean(axis=0), 0, atol=1e-5)
