@@ -5,7 +5,10 @@ anger, green for happiness, blue for sadness. Both survive the compression of a 
 """
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from mien.analyze import Analyzer
+from mien.cluster import AnalysisOptions
 from mien.crop import TEMPLATE, CropSpec
 from mien.media import VideoWriter
 from mien.models import sha256_of
@@ -44,10 +49,10 @@ def write_film(path: Path, scenes: Iterable[tuple[float, Iterable[Square]]], **s
 
 
 class FakeDetector:
-    """Finds squares of bright colour, from left to right. `landmarks=False` gives NaN, as Haar does."""
+    """Finds squares of bright colour, from left to right. `landmarks=False` gives NaN, as Haar does; `look` sees each picture."""
 
-    def __init__(self, *, landmarks: bool = True) -> None:
-        self.landmarks, self.calls = landmarks, 0
+    def __init__(self, *, landmarks: bool = True, look: Callable[[NDArray[np.uint8]], None] | None = None) -> None:
+        self.landmarks, self.look, self.calls = landmarks, look, 0
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -55,6 +60,8 @@ class FakeDetector:
 
     def __call__(self, rgb: NDArray[np.uint8]) -> Faces:
         self.calls += 1
+        if self.look is not None:
+            self.look(rgb)
         colourful = (rgb.max(axis=2).astype(int) - rgb.min(axis=2) > 90).astype(np.uint8)
         count, _, stats, _ = cv2.connectedComponentsWithStats(colourful)
         boxes = np.array(
@@ -169,3 +176,23 @@ def tiny_bundle(
     (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
     (folder / "CARD.md").write_text(f"# {folder.name}\n", encoding="utf-8")
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class FakeOptions(AnalysisOptions):
+    """Analysis without weights that travels to other processes.
+
+    deadly    the process dies at a picture with a red face, as by a decoder that crashes
+    pause_s   seconds that each look takes
+    """
+
+    deadly: bool = False
+    pause_s: float = 0.0
+
+    def analyzer(self) -> Analyzer:
+        def look(rgb: NDArray[np.uint8]) -> None:
+            time.sleep(self.pause_s)
+            if self.deadly and (rgb.astype(int) @ [2, -1, -1]).max() > 300:
+                os._exit(9)
+
+        return Analyzer(FakeExpressions(), detector=FakeDetector(look=look), baseline_s=self.baseline_s)

@@ -5,9 +5,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeSession
 from numpy.typing import NDArray
 
+from fakes import FakeSession
 from mien import detect
 from mien.detect import DETECTORS, Haar, YuNet, yunet_path
 from mien.errors import ModelError

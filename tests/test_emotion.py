@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import LABELS, FakeSession, tiny_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fakes import LABELS, FakeSession, tiny_bundle
 from mien.crop import crop_faces
 from mien.detect import YuNet
 from mien.emotion import Expressions, Smoothing, network_input

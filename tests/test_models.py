@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import LABELS, tiny_bundle, tiny_network
 
+from fakes import LABELS, tiny_bundle, tiny_network
 from mien import models
 from mien.errors import ModelError
 from mien.labels import LABEL_SETS

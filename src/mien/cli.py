@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if options.debug:
             raise
-        _complain("interrupted; nothing was written")
+        _complain("interrupted; what was finished before is kept, nothing else was written")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe has gone (mien … | head): no fault of ours. Python would complain when it flushes at exit.
@@ -184,7 +184,7 @@ def _analyze(commands: Any) -> None:
 
 
 def analyze(options: argparse.Namespace) -> int:
-    from mien.cluster import MEDIA_SUFFIXES, analyze_files, expand, is_result, result_folders, write_index
+    from mien.cluster import analyze_files, check_index, expand, is_result, result_folders, write_index
 
     settings = _analysis_options(options, annotated=not options.no_video)
     sources = expand(options.paths)
@@ -195,20 +195,25 @@ def analyze(options: argparse.Namespace) -> int:
         folders = [out] if free else result_folders(sources, out)
     else:
         folders = result_folders(sources, options.out)
-    known = sum(Path(p).suffix.lower() in MEDIA_SUFFIXES for p in sources)
+    index = None if alone else (options.out or Path()) / "files.csv"
+    if index is not None:
+        check_index(index)
     outcomes: list[Outcome] = []
-    with _bars(sources, files=len(sources) > 1, jobs=options.jobs) as bars:
-        for outcome in analyze_files(sources, folders, settings, jobs=options.jobs, resume=options.resume, progress=bars.progress):
-            bars.done()
-            outcomes.append(outcome)
-            _tell(outcome, options.json)
-    failed = [o for o in outcomes if o.error]
-    if not alone and any(o.folder for o in outcomes):
-        index = (options.out or Path()) / "files.csv"
-        if options.out is not None or known:
+    try:
+        with _bars(sources, files=len(sources) > 1, jobs=options.jobs) as bars:
+            found = analyze_files(
+                sources, folders, settings, jobs=options.jobs, resume=options.resume, progress=bars.progress, debug=options.debug
+            )
+            for outcome in found:
+                bars.done()
+                outcomes.append(outcome)
+                _tell(outcome, options.json)
+    finally:  # also after Ctrl-C: what was done is listed
+        if index is not None and any(o.folder for o in outcomes):
             write_index(outcomes, index)
-        if not options.json:
-            print(f"{len(outcomes) - len(failed)} of {len(outcomes)} files done; index: {index}")
+    failed = [o for o in outcomes if o.error]
+    if index is not None and any(o.folder for o in outcomes) and not options.json:
+        print(f"{len(outcomes) - len(failed)} of {len(outcomes)} files done; index: {index}")
     return EXIT_FAILED if failed else 0
 
 

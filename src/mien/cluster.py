@@ -6,17 +6,22 @@ talk.mien/  faces.csv  timeline.csv  episodes.csv  summary.json  report.html  em
 import contextlib
 import csv
 import inspect
+import json
 import os
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import cv2
 
 from mien import draw, report
 from mien.analyze import SMOOTHING_S, Analyzer, FrameSource, Recorder
@@ -93,7 +98,9 @@ Progress = Callable[[int, float, float | None], None]
 
 
 def expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """Files as they are; of folders the media files in them, in alphabetical order, without result folders of mien.
+    """Files as they are; of folders the media files in them, in alphabetical order.
+
+    Result folders of mien, whole or left by a killed run, and hidden files are left out.
 
     Raises `MediaError` for a folder without any picture or film.
     """
@@ -106,7 +113,9 @@ def expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
         inside = sorted(
             p
             for p in path.rglob("*")
-            if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file() and not any(part.endswith(".mien") for part in p.parts)
+            if p.suffix.lower() in MEDIA_SUFFIXES
+            and p.is_file()
+            and not any(part.endswith(".mien") or part.startswith(".") for part in p.relative_to(path).parts)
         )
         if not inside:
             raise MediaError(f"{path}: is a folder without pictures or films; wanted files such as .jpg, .png, .mp4 or .mov in it")
@@ -157,13 +166,24 @@ def whole_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             # A folder cannot be replaced in one step: the old one waits beside until the new one stands.
             aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")) / "old"
-            target.rename(aside)
-            scratch.rename(target)
-            shutil.rmtree(aside.parent)
+            try:
+                target.rename(aside)
+                scratch.rename(target)
+            except BaseException:
+                if aside.exists():
+                    aside.rename(target)
+                raise
+            finally:
+                if target.exists():
+                    shutil.rmtree(aside.parent, ignore_errors=True)
         else:
             scratch.rename(target)
+    except MediaError as error:
+        if str(scratch) not in str(error):
+            raise
+        raise MediaError(str(error).replace(str(scratch), str(target))) from error  # nobody knows the temporary name
     except OSError as error:
-        raise MediaError(f"{target}: cannot be written: {error.strerror}") from error
+        raise MediaError(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -300,12 +320,14 @@ def analyze_files(
     jobs: int = 1,
     resume: bool = False,
     progress: Callable[[int], Progress] | None = None,
+    debug: bool = False,
 ) -> Iterator[Outcome]:
     """Each file's outcome as it comes; a file that fails is an Outcome with its error, and the others go on.
 
     jobs      processes at a time, each with one thread and its own models
     resume    leave out files whose result folder is there and whole
     progress  for one job: given the number of the file, makes what is called as it advances
+    debug     raise the first error instead
 
     Raises `ModelError` at once where the models cannot be had: no file would fare better.
     """
@@ -318,41 +340,108 @@ def analyze_files(
             waiting.append((number, source, folder))
     if jobs <= 1 or len(waiting) <= 1:
         for number, source, folder in waiting:
-            yield _attempt(source, folder, options, analyzer, progress(number) if progress else None)
-        return
+            yield _attempt(source, folder, options, analyzer, progress(number) if progress else None, debug=debug)
+    else:
+        yield from _in_processes([(source, folder) for _, source, folder in waiting], options, jobs, debug=debug)
+
+
+def _in_processes(waiting: Sequence[tuple[str, Path]], options: AnalysisOptions, jobs: int, *, debug: bool) -> Iterator[Outcome]:
+    """No more is handed out than is worked on: who stops early waits for little, and a process that dies takes few with it."""
+    queue = deque(waiting)
+    while queue:
+        suspects: list[tuple[str, Path]] = []
+        running: dict[Future[Outcome], tuple[str, Path]] = {}
+        with _pool(min(jobs, len(queue))) as pool:
+            while (queue or running) and not suspects:
+                while queue and len(running) < jobs:
+                    file = queue.popleft()
+                    running[pool.submit(_attempt, *file, options, debug=debug)] = file
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    file = running.pop(done)
+                    try:
+                        outcome = done.result()
+                    except BrokenProcessPool:
+                        suspects.append(file)
+                    else:
+                        yield outcome
+        # One process that died (out of memory, a decoder that crashed) ends the whole pool: alone it shows whose fault it was.
+        for source, folder in [*suspects, *running.values()]:
+            with _pool(1) as pool:
+                try:
+                    yield pool.submit(_attempt, source, folder, options, debug=debug).result()
+                except BrokenProcessPool:
+                    yield Outcome(source, None, None, f"{source}: the process that analysed it died; is there enough memory?")
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
     # spawn: a forked child would inherit onnxruntime's threads and locks half-way.
-    with ProcessPoolExecutor(min(jobs, len(waiting)), mp_context=get_context("spawn")) as pool:
-        pending = {pool.submit(_attempt, source, folder, options): source for _, source, folder in waiting}
-        for done in as_completed(pending):
-            try:
-                yield done.result()
-            except Exception as error:  # a process that died (out of memory): its file has failed, others may be done
-                yield Outcome(pending[done], None, None, f"{pending[done]}: the process that analysed it died: {error}")
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
 
 
 def _attempt(
-    source: str, folder: Path, options: AnalysisOptions, analyzer: Analyzer | None = None, progress: Progress | None = None
+    source: str,
+    folder: Path,
+    options: AnalysisOptions,
+    analyzer: Analyzer | None = None,
+    progress: Progress | None = None,
+    *,
+    debug: bool = False,
 ) -> Outcome:
     try:
         outcome = analyze_file(source, folder, options, analyzer=analyzer, progress=progress)
-    except MienError as error:
-        return Outcome(source, None, None, str(error))
+    except Exception as error:  # also what nobody has thought of: the other files have nothing to do with it
+        if debug:
+            raise
+        expected = isinstance(error, MienError)
+        text = str(error) if expected else f"{source}: failed unexpectedly ({type(error).__name__}: {error}); --debug shows where"
+        return Outcome(source, None, None, text)
     return Outcome(source, outcome.folder, outcome.summary, outcome.error)
+
+
+_INDEX = ("file", "status", "folder", "frames", "faces", "tracks", "expression", "error")
+
+
+def check_index(path: Path) -> None:
+    """Raises `MediaError` where `path` is there and is no index of mien: nobody's files are replaced."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            own = file.readline().rstrip("\n") == ",".join(_INDEX)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read: {error.strerror}") from error
+    if not own:
+        raise MediaError(f"{path}: is there already and is not an index of mien; give another folder with --out")
+
+
+def _kept_summary(folder: str | None) -> dict[str, Any]:
+    """What an earlier run wrote of a file that was left out; empty where nothing was."""
+    try:
+        found: dict[str, Any] = json.loads((Path(folder) / "summary.json").read_text(encoding="utf-8")) if folder else {}
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
     """files.csv: a row per file with its folder, frames, faces, tracks, leading expression, or its error. Raises `MediaError`."""
+    check_index(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["file", "status", "folder", "frames", "faces", "tracks", "expression", "error"])
+            writer.writerow(_INDEX)
             for o in sorted(outcomes, key=lambda o: o.source):
-                status = "failed" if o.folder is None else "damaged" if o.error else "done"
-                s = o.summary or {}
+                s = o.summary or _kept_summary(o.folder)
+                error = o.error or s.get("settings", {}).get("damage", "")
+                status = "failed" if o.folder is None else "damaged" if error else "done"
                 lead = max(s["shares"], key=s["shares"].get) if s.get("faces") else ""
                 tracks = len(s["tracks"]) if s else ""
                 writer.writerow(
-                    [o.source, status, o.folder or "", s.get("sampled_frames", ""), s.get("faces", ""), tracks, lead, o.error or ""]
+                    [o.source, status, o.folder or "", s.get("sampled_frames", ""), s.get("faces", ""), tracks, lead, error]
                 )
+        partial.replace(path)
     except OSError as error:
         raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,538 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fakes import FakeDetector, FakeExpressions, FakeMedia, FakeOptions, Square, frames, scene, write_film
+from media_files import film
+from mien import cluster
+from mien.analyze import Analyzer
+from mien.cluster import (
+    RESULT_FILES,
+    AnalysisOptions,
+    Outcome,
+    analyze_file,
+    analyze_files,
+    expand,
+    is_result,
+    record,
+    result_folders,
+    whole_folder,
+    write_index,
+)
+from mien.errors import MediaError, ModelError
+from mien.media import open_media, write_picture
+
+FACE: Square = (40, 30, 50, "happiness")
+ANALYZER = Analyzer(FakeExpressions(), detector=FakeDetector())
+
+
+def portrait(path: Path, expression: str = "happiness") -> Path:
+    write_picture(path, scene([(40, 30, 50, expression)]))
+    return path
+
+
+def short_film(path: Path, n: int = 8) -> Path:
+    return write_film(path, [(i / 10, [FACE]) for i in range(n)])
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def index(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return {Path(row["file"]).name: row for row in csv.DictReader(file)}
+
+
+def make_result(folder: Path, text: str = "old") -> Path:
+    folder.mkdir(parents=True)
+    for name in RESULT_FILES:
+        (folder / name).write_text(text)
+    return folder
+
+
+# --- whole_folder
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "talk.mien"
+    with whole_folder(target) as scratch:
+        (scratch / "a.txt").write_text("a")
+        assert not target.exists()
+    assert (target / "a.txt").read_text() == "a"
+    assert listing(target.parent) == ["talk.mien"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt(), MediaError("damaged")])
+@pytest.mark.parametrize("older", [False, True])
+def test_after_an_exception_stands_what_stood_before(tmp_path: Path, error: BaseException, older: bool) -> None:
+    target = tmp_path / "talk.mien"
+    if older:
+        make_result(target)
+    with pytest.raises(type(error)), whole_folder(target) as scratch:
+        (scratch / "a.txt").write_text("a")
+        raise error
+    assert listing(tmp_path) == (["talk.mien"] if older else [])
+    assert not older or (target / "faces.csv").read_text() == "old"
+
+
+def test_an_older_result_is_replaced_whole(tmp_path: Path) -> None:
+    target = make_result(tmp_path / "talk.mien")
+    (target / "annotated.mp4").write_text("of the older run")
+    with whole_folder(target) as scratch:
+        (scratch / "a.txt").write_text("a")
+    assert listing(target) == ["a.txt"]
+    assert listing(tmp_path) == ["talk.mien"]
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with whole_folder(tmp_path / "out") as scratch:
+        (scratch / "a.txt").write_text("a")
+    assert listing(tmp_path / "out") == ["a.txt"]
+
+
+def _foreign_file(path: Path) -> None:
+    path.write_text("mine")
+
+
+def _foreign_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "thesis.doc").write_text("mine")
+
+
+def _half_a_result(path: Path) -> None:
+    path.mkdir()
+    (path / "faces.csv").write_text("mine")
+
+
+@pytest.mark.parametrize("make", [_foreign_file, _foreign_folder, _half_a_result])
+def test_nobodys_files_are_replaced(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    target = tmp_path / "talk.mien"
+    make(target)
+    before = {p: p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(MediaError, match=r"is not a result of mien; give another folder with --out"), whole_folder(target):
+        pass
+    assert {p: p.read_text() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MediaError, match="cannot be written"), whole_folder(tmp_path / "file" / "talk.mien"):
+        pass
+    assert listing(tmp_path) == ["file"]
+
+
+def test_the_old_result_comes_back_when_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = make_result(tmp_path / "talk.mien")
+    real = Path.rename
+
+    def rename(self: Path, to: Path) -> Path:
+        if to == target and self.name != "old":
+            raise OSError(5, "Input/output error")
+        return real(self, to)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(MediaError, match="Input/output error"), whole_folder(target) as scratch:
+        (scratch / "faces.csv").write_text("new")
+    assert (target / "faces.csv").read_text() == "old"
+    assert listing(tmp_path) == ["talk.mien"]
+
+
+def test_a_relative_target_survives_a_change_of_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with whole_folder(Path("talk.mien")) as scratch:
+        (scratch / "a.txt").write_text("a")
+        os.chdir("elsewhere")
+    assert listing(tmp_path) == ["elsewhere", "talk.mien"]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from fakes import FakeOptions
+from mien.cluster import analyze_file
+print("begun", flush=True)
+analyze_file(sys.argv[1], Path(sys.argv[2]), FakeOptions(pause_s=0.1))
+"""
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path, older: bool) -> None:
+    source, target = short_film(tmp_path / "talk.mp4", n=60), tmp_path / "talk.mien"
+    if older:
+        make_result(target)
+    with subprocess.Popen([sys.executable, "-c", KILLED, source, target], cwd=Path(__file__).parent) as run:
+        deadline = time.monotonic() + 60
+        while not any(p.stat().st_size for p in tmp_path.glob(".talk.mien-*/.*")) and time.monotonic() < deadline:
+            time.sleep(0.02)  # until the film in the temporary folder grows
+            assert run.poll() is None, "it ended before it could be killed"
+        run.kill()
+        assert run.wait() == -signal.SIGKILL
+    assert target.exists() is older
+    assert not older or (target / "faces.csv").read_text() == "old"
+    # What is left is hidden, is not taken for media, and does not stand in the way of the next run.
+    assert len([p for p in tmp_path.iterdir() if p.name.startswith(".talk.mien-")]) == 1
+    assert expand([tmp_path]) == [str(source)]
+    analyze_file(source, target, AnalysisOptions(every=1.0, annotated=False), analyzer=ANALYZER)
+    assert is_result(target)
+
+
+# --- which files, and where to
+
+
+def test_of_folders_the_media_files_are_taken(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.mp4", "notes.txt", "sub/c.webm", "x.mien/annotated.mp4", ".cache/d.png", ".e.mp4", "sub/.f-1/g.mov"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text("")
+    assert expand([tmp_path]) == [str(tmp_path / n) for n in ("a.mp4", "b.JPG", "sub/c.webm")]
+    assert expand([tmp_path / "notes.txt", tmp_path / "sub"]) == [str(tmp_path / "notes.txt"), str(tmp_path / "sub" / "c.webm")]
+
+
+def test_a_folder_that_is_named_is_looked_into_whatever_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / ".films" / "best.mien"
+    folder.mkdir(parents=True)
+    (folder / "a.mp4").write_text("")
+    assert expand([folder]) == [str(folder / "a.mp4")]
+
+
+def test_a_folder_without_media(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(MediaError, match="is a folder without pictures or films; wanted files such as"):
+        expand([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["talk.mp4"], ["talk.mien"]),
+        (["a/talk.mp4", "b/other.mp4"], ["talk.mien", "other.mien"]),
+        (["talk.mp4", "talk.jpg"], ["talk.mp4.mien", "talk.jpg.mien"]),
+        (["a/talk.mp4", "b/talk.mp4"], ["talk.mp4.mien", "talk.mp4-2.mien"]),
+        (["a/t.mp4", "b/t.mp4", "c/t.mp4-2.avi"], ["t.mp4.mien", "t.mp4-2.mien", "t.mp4-2-2.mien"]),
+        (["http://host/cam.m3u8"], ["cam.mien"]),
+        ([".hidden"], [".hidden.mien"]),
+        (["/"], ["media.mien"]),
+    ],
+)
+def test_no_two_files_share_a_result_folder(sources: list[str], names: list[str]) -> None:
+    assert result_folders(sources, None) == [Path(n) for n in names]
+    assert result_folders(sources, Path("out")) == [Path("out") / n for n in names]
+
+
+# --- one file
+
+
+def test_a_film_becomes_all_its_files(tmp_path: Path) -> None:
+    outcome = analyze_file(short_film(tmp_path / "talk.mp4"), tmp_path / "talk.mien", analyzer=ANALYZER)
+    assert outcome.error is None
+    assert listing(tmp_path / "talk.mien") == sorted([*RESULT_FILES, "annotated.mp4", "emotions.png"])
+    assert is_result(tmp_path / "talk.mien")
+    written = json.loads((tmp_path / "talk.mien" / "summary.json").read_text())
+    assert outcome.summary is not None
+    assert written["faces"] == outcome.summary["faces"] == written["sampled_frames"] == 8
+    assert set(written["speed"]) == {"seconds", "cpu_seconds", "frames_per_second", "frames_per_cpu_second"}
+    with open_media(tmp_path / "talk.mien" / "annotated.mp4") as media:
+        assert len(list(media.frames())) == 8
+        assert (media.info.width, media.info.height) == (160, 120)
+
+
+def test_a_picture_becomes_a_picture(tmp_path: Path) -> None:
+    analyze_file(portrait(tmp_path / "p.png"), tmp_path / "out", analyzer=ANALYZER)
+    assert listing(tmp_path / "out") == sorted([*RESULT_FILES, "annotated.png", "emotions.png"])
+
+
+def test_without_the_annotated_film_nothing_is_drawn(tmp_path: Path) -> None:
+    film_, options = short_film(tmp_path / "talk.mp4"), AnalysisOptions(annotated=False)
+    analyze_file(film_, tmp_path / "out", options, analyzer=ANALYZER)
+    assert "annotated.mp4" not in listing(tmp_path / "out")
+
+
+def test_progress_is_told_in_frames_and_seconds(tmp_path: Path) -> None:
+    told: list[Any] = []
+    source, options = short_film(tmp_path / "talk.mp4"), AnalysisOptions(annotated=False)
+    analyze_file(source, tmp_path / "out", options, analyzer=ANALYZER, progress=lambda *a: told.append(a))
+    assert [t[0] for t in told] == list(range(1, 9))
+    assert [t[1] for t in told] == pytest.approx([i / 10 for i in range(8)], abs=1e-3)
+    assert told[0][2] == pytest.approx(0.8, abs=0.05)
+
+
+def test_a_watcher_ends_the_recording_and_keeps_it(tmp_path: Path) -> None:
+    media = FakeMedia(frames([(i / 10, [FACE]) for i in range(50)]), kind="camera")
+    options = AnalysisOptions(annotated=False)
+    outcome = record(media, tmp_path / "out", options, ANALYZER, watch=lambda r: r.time_s < 0.3, snapshot=True)
+    assert outcome.summary is not None
+    assert outcome.summary["sampled_frames"] >= 1
+    assert is_result(tmp_path / "out")
+    assert "snapshot.png" in listing(tmp_path / "out")
+    assert media.closed == 1
+
+
+def test_ctrl_c_keeps_what_a_watched_recording_has(tmp_path: Path) -> None:
+    def stop(result: Any) -> bool:
+        if result.frame.index == 3:
+            raise KeyboardInterrupt
+        return True
+
+    media = FakeMedia(frames([(i / 10, [FACE]) for i in range(50)]))
+    outcome = record(media, tmp_path / "out", AnalysisOptions(annotated=False), ANALYZER, watch=stop)
+    assert outcome.summary is not None
+    assert outcome.summary["sampled_frames"] == 4
+    assert outcome.error is None
+
+
+def test_ctrl_c_without_a_watcher_leaves_nothing(tmp_path: Path) -> None:
+    def stop(*told: Any) -> None:
+        raise KeyboardInterrupt
+
+    media = FakeMedia(frames([(i / 10, [FACE]) for i in range(5)]))
+    with pytest.raises(KeyboardInterrupt):
+        record(media, tmp_path / "out", AnalysisOptions(), ANALYZER, progress=stop)
+    assert listing(tmp_path) == []
+
+
+def grainy(number: int) -> NDArray[np.uint8]:
+    """A fake face above a strip of noise: each frame has its share of the film's bytes."""
+    rgb = scene([FACE])
+    rgb[100:] = np.random.default_rng(number).integers(100, 156, (20, 160, 1))
+    return rgb
+
+
+def cut_film(path: Path) -> Path:
+    """A film of four seconds whose second half is lost. Matroska keeps no index at its end: what is there can be read."""
+    whole = film(path, times=[i / 10 for i in range(40)], pictures=grainy, size=(160, 120), rate=10)
+    content = whole.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+def test_a_damaged_film_is_analysed_up_to_the_damage(tmp_path: Path) -> None:
+    outcome = analyze_file(cut_film(tmp_path / "cut.mkv"), tmp_path / "out", analyzer=ANALYZER)
+    assert outcome.error is not None
+    assert "cut.mkv: cannot decode after" in outcome.error
+    assert outcome.summary is not None
+    assert 5 < outcome.summary["sampled_frames"] < 35
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["settings"]["damage"] == outcome.error
+    assert is_result(tmp_path / "out")
+    with open_media(tmp_path / "out" / "annotated.mp4") as media:
+        assert len(list(media.frames())) == outcome.summary["sampled_frames"]
+
+
+def test_damage_before_the_first_frame_is_an_error(tmp_path: Path) -> None:
+    media = FakeMedia([], error=MediaError("fake.mp4: cannot decode after 0.00 s"))
+    with pytest.raises(MediaError, match="cannot decode"):
+        record(media, tmp_path / "out", AnalysisOptions(annotated=False), ANALYZER)
+    assert listing(tmp_path) == []
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from fakes import FakeOptions
+from mien.cluster import analyze_file
+from mien.errors import MediaError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+try:
+    analyze_file(sys.argv[1], Path(sys.argv[2]), FakeOptions())
+except MediaError as error:
+    print(error)
+else:
+    print("no error")
+"""
+
+
+@pytest.mark.parametrize("limit", [600, 40_000])  # bytes: too small for the tables' first lines, or for the page and the plot
+@pytest.mark.parametrize("older", [False, True])
+def test_a_disk_that_is_full_leaves_nothing_half_written(tmp_path: Path, limit: int, older: bool) -> None:
+    source, target = short_film(tmp_path / "talk.mp4"), tmp_path / "talk.mien"
+    if older:
+        make_result(target)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, source, target, str(limit)],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert "file too large" in done.stdout.lower()
+    assert f"{target}/" in done.stdout  # not the temporary folder
+    assert "cannot be written" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert listing(tmp_path) == (["talk.mien", "talk.mp4"] if older else ["talk.mp4"])
+    assert not older or (target / "faces.csv").read_text() == "old"
+
+
+# --- many files
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Result folders without plot and page, which take most of the time of a small file."""
+
+    def write(timeline: Any, folder: Path, *rest: Any, **more: Any) -> dict[str, Any]:
+        for name in RESULT_FILES:
+            (folder / name).write_text("new")
+        summary = {"sampled_frames": len(timeline), "faces": len(timeline.tracks), "shares": timeline.shares()}
+        summary |= {"tracks": timeline.track_ids, "settings": dict(timeline.settings), "headline": "one face"}
+        (folder / "summary.json").write_text(json.dumps(summary))
+        return summary
+
+    monkeypatch.setattr(cluster, "write_results", write)
+
+
+def run(sources: list[Path], out: Path, options: AnalysisOptions | None = None, **more: Any) -> list[Outcome]:
+    names = [str(s) for s in sources]
+    return list(analyze_files(names, result_folders(names, out), options or FakeOptions(annotated=False), **more))
+
+
+@pytest.mark.usefixtures("fast")
+def test_one_broken_file_is_one_failed_row(tmp_path: Path) -> None:
+    (tmp_path / "b.mp4").write_bytes(b"no film")
+    sources = [
+        portrait(tmp_path / "a.png"),
+        tmp_path / "b.mp4",
+        short_film(tmp_path / "c.mp4"),
+        tmp_path / "d.jpg",
+        cut_film(tmp_path / "e.mkv"),
+    ]
+    outcomes = run(sources, tmp_path / "out")
+    write_index(outcomes, tmp_path / "out" / "files.csv")
+    rows = index(tmp_path / "out" / "files.csv")
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "a.png": "done",
+        "b.mp4": "failed",
+        "c.mp4": "done",
+        "d.jpg": "failed",
+        "e.mkv": "damaged",
+    }
+    assert (rows["c.mp4"]["frames"], rows["c.mp4"]["faces"], rows["c.mp4"]["tracks"]) == ("8", "8", "1")
+    assert rows["a.png"]["expression"] == "happiness"
+    assert rows["b.mp4"]["folder"] == ""
+    assert "b.mp4: is not a picture or film" in rows["b.mp4"]["error"]
+    assert "d.jpg" in rows["d.jpg"]["error"]
+    assert "cannot decode after" in rows["e.mkv"]["error"]
+    assert listing(tmp_path / "out") == ["a.mien", "c.mien", "e.mien", "files.csv"]
+
+
+@pytest.mark.usefixtures("fast")
+def test_what_nobody_has_thought_of_is_a_failed_row_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cluster.analyze_file
+
+    def analyze(source: Any, *rest: Any, **more: Any) -> Outcome:
+        if "a.png" in str(source):
+            raise ZeroDivisionError("division by zero")
+        return real(source, *rest, **more)
+
+    monkeypatch.setattr(cluster, "analyze_file", analyze)
+    sources = [portrait(tmp_path / "a.png"), portrait(tmp_path / "b.png")]
+    first, second = run(sources, tmp_path / "out")
+    assert first.folder is None
+    assert first.error is not None
+    assert "a.png: failed unexpectedly (ZeroDivisionError: division by zero)" in first.error
+    assert second.error is None
+    with pytest.raises(ZeroDivisionError):
+        run(sources, tmp_path / "other", debug=True)
+
+
+@pytest.mark.usefixtures("fast")
+def test_resume_leaves_out_what_is_whole(tmp_path: Path) -> None:
+    sources = [portrait(tmp_path / f"{n}.png") for n in "abc"]
+    run(sources, tmp_path / "out")
+    (tmp_path / "out" / "b.mien" / "report.html").unlink()  # not whole
+    for file in (tmp_path / "out" / "b.mien").iterdir():
+        file.unlink()
+    (tmp_path / "out" / "a.mien" / "faces.csv").write_text("kept")
+    outcomes = {Path(o.source).name: o for o in run(sources, tmp_path / "out", resume=True)}
+    assert [outcomes[n].summary is None for n in ("a.png", "b.png", "c.png")] == [True, False, True]
+    assert (tmp_path / "out" / "a.mien" / "faces.csv").read_text() == "kept"
+    write_index(list(outcomes.values()), tmp_path / "out" / "files.csv")
+    # The index tells of all files, also of those that an earlier run has done.
+    assert [row["faces"] for row in index(tmp_path / "out" / "files.csv").values()] == ["1", "1", "1"]
+
+
+@pytest.mark.usefixtures("fast")
+def test_damage_is_still_told_after_a_resume(tmp_path: Path) -> None:
+    sources = [cut_film(tmp_path / "cut.mkv")]
+    run(sources, tmp_path / "out")
+    write_index(run(sources, tmp_path / "out", resume=True), tmp_path / "out" / "files.csv")
+    row = index(tmp_path / "out" / "files.csv")["cut.mkv"]
+    assert row["status"] == "damaged"
+    assert "cannot decode after" in row["error"]
+
+
+def test_models_that_are_not_there_fail_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model 'emotion-x'"):
+        run([portrait(tmp_path / "a.png")], tmp_path / "out", AnalysisOptions(model="emotion-x"))
+    assert listing(tmp_path) == ["a.png"]
+
+
+def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
+    sources = [portrait(tmp_path / "a.png"), short_film(tmp_path / "b.mp4", n=3), portrait(tmp_path / "c.png", "sadness")]
+    (tmp_path / "d.mp4").write_bytes(b"no film")
+    sources.append(tmp_path / "d.mp4")
+    outcomes = {Path(o.source).name: o for o in run(sources, tmp_path / "two", jobs=2)}
+    for source in sources[:3]:
+        alone = analyze_file(source, tmp_path / "one" / f"{source.stem}.mien", FakeOptions(annotated=False))
+        both = outcomes[source.name]
+        assert both.summary is not None
+        assert alone.summary is not None
+        assert {k: v for k, v in both.summary.items() if k != "speed"} == {k: v for k, v in alone.summary.items() if k != "speed"}
+        for name in ("faces.csv", "timeline.csv", "episodes.csv"):
+            one, two = (tmp_path / place / f"{source.stem}.mien" / name for place in ("one", "two"))
+            assert one.read_text() == two.read_text()
+    assert outcomes["d.mp4"].folder is None
+    assert "d.mp4: is not a picture or film" in str(outcomes["d.mp4"].error)
+    assert listing(tmp_path / "two") == ["a.mien", "b.mien", "c.mien"]
+
+
+def test_a_process_that_dies_is_one_failed_row(tmp_path: Path) -> None:
+    sources = [portrait(tmp_path / f"{i}.png", "anger" if i == 1 else "happiness") for i in range(5)]
+    outcomes = {Path(o.source).name: o for o in run(sources, tmp_path / "out", FakeOptions(annotated=False, deadly=True), jobs=2)}
+    assert sorted(outcomes) == [f"{i}.png" for i in range(5)]
+    assert "1.png: the process that analysed it died" in str(outcomes["1.png"].error)
+    assert [n for n, o in outcomes.items() if o.error] == ["1.png"]
+    assert [n for n in listing(tmp_path / "out") if not n.startswith(".")] == ["0.mien", "2.mien", "3.mien", "4.mien"]
+
+
+def test_who_stops_early_does_not_wait_for_the_rest(tmp_path: Path) -> None:
+    sources = [str(portrait(tmp_path / f"{i}.png")) for i in range(8)]
+    outcomes: Iterator[Outcome] = analyze_files(
+        sources, result_folders(sources, tmp_path / "out"), FakeOptions(annotated=False), jobs=2
+    )
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert len(listing(tmp_path / "out")) <= 4
+
+
+# --- the index
+
+
+def test_nobodys_index_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "files.csv"
+    path.write_text("name,size\nthesis.doc,12\n")
+    with pytest.raises(MediaError, match=r"files\.csv: is there already and is not an index of mien"):
+        write_index([Outcome("a", None, None, "no")], path)
+    assert path.read_text().startswith("name,size")
+    path.unlink()
+    write_index([Outcome("b", None, None, "no")], path)
+    write_index([Outcome("a", None, None, 'says "no", twice')], path)
+    assert index(path)["a"]["error"] == 'says "no", twice'
+    assert listing(tmp_path) == ["files.csv"]
+
+
+def test_an_index_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"files\.csv: cannot be written"):
+        write_index([], tmp_path / "nowhere" / "files.csv")
