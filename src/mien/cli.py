@@ -122,7 +122,7 @@ def _count(text: str) -> int:
 
 
 def _looking_options(parser: Any, every: float) -> None:
-    often = "0 takes every frame" if not every else f"0 takes every frame; default {every:g}"
+    often = "0, the default, takes every frame" if not every else f"0 takes every frame; default {every:g}"
     parser.add_argument("--every", type=_amount, default=every, metavar="S", help=f"seconds between looks; {often}")
     parser.add_argument("--model", default="default", metavar="NAME|DIR", help="expression model (see: mien models list)")
     parser.add_argument("--detector", choices=("yunet", "haar"), default="yunet", help="face detector; default yunet")
@@ -179,7 +179,7 @@ def _analyze(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go")
     parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
     parser.add_argument("--json", action="store_true", help="print each file's summary as a line of JSON")
-    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="files at a time; default 1")
+    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="files at a time, in processes; default 1")
     parser.add_argument("--resume", action="store_true", help="leave out files whose results are there already")
 
 
