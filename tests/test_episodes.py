@@ -47,6 +47,7 @@ def spans(looks: str, every: float = 0.1, options: EpisodeOptions | None = None)
         ("-HHH---", [("H", 0.1, 0.4)]),  # three looks stand for 0.3 s
         ("-HH----", []),
         ("----HHH", [("H", 0.4, 0.6)]),  # the last look stands for the usual interval
+        ("------HHH---", [("H", 0.6, 0.9)]),  # in floats these three looks last a little less than 0.3 s
         ("-----HH", []),
         ("HHHHhhhh", [("H", 0, 0.7)]),  # hysteresis: holds between leave and enter
         ("HHHHwwww", [("H", 0, 0.7)]),
@@ -54,6 +55,7 @@ def spans(looks: str, every: float = 0.1, options: EpisodeOptions | None = None)
         ("HHHH--HHHH", [("H", 0, 0.9)]),  # a short break belongs to it
         ("HHHHSSHHHH", [("H", 0, 0.9)]),
         ("HHHHS-HHHH", [("H", 0, 0.9)]),
+        ("HHHHSHHSSSS", [("H", 0, 0.7), ("S", 0.7, 1.0)]),  # what follows a flicker begins when it begins
         ("HHHHSNSHHHH", [("H", 0, 0.4), ("H", 0.7, 1.0)]),  # a break is a break, whatever is in it
         ("HHHH---HHHH", [("H", 0, 0.4), ("H", 0.7, 1.0)]),
         ("HHHHSSSSHHHH", [("H", 0, 0.4), ("S", 0.4, 0.8), ("H", 0.8, 1.1)]),
@@ -138,6 +140,14 @@ def test_open_episodes_and_when_they_end() -> None:
     assert seen[7] == (0, [("happiness", 0.5)])  # leaving, not yet certain
     assert seen[8] == (1, [("neutral", 0.8)])
     assert seen[9] == (0, [("neutral", 0.9)])
+
+
+def test_without_a_shortest_length_there_is_nothing_to_wait_for() -> None:
+    finder = EpisodeFinder(LABELS, EpisodeOptions(min_s=0))
+    assert finder.update(1, 0.0, ROWS["H"]) == []
+    assert [e.expression for e in finder.open_episodes()] == ["happiness"]
+    assert [(e.expression, e.end_s) for e in finder.update(1, 0.1, ROWS["S"])] == [("happiness", 0.1)]
+    assert [e.expression for e in finder.open_episodes()] == ["sadness"]
 
 
 def test_open_episodes_are_in_order() -> None:

@@ -195,6 +195,17 @@ def test_a_lost_face_is_not_flung_across_the_picture() -> None:
     assert tracker.update(faces([(last + 4.2 * S, 300), (last + S, 300)]), 47 * 0.04).tolist() == [2, 1]
 
 
+def test_a_lost_face_is_sought_where_it_was_going() -> None:
+    tracker = Tracker()
+    for k in range(25):
+        tracker.update(faces([(100 + 3 * S * k * 0.04, 300)]), k * 0.04)
+    last = 100 + 3 * S * 24 * 0.04
+    for k in range(25, 37):
+        tracker.update(Faces.none(), k * 0.04)
+    # Half a second later one face stands where it was last seen and one where the walk leads.
+    assert tracker.update(faces([(last, 300), (last + 1.4 * S, 300)]), 37 * 0.04).tolist() == [2, 1]
+
+
 def test_a_single_spurious_face_changes_nothing_for_the_others() -> None:
     tracker = Tracker()
     for k in range(50):
@@ -264,10 +275,11 @@ def test_boxes_must_be_finite() -> None:
 def clip(clips: Path) -> Callable[..., list[tuple[float, Faces]]]:
     """Faces of a clip, each found once."""
     found: dict[tuple[str, float | None], list[tuple[float, Faces]]] = {}
-    detect = YuNet()
+    small, large = YuNet(), YuNet(max_side=256)  # large faces are found in small pictures, in less time
 
     def load(name: str, every: float | None = None) -> list[tuple[float, Faces]]:
         if (name, every) not in found:
+            detect = small if name.endswith(".gif") else large
             with open_media(clips / name) as media:
                 found[name, every] = [(f.time_s, detect(f.rgb)) for f in media.frames(every)]
         return found[name, every]
