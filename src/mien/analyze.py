@@ -171,7 +171,7 @@ class Recorder:
         self._smoothed.extend(result.smoothed)
 
     def timeline(self) -> Timeline:
-        """What was collected so far."""
+        """What was collected so far. It stays as it is while more is added: new rows come behind its own, none is written again."""
         return Timeline(
             info=self.info,
             labels=self.labels,
@@ -203,7 +203,8 @@ class _Column:
 
     @property
     def values(self) -> NDArray[Any]:
-        return self._store[: self._count].copy()
+        """The rows so far, not copied; see `Recorder.timeline`."""
+        return self._store[: self._count]
 
     def extend(self, rows: NDArray[Any]) -> None:
         need = self._count + len(rows)

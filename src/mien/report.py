@@ -2,16 +2,21 @@
 
 The files are written plainly under the names given; whoever wants them whole or not at all writes into a temporary folder and
 renames it. A file that cannot be written is a `MediaError` that names it. Matplotlib and OpenCV are imported where they are used.
+
+An hour of film at every frame is 90,000 rows, 10 MB in a Timeline and several times that as float64 or as Python's numbers. So
+nothing here holds a column of means, a curve or a table whole: they are worked out a span of frames at a time.
 """
 
 import base64
 import functools
 import gzip
 import html as markup
+import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
@@ -25,7 +30,7 @@ from numpy.typing import NDArray
 
 from mien import __version__
 from mien.errors import MediaError
-from mien.labels import COLOURS
+from mien.labels import COLOURS, valence
 from mien.types import Episode, FrameResult, Timeline, Track
 
 if TYPE_CHECKING:
@@ -49,6 +54,7 @@ LAW = (
 StrPath = str | PathLike[str]
 
 _CHUNK = 4096  # rows formatted at a time
+_PNG_WIDTH = 2000  # pixels of a static plot
 _PLOT_POINTS = 3000  # per line in the page
 _PLOT_BUDGET = 60_000  # all lines of the page together, points × series
 _RIBBON_SLOTS = 600
@@ -126,7 +132,7 @@ def faces_csv(timeline: Timeline, path: StrPath) -> None:
                 timeline.face_scores[part].tolist(),
                 *timeline.emotions[part].T.tolist(),
                 [names[i] for i in timeline.emotions[part].argmax(axis=1)],
-                _rounded(timeline.valence[part], 5).tolist(),
+                _rounded(valence(timeline.emotions[part], timeline.labels), 5).tolist(),
             ]
             if change is not None:
                 columns += _rounded(change[part], 5).T.tolist()
@@ -140,16 +146,15 @@ def timeline_csv(timeline: Timeline, path: StrPath) -> None:
     empty where nobody is. Raises `MediaError` where the file cannot be written.
     """
     k = len(timeline.labels)
-    faces = timeline.faces_per_frame
-    counts = _counts(timeline)
-    means = _mean(timeline, timeline.emotions)
     somebody = "%.6f,%d," + "%d," * k + ",".join(["%.5f"] * k) + "\n"
     nobody = "%.6f,%d," + "%d," * k + "," * (k - 1) + "\n"
     with _writing(path) as file:
         file.write(_csv_row(["time_s", "faces", *(f"{name}_count" for name in timeline.labels), *timeline.labels]))
         for start in range(0, len(timeline), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            columns = (timeline.times[part].tolist(), faces[part].tolist(), counts[part].tolist(), means[part].tolist())
+            end = min(start + _CHUNK, len(timeline))
+            counts = _counts(timeline, start, end)
+            means = _mean(timeline, timeline.emotions, start, end)
+            columns = (timeline.times[start:end].tolist(), counts.sum(axis=1).tolist(), counts.tolist(), means.tolist())
             for time_s, n, count, mean in zip(*columns, strict=True):
                 file.write(somebody % (time_s, n, *count, *mean) if n else nobody % (time_s, n, *count))
 
@@ -163,22 +168,29 @@ def episodes_csv(episodes: Sequence[Episode], path: StrPath) -> None:
             file.write(_csv_row([str(e.track), e.expression, *times]))
 
 
-def _counts(timeline: Timeline) -> NDArray[np.int64]:
-    """(F, K) how many faces of each sampled frame have each expression as their most probable one."""
-    f, k = len(timeline), len(timeline.labels)
-    if not len(timeline.frame_rows):
+def _rows_between(timeline: Timeline, start: int, end: int) -> tuple[slice, NDArray[np.int64]]:
+    """The face rows of the sampled frames from `start` up to `end`, and for each the position of its frame counted from `start`."""
+    first, last = np.searchsorted(timeline.frame_rows, [start, end]).tolist()
+    return slice(first, last), timeline.frame_rows[first:last] - start
+
+
+def _counts(timeline: Timeline, start: int, end: int) -> NDArray[np.int64]:
+    """(end - start, K) how many faces of each of these frames have each expression as their most probable one."""
+    f, k = end - start, len(timeline.labels)
+    part, at = _rows_between(timeline, start, end)
+    if not len(at):
         return np.zeros((f, k), np.int64)
-    cells = timeline.frame_rows * k + timeline.emotions.argmax(axis=1)
-    return np.bincount(cells, minlength=f * k).reshape(f, k)
+    return np.bincount(at * k + timeline.emotions[part].argmax(axis=1), minlength=f * k).reshape(f, k)
 
 
-def _mean(timeline: Timeline, scores: NDArray[np.float32]) -> _Values:
-    """(F, K) mean of `scores` (N, K) over the faces of each sampled frame; NaN where nobody is."""
-    f = len(timeline)
-    faces = timeline.faces_per_frame
-    sums = np.stack([np.bincount(timeline.frame_rows, weights=column, minlength=f) for column in scores.T], axis=1)
+def _mean(timeline: Timeline, scores: NDArray[np.float32], start: int, end: int) -> _Values:
+    """(end - start, K) mean of `scores` (N, K) over the faces of each of these frames; NaN where nobody is."""
+    f = end - start
+    part, at = _rows_between(timeline, start, end)
+    faces = np.bincount(at, minlength=f)[:, None]
+    sums = np.stack([np.bincount(at, weights=column, minlength=f) for column in scores[part].T], axis=1)
     out = np.full(sums.shape, np.nan)
-    np.divide(sums, faces[:, None], out=out, where=faces[:, None] > 0)
+    np.divide(sums, faces, out=out, where=faces > 0)
     return out
 
 
@@ -203,9 +215,37 @@ def _seen(timeline: Timeline) -> tuple[float, float]:
     return float(steps[timeline.faces_per_frame > 0].sum()), float(steps.sum())
 
 
-def _shares(scores: NDArray[np.float32], labels: Sequence[str]) -> dict[str, float]:
-    counts = np.bincount(scores.argmax(axis=1), minlength=len(labels))
-    return {name: round(float(c) / len(scores), 5) for name, c in zip(labels, counts, strict=True)}
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """What a report tells of one track. It holds no scores: those of all `Track`s together are the whole film once more.
+
+    rows  positions in the face rows      shares  of the looks in which each expression is the most probable one
+    """
+
+    timeline: Timeline
+    id: int
+    rows: NDArray[np.int64]
+    start_s: float
+    end_s: float
+    expression: str
+    shares: dict[str, float]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def smoothed(self) -> NDArray[np.float32]:
+        return self.timeline.smoothed[self.rows]
+
+
+def _person(timeline: Timeline, track_id: int) -> _Person:
+    labels = timeline.labels
+    rows = np.flatnonzero(timeline.tracks == track_id)
+    start_s, end_s = timeline.times[timeline.frame_rows[rows[[0, -1]]]].tolist()
+    emotions = timeline.emotions[rows]
+    counts = np.bincount(emotions.argmax(axis=1), minlength=len(labels))
+    shares = {name: round(float(c) / len(rows), 5) for name, c in zip(labels, counts, strict=True)}
+    return _Person(timeline, track_id, rows, start_s, end_s, labels[int(emotions.mean(axis=0).argmax())], shares)
 
 
 def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = None) -> dict[str, Any]:
@@ -236,14 +276,14 @@ def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = Non
         "shares": {name: round(share, 5) for name, share in timeline.shares().items()},
         "tracks": [
             {
-                "id": track.id,
-                "start_s": round(track.start_s, 6),
-                "end_s": round(track.end_s, 6),
-                "rows": len(track),
-                "expression": track.expression,
-                "shares": _shares(track.emotions, timeline.labels),
+                "id": person.id,
+                "start_s": round(person.start_s, 6),
+                "end_s": round(person.end_s, 6),
+                "rows": len(person),
+                "expression": person.expression,
+                "shares": person.shares,
             }
-            for track in timeline
+            for person in (_person(timeline, track_id) for track_id in timeline.track_ids)
         ],
         "episodes": len(episodes),
         "speed": speed,
@@ -320,7 +360,7 @@ def headline(timeline: Timeline, episodes: Sequence[Episode]) -> str:
         short = short.removesuffix(f" {long.rpartition(' ')[2]}")  # "17.2 of 19.6 s"
     when = f"all {long}" if looked_s - seen_s < 0.05 or short == long.rpartition(" ")[0] else f"{short} of {long}"
     if len(ids) == 1:
-        return f"One face for {when}; it appears {_course(timeline, timeline.track(ids[0]), episodes)}."
+        return f"One face for {when}; it appears {_course(timeline, _person(timeline, ids[0]), episodes)}."
     if most == len(ids):
         who = _count(most, "face").capitalize()
     else:
@@ -358,24 +398,24 @@ def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
-def _course(timeline: Timeline, track: Track, episodes: Sequence[Episode]) -> str:
+def _course(timeline: Timeline, person: _Person, episodes: Sequence[Episode]) -> str:
     """The longest episodes of a face in order of time, in words: "sad at first (0.4–5.1 s), happy from 9.8 s"."""
-    own = [e for e in episodes if e.track == track.id]
+    own = [e for e in episodes if e.track == person.id]
     told = [e for e in own if e.expression != "neutral"] or own
     scale = float(timeline.times[-1])
-    shares = _shares(track.emotions, track.labels)
+    shares = person.shares
     name = max(shares, key=lambda n: shares[n])
     if not told:
         return f"mostly {_appears(name)} ({shares[name]:.0%} of the time)"
     longest = sorted(sorted(told, key=lambda e: -e.duration_s)[:4], key=lambda e: e.start_s)
-    slack = max(0.75, 0.05 * (track.end_s - track.start_s))
+    slack = max(0.75, 0.05 * (person.end_s - person.start_s))
     calm = name == "neutral" and told[0].expression != "neutral" and shares[name] >= 0.5
     parts = [f"mostly neutral ({shares[name]:.0%} of the time)"] if calm else []
     for i, e in enumerate(longest):
         again = i > 0 and longest[i - 1].expression == e.expression
         word = "again" if again else _appears(e.expression)
-        first = i == 0 and e.start_s - track.start_s <= slack
-        last = i == len(longest) - 1 and track.end_s - e.end_s <= slack
+        first = i == 0 and e.start_s - person.start_s <= slack
+        last = i == len(longest) - 1 and person.end_s - e.end_s <= slack
         if first and last:
             parts.append(f"{word} throughout")
         elif first:
@@ -396,49 +436,103 @@ def decimate(times: _Values, values: _Values, points: int) -> tuple[_Values, _Va
     times (M,), values (M, K) with rows of NaN where nobody is. Short curves come back as they are. A bucket that holds a gap
     keeps one row of NaN, so that a line drawn through the result breaks where the whole one does.
     """
-    m = len(times)
-    if m <= points:
+    if len(times) <= points:
         return times, values
-    # A bucket gives up to four rows: a gap, two values, a gap.
-    starts = np.linspace(0, m, max(1, points // 4) + 1).astype(np.int64)
-    out_times: list[float] = []
-    out_rows: list[_Values] = []
-    gap = np.isnan(values[:, 0])
-    nothing = np.full(values.shape[1], np.nan)
-    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        seen = np.flatnonzero(~gap[start:end]) + start
-        if not len(seen):
-            out_times.append(float(times[start]))
-            out_rows.append(nothing)
-            continue
-        first, last = int(seen[0]), int(seen[-1])
-        part = values[seen]
-        low, high = part.min(axis=0), part.max(axis=0)
-        rising = values[last] >= values[first]
-        if first > start:
-            out_times.append(float(times[start]))
-            out_rows.append(nothing)
-        out_times.append(float(times[first]))
-        out_rows.append(np.where(rising, low, high))
-        if last > first:
-            if len(seen) < last - first + 1:
-                out_times.append(float(times[first + int(gap[first:last].argmax())]))
-                out_rows.append(nothing)
-            out_times.append(float(times[last]))
-            out_rows.append(np.where(rising, high, low))
-        if last < end - 1:
-            out_times.append(float(times[end - 1]))
-            out_rows.append(nothing)
-    return np.array(out_times), np.array(out_rows)
+    return _Curve(times, lambda start, end: values[start:end]).thinned(points)
 
 
-def _curve(timeline: Timeline, track: Track) -> tuple[_Values, _Values]:
-    """Times (M,) of the sampled frames from the track's first to its last, and (M, K) smoothed scores, NaN where it is unseen."""
-    at = timeline.frame_rows[track.rows]
-    first, last = int(at[0]), int(at[-1])
-    values = np.full((last - first + 1, len(timeline.labels)), np.nan)
-    values[at - first] = track.smoothed
-    return timeline.times[first : last + 1], values
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """A line per expression against time: times (M,), and `between(start, end)` gives rows of (M, K), NaN where nobody is."""
+
+    times: _Values
+    between: Callable[[int, int], _Values]
+
+    def thinned(self, points: int) -> tuple[_Values, _Values]:
+        """Times and values, at most `points` of them; see `decimate`."""
+        m = len(self.times)
+        if m <= points:
+            return self.times, self.between(0, m)
+        # A bucket gives up to four rows: a gap, two values, a gap.
+        starts = np.linspace(0, m, max(1, points // 4) + 1).astype(np.int64).tolist()
+        at: list[int] = []
+        rows: list[_Values] = []
+        for start, end in itertools.pairwise(starts):
+            values = self.between(start, end)
+            gap = np.isnan(values[:, 0])
+            nothing = np.full(values.shape[1], np.nan)
+            seen = np.flatnonzero(~gap)
+            if not len(seen):
+                at.append(start)
+                rows.append(nothing)
+                continue
+            first, last = int(seen[0]), int(seen[-1])
+            part = values[seen]
+            low, high = part.min(axis=0), part.max(axis=0)
+            rising = values[last] >= values[first]
+            if first > 0:
+                at.append(start)
+                rows.append(nothing)
+            at.append(start + first)
+            rows.append(np.where(rising, low, high))
+            if last > first:
+                if len(seen) < last - first + 1:
+                    at.append(start + first + int(gap[first:last].argmax()))
+                    rows.append(nothing)
+                at.append(start + last)
+                rows.append(np.where(rising, high, low))
+            if last < end - start - 1:
+                at.append(end - 1)
+                rows.append(nothing)
+        return self.times[at], np.array(rows)
+
+    def drawn(self, edges: _Values) -> tuple[_Values, _Values]:
+        """Times and values that make the same picture, `edges` being the times at which its pixels begin.
+
+        Of what falls on one pixel there remain the first, the lowest, the highest and the last value. A gap remains where it is
+        as wide as a pixel: the pen would cover a narrower one.
+        """
+        m = len(self.times)
+        if m <= 4 * len(edges):
+            return self.times, self.between(0, m)
+        starts = np.unique(np.r_[0, np.searchsorted(self.times, edges), m]).tolist()
+        at: list[int] = []
+        rows: list[_Values] = []
+        for start, end in itertools.pairwise(starts):
+            values = self.between(start, end)
+            if end - start <= 4:
+                at += range(start, end)
+                rows += list(values)
+                continue
+            seen = np.flatnonzero(~np.isnan(values[:, 0]))
+            if len(seen) < 2:  # a gap, or a dot
+                one = int(seen[0]) if len(seen) else 0
+                at.append(start + one)
+                rows.append(values[one])
+                continue
+            part = values[seen]
+            low, high = part.min(axis=0), part.max(axis=0)
+            rising = part.argmin(axis=0) < part.argmax(axis=0)
+            first, last = start + int(seen[0]), start + int(seen[-1])
+            at += [first, first, last, last]
+            rows += [part[0], np.where(rising, low, high), np.where(rising, high, low), part[-1]]
+        return self.times[at], np.array(rows)
+
+
+def _curve(timeline: Timeline, rows: NDArray[np.int64] | None = None) -> _Curve:
+    """Smoothed scores: the mean over everybody, or those of the track with these face rows, from its first frame to its last."""
+    if rows is None:
+        return _Curve(timeline.times, lambda start, end: _mean(timeline, timeline.smoothed, start, end))
+    at = timeline.frame_rows[rows]
+    begin = int(at[0])
+
+    def between(start: int, end: int) -> _Values:
+        first, last = np.searchsorted(at, [begin + start, begin + end]).tolist()
+        values = np.full((end - start, len(timeline.labels)), np.nan)
+        values[at[first:last] - (begin + start)] = timeline.smoothed[rows[first:last]]
+        return values
+
+    return _Curve(timeline.times[begin : int(at[-1]) + 1], between)
 
 
 # --- static plots -----------------------------------------------------------------------------------------------------------------
@@ -454,7 +548,7 @@ def png(timeline: Timeline, path: StrPath) -> None:
 
 def png_tracks(timeline: Timeline, path: StrPath, *, most: int = 12) -> None:
     """The same as `png` with one row of axes per track, in order of appearance, at most the `most` longest. Raises `MediaError`."""
-    _save(_figure(timeline, tracks=_longest(timeline, most)), path)
+    _save(_figure(timeline, people=_longest(timeline, most)), path)
 
 
 def _save(figure: "Figure", path: StrPath) -> None:
@@ -464,25 +558,27 @@ def _save(figure: "Figure", path: StrPath) -> None:
         file.write(buffer.getvalue())
 
 
-def _longest(timeline: Timeline, most: int) -> list[Track]:
+def _longest(timeline: Timeline, most: int) -> list[_Person]:
     """The `most` tracks with the most rows, in order of appearance."""
     ids = timeline.track_ids
     if len(ids) > most:
         found, counts = np.unique(timeline.tracks, return_counts=True)
         keep = set(found[np.argsort(-counts, kind="stable")[:most]].tolist())
         ids = [i for i in ids if i in keep]
-    return [timeline.track(i) for i in ids]
+    return [_person(timeline, i) for i in ids]
 
 
-def _figure(timeline: Timeline, *, tracks: Sequence[Track] | None = None, title: bool = True) -> "Figure":
+def _figure(timeline: Timeline, *, people: Sequence[_Person] | None = None, title: bool = True) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     colours = _colours(timeline.labels)
     picture = len(timeline) == 1 and len(timeline.frame_rows) > 0
-    rows = max(1, len(tracks)) if tracks is not None else 1
+    rows = max(1, len(people)) if people is not None else 1
     if picture:
         rows = min(len(timeline.frame_rows), 12)
+    # To Matplotlib an hour is 30 MB; to the eye it is 2000 pixels.
+    edges = np.linspace(timeline.times[0], timeline.times[-1], _PNG_WIDTH) if len(timeline) else np.zeros(0)
     figure = Figure(figsize=(10, 4.5 if rows == 1 else 1.2 + 1.7 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, 1, squeeze=False, sharex=not picture)[:, 0]
@@ -496,12 +592,10 @@ def _figure(timeline: Timeline, *, tracks: Sequence[Track] | None = None, title:
         if picture:
             _draw_bars(ax, timeline, i, colours)
             continue
-        if tracks:
-            times, values = _curve(timeline, tracks[i])
-            ax.set_title(f"Face {tracks[i].id}", loc="left", fontsize=9, color="#40454d")
-        else:
-            times, values = timeline.times, _mean(timeline, timeline.smoothed)
-        _draw_curves(ax, times, values, timeline, colours)
+        if people:
+            ax.set_title(f"Face {people[i].id}", loc="left", fontsize=9, color="#40454d")
+        curve = _curve(timeline, people[i].rows if people else None)
+        _draw_curves(ax, *curve.drawn(edges), timeline, colours)
     if not picture:
         clock = len(timeline) > 0 and float(timeline.times[-1]) >= 120
         axes[-1].set_xlabel("time (min:s)" if clock else "time (s)", fontsize=9, color="#40454d")
@@ -756,7 +850,7 @@ def html(
     """
     page = _Page(timeline, episodes, stills, summary or {}, annotated).render()
     with _writing(path) as file:
-        file.write(page)
+        file.writelines(page)
 
 
 class _Page:
@@ -777,16 +871,20 @@ class _Page:
         self.timeline, self.episodes, self.stills, self.facts, self.annotated = timeline, episodes, stills, facts, annotated
         self.labels = timeline.labels
         self.index = {name: k for k, name in enumerate(timeline.labels)}
-        self.tracks = _longest(timeline, _TRACKS_SHOWN)
-        self.hidden = len(timeline.track_ids) - len(self.tracks)
-        self.shown_ids = {track.id for track in self.tracks}
+        tracks = len(timeline.track_ids)
+        self.alone = tracks == 1
+        self.people = _longest(timeline, _TRACKS_SHOWN)
+        self.hidden = tracks - len(self.people)
+        self.shown_ids = {person.id for person in self.people}
         self.picture = len(timeline) < 2
         self.somebody = len(timeline.frame_rows) > 0
         self.start = float(timeline.times[0]) if len(timeline) else 0.0
         self.end = float(timeline.times[-1]) if len(timeline) else 0.0
         self.thinned = False
+        self.curves = ""
 
-    def render(self) -> str:
+    def render(self) -> list[str]:
+        """The page in pieces, to be written one after the other; joined they would be held twice, at two bytes a character."""
         template, plot = (resources.files("mien") / "report.html").read_text(encoding="utf-8").split("<!--plot-->\n")
         curves = self.somebody and not self.picture
         if self.picture:
@@ -804,11 +902,11 @@ class _Page:
             colours_light=" ".join(f"--e{k}: {c};" for k, c in enumerate(light)),
             colours_dark=" ".join(f"--e{k}: {_lighter(c)};" for k, c in enumerate(light)),
             colour_classes=" ".join(f".e{k} {{ --c: var(--e{k}); }}" for k in range(len(light))),
-            body="\n".join([self._top(), facts, *sections, self._made(), self._care()]),
+            body=[f"{part}\n" for part in (self._top(), facts, *sections, self._made())] + [self._care()],
             facts_count=str(facts.count("<dt>")),
             footer=f"Made by mien {__version__} on the machine that ran it; this page loads nothing from anywhere."
             + (" The plot is drawn by Plotly.js (MIT licence)." if curves else ""),
-            plot=_fill(plot, curves=self._curves(), plotly=_plotly()) if curves else "",
+            plot=_fill(plot, curves=self.curves, plotly=_plotly()) if curves else [],
         )
 
     # The parts in the order of the page.
@@ -879,14 +977,14 @@ class _Page:
             f'<button type="button" class="chip e{k}" aria-pressed="true"><i></i>{markup.escape(name)}<output></output></button>'
             for k, name in enumerate(self.labels)
         )
-        whole = "Everybody (mean)" if len(self.timeline.track_ids) > 1 else f"Face {self.tracks[0].id}"
+        whole = f"Face {self.people[0].id}" if self.alone else "Everybody (mean)"
         options = f'<option value="all">{whole}</option>'
-        if len(self.timeline.track_ids) > 1:
-            options += "".join(f'<option value="{track.id}">Face {track.id}</option>' for track in self.tracks)
-        alone = " hidden" if len(self.timeline.track_ids) == 1 else ""
+        if not self.alone:
+            options += "".join(f'<option value="{person.id}">Face {person.id}</option>' for person in self.people)
+        alone = " hidden" if self.alone else ""
         buffer = BytesIO()
         _figure(self.timeline, title=False).savefig(buffer, format="png", dpi=150)
-        self._data = self._series()
+        self.curves = self._series()
         thinned = (
             " This is a long film, so the lines are thinned out: each span of time shows its lowest and highest value; "
             "faces.csv has every look."
@@ -895,9 +993,9 @@ class _Page:
         )
         smoothed = " The lines are smoothed in time." if not np.array_equal(self.timeline.smoothed, self.timeline.emotions) else ""
         rows = "".join(
-            f'<button type="button" class="name soft live" data-curve="{self._curve_of(t.id)}">Face {t.id}</button>'
-            f'<span class="name paper">Face {t.id}</span>{self._ribbon(t)}'
-            for t in self.tracks
+            f'<button type="button" class="name soft live" data-curve="{self._curve_of(p.id)}">Face {p.id}</button>'
+            f'<span class="name paper">Face {p.id}</span>{self._ribbon(p)}'
+            for p in self.people
         )
         hidden = (
             f'<p class="soft small">{self.hidden} shorter appearances are not drawn; faces.csv has them.</p>' if self.hidden else ""
@@ -919,55 +1017,50 @@ class _Page:
 {hidden}<p class="soft small live screen"><span class="fine-only">Drag across the plot to zoom, double-click to see all.</span>
  Click an expression to hide it, double-click to see it alone.</p></section>"""
 
-    def _ribbon(self, track: Track) -> str:
+    def _ribbon(self, person: _Person) -> str:
         # In units of seconds, so that the script zooms it together with the plot by the viewBox alone.
         rects = "".join(
             f'<rect class="e{k}" x="{a:.3f}" y="0" width="{b - a:.3f}" height="1"><title>{_span(a, b, self.end)}: '
             f"{markup.escape(_appears(self.labels[k]))}</title></rect>"
-            for a, b, k in _ribbon(self.timeline, track)
+            for a, b, k in _ribbon(self.timeline, person)
         )
         width = max(self.end - self.start, 1e-3)
         return (
             f'<svg class="ribbon" viewBox="{self.start:.3f} 0 {width:.3f} 1" preserveAspectRatio="none" role="img" '
-            f'aria-label="Leading expression of face {track.id} through time">{rects}</svg>'
+            f'aria-label="Leading expression of face {person.id} through time">{rects}</svg>'
         )
 
     def _curve_of(self, track: int) -> str:
         """The key of a track's curve; where there is one track, the mean is it."""
-        return str(track) if len(self.timeline.track_ids) > 1 else "all"
+        return "all" if self.alone else str(track)
 
     def _series(self) -> str:
         """The curves as JSON: t in whole milliseconds, y in thousandths, null in gaps."""
         timeline = self.timeline
-        points = max(200, min(_PLOT_POINTS, _PLOT_BUDGET // (len(self.tracks) + 1)))
-        curves: dict[str, Any] = {}
-
-        def add(key: str, times: _Values, values: _Values, most: int) -> None:
-            t, y = decimate(times, values, most)
-            self.thinned |= len(t) < len(times)
-            gaps = np.isnan(y)
-            whole = np.where(gaps, -1, np.rint(y * 1000)).astype(int)
-            columns = [[None if v < 0 else v for v in column] for column in whole.T.tolist()]
-            curves[key] = {"t": np.rint(t * 1000).astype(int).tolist(), "y": columns}
-
-        add("all", timeline.times, _mean(timeline, timeline.smoothed), _PLOT_POINTS)
-        if len(timeline.track_ids) > 1:
-            for track in self.tracks:
-                add(str(track.id), *_curve(timeline, track), points)
+        points = max(200, min(_PLOT_POINTS, _PLOT_BUDGET // (len(self.people) + 1)))
+        curves = [self._line("all", _curve(timeline), _PLOT_POINTS)]
+        if not self.alone:
+            curves += [self._line(str(person.id), _curve(timeline, person.rows), points) for person in self.people]
         step = float(np.median(np.diff(timeline.times)))
-        page = {
+        facts = {
             "labels": list(self.labels),
             "clock": self.end >= 120,
             "decimals": 1 if step >= 0.1 else 2,
             "start": self.start,
             "end": self.end,
-            "curves": curves,
         }
-        return json.dumps(page, separators=(",", ":"))
-
-    def _curves(self) -> str:
         # "</script>" in a label must not end the element.
-        return self._data.replace("<", "\\u003c")
+        head = json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")
+        return f'{head[:-1]},"curves":{{{",".join(curves)}}}}}'
+
+    def _line(self, key: str, curve: _Curve, points: int) -> str:
+        """One member of the object of curves. Text at once: as Python's numbers, the points of thirty people are 20 MB."""
+        times, values = curve.thinned(points)
+        self.thinned |= len(times) < len(curve.times)
+        whole = np.where(np.isnan(values), -1, np.rint(values * 1000)).astype(int)
+        columns = [[None if v < 0 else v for v in column] for column in whole.T.tolist()]
+        line = {"t": np.rint(times * 1000).astype(int).tolist(), "y": columns}
+        return f'"{key}":{json.dumps(line, separators=(",", ":"))}'
 
     def _bars(self, shares: Mapping[str, float]) -> str:
         order = sorted(shares.items(), key=lambda item: -item[1])
@@ -987,16 +1080,16 @@ class _Page:
         told = [e for e in self.episodes if e.track in self.shown_ids]
         if not told:
             return '<section><h2>Moments</h2><p class="soft">No expression was clear for long enough to count.</p></section>'
-        groups = [(t, [e for e in told if e.track == t.id]) for t in self.tracks]
-        groups = [(t, own) for t, own in groups if own]
+        groups = [(p, [e for e in told if e.track == p.id]) for p in self.people]
+        groups = [(p, own) for p, own in groups if own]
         each = max(3, min(15, _EPISODES_SHOWN // len(groups)))
         parts = []
-        for track, own in groups:
+        for person, own in groups:
             clear = sorted(own, key=lambda e: -e.peak * math.sqrt(max(e.duration_s, 0.1)))[:each]
             cards = "".join(self._moment(e) for e in sorted(clear, key=lambda e: e.start_s))
             more = len(own) - len(clear)
             note = f'<span class="soft small">the {len(clear)} clearest of {len(own)}; episodes.csv has all</span>' if more else ""
-            parts.append(f'<div class="who"><h3>Face {track.id}</h3>{note}</div><ul class="moments">{cards}</ul>')
+            parts.append(f'<div class="who"><h3>Face {person.id}</h3>{note}</div><ul class="moments">{cards}</ul>')
         return f"""<section><h2>Moments</h2>
 <p class="soft">Where one expression held. The picture is from near its clearest point.</p>{"".join(parts)}</section>"""
 
@@ -1023,20 +1116,20 @@ class _Page:
     def _faces(self) -> str:
         rows = []
         pictures = self.stills is not None
-        for track in self.tracks:
-            shares = _shares(track.emotions, self.labels)
+        for person in self.people:
+            shares = person.shares
             name = max(shares, key=lambda n: shares[n])
             stack = "".join(
                 f'<span class="e{k}" style="width:{shares[n] * 100:.2f}%" title="{markup.escape(n)} {_percent(shares[n])}"></span>'
                 for k, n in enumerate(self.labels)
                 if shares[n]
             )
-            still = self.stills.of_track(track.id) if self.stills is not None else None
+            still = self.stills.of_track(person.id) if self.stills is not None else None
             image = f'<img src="{_data(still.jpeg, "jpeg")}" alt="" loading="lazy">' if still else '<div class="blank"></div>'
             rows.append(
-                f"<tr>{f'<td>{image}</td>' if pictures else ''}<td>Face {track.id}</td>"
-                f'<td class="num">{_span(track.start_s, track.end_s, self.end)}</td>'
-                f'<td class="num wide-only">{len(track)}</td>'
+                f"<tr>{f'<td>{image}</td>' if pictures else ''}<td>Face {person.id}</td>"
+                f'<td class="num">{_span(person.start_s, person.end_s, self.end)}</td>'
+                f'<td class="num wide-only">{len(person)}</td>'
                 f'<td class="e{self.index[name]}"><span class="dot"></span>{markup.escape(_appears(name))}, '
                 f"{_percent(shares[name])}</td>"
                 f'<td class="wide-only"><div class="stack">{stack}</div></td></tr>'
@@ -1136,16 +1229,23 @@ class _Page:
  person with the same person at another time rather than with others.</p><p>{LAW}</p></div></section>"""
 
 
-def _fill(template: str, **parts: str) -> str:
-    """`template` with each {{name}} replaced once; what is put in is not looked at again."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+def _fill(template: str, **parts: str | list[str]) -> list[str]:
+    """`template` in pieces, with each {{name}} replaced once; what is put in is not looked at again."""
+    pieces: list[str] = []
+    for i, text in enumerate(re.split(r"\{\{(\w+)\}\}", template)):
+        part = parts[text] if i % 2 else text
+        pieces += [part] if isinstance(part, str) else part
+    return pieces
 
 
 @functools.cache
 def _plotly() -> str:
     """Plotly's script from its package, gzipped and in base64: 2.0 MB in place of 4.8."""
-    script = (resources.files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-    return base64.b64encode(gzip.compress(script, 9, mtime=0)).decode("ascii")
+    script = resources.files("plotly") / "package_data" / "plotly.min.js"
+    packed = BytesIO()
+    with script.open("rb") as file, gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=9, mtime=0) as zipped:
+        shutil.copyfileobj(file, zipped)
+    return base64.b64encode(packed.getbuffer()).decode("ascii")
 
 
 def _data(content: bytes, kind: str) -> str:
@@ -1197,7 +1297,7 @@ def _lighter(colour: str) -> str:
     return "#" + "".join(f"{round(v + (255 - v) * 0.32):02x}" for v in values)
 
 
-def _ribbon(timeline: Timeline, track: Track) -> list[tuple[float, float, int]]:
+def _ribbon(timeline: Timeline, track: Track | _Person) -> list[tuple[float, float, int]]:
     """Stretches (start_s, end_s, column) in which one expression leads; of long tracks, the commonest within each of 600 slots."""
     at = timeline.frame_rows[track.rows]
     steps = _steps(timeline)
