@@ -368,7 +368,7 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(tmp_path: Path, limit: 
     )
     assert done.stderr == ""
     assert "file too large" in done.stdout.lower()
-    assert f"{target}/" in done.stdout  # not the temporary folder
+    assert ".talk.mien-" not in done.stdout  # nobody knows the temporary folder
     assert "cannot be written" in done.stdout
     assert done.stdout.count("\n") == 1
     assert listing(tmp_path) == (["talk.mien", "talk.mp4"] if older else ["talk.mp4"])

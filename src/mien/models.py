@@ -22,11 +22,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mien.crop import CropSpec
 from mien.errors import ModelError
+
+# Unless this is set before it is loaded, onnxruntime (1.31 and later) reports its use to its makers over the network and keeps an
+# identifier of the machine in the user's cache. Where faces are looked at, nothing is told to anybody.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime as ort
+
+ort.disable_telemetry_events()  # where somebody else has loaded it before
 
 FORMAT = 1
 """Version of `model.json`; a bundle with another one is refused."""

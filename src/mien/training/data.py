@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def read_fer2013(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDAr
     """Pictures (N, 48, 48), labels (N,) and splits (N,) of Kaggle's `fer2013.csv`. Raises `DataError` that names the row."""
     pictures, labels, splits = [], [], []
     with _open(path) as file:
-        rows = csv.reader(file)
+        rows = _rows(file, path)
         header = next(rows, [])
         if [name.strip() for name in header] != ["emotion", "pixels", "Usage"]:
             raise DataError(f"{path}: wanted the columns emotion, pixels, Usage, but got {', '.join(header) or 'an empty file'}")
@@ -92,7 +92,7 @@ def read_ferplus(path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     votes, splits = [], []
     wanted = ["Usage", "Image name", *FERPLUS_COLUMNS]
     with _open(path) as file:
-        rows = csv.reader(file)
+        rows = _rows(file, path)
         header = [name.strip() for name in next(rows, [])]
         if header != wanted:
             raise DataError(f"{path}: wanted the columns {', '.join(wanted)}, but got {', '.join(header) or 'an empty file'}")
@@ -106,6 +106,14 @@ def read_ferplus(path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
             votes.append(counts)
             splits.append(row[0].strip())
     return np.array(votes, dtype=np.int64).reshape(-1, len(FERPLUS_COLUMNS)), np.array(splits)
+
+
+def _rows(file: Iterable[str], path: Path) -> Iterator[list[str]]:
+    rows = csv.reader(file)
+    try:
+        yield from rows
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}, row {rows.line_num + 1}: is no text in UTF-8 with commas: {error}") from error
 
 
 def _open(path: Path) -> Any:

@@ -254,7 +254,7 @@ def run_recipe(run: Path) -> Recipe:
     path = run / "recipe.json"
     try:
         return recipe_from(json.loads(path.read_text(encoding="utf-8"))["recipe"], str(path))
-    except (OSError, KeyError, json.JSONDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{run}: wanted a run folder with recipe.json, but it cannot be read: {error}") from error
 
 
