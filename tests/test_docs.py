@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,13 @@ def test_pictures_are_small() -> None:
     assert [path.name for path in pictures] == ["annotated.png", "report.png"]
     for path in pictures:
         assert path.stat().st_size < 400_000
+
+
+@pytest.mark.parametrize("bench", sorted((ROOT / "benchmarks").glob("bench_*.py")), ids=lambda path: path.name)
+def test_benchmarks_begin(bench: Path) -> None:
+    done = subprocess.run([sys.executable, bench, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: {bench.name}")
 
 
 def test_what_make_images_needs_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
