@@ -55,6 +55,7 @@ StrPath = str | PathLike[str]
 
 _CHUNK = 4096  # rows formatted at a time
 _PNG_WIDTH = 2000  # pixels of a static plot
+_PIECE = 100  # times that a line may climb the height of a static plot before the next path begins
 _PLOT_POINTS = 3000  # per line in the page
 _PLOT_BUDGET = 60_000  # all lines of the page together, points × series
 _RIBBON_SLOTS = 600
@@ -502,21 +503,21 @@ class _Curve:
             values = self.between(start, end)
             if end - start <= 4:
                 at += range(start, end)
-                rows += list(values)
+                rows.append(values)
                 continue
             seen = np.flatnonzero(~np.isnan(values[:, 0]))
             if len(seen) < 2:  # a gap, or a dot
                 one = int(seen[0]) if len(seen) else 0
                 at.append(start + one)
-                rows.append(values[one])
+                rows.append(values[[one]])
                 continue
             part = values[seen]
             low, high = part.min(axis=0), part.max(axis=0)
             rising = part.argmin(axis=0) < part.argmax(axis=0)
             first, last = start + int(seen[0]), start + int(seen[-1])
             at += [first, first, last, last]
-            rows += [part[0], np.where(rising, low, high), np.where(rising, high, low), part[-1]]
-        return self.times[at], np.array(rows)
+            rows.append(np.stack([part[0], np.where(rising, low, high), np.where(rising, high, low), part[-1]]))
+        return self.times[at], np.concatenate(rows)
 
 
 def _curve(timeline: Timeline, rows: NDArray[np.int64] | None = None) -> _Curve:
@@ -607,7 +608,14 @@ def _figure(timeline: Timeline, *, people: Sequence[_Person] | None = None, titl
 def _draw_curves(ax: "Axes", times: _Values, values: _Values, timeline: Timeline, colours: Sequence[str]) -> None:
     for k, name in enumerate(timeline.labels):
         line = values[:, k]
-        ax.plot(times, line, color=colours[k], linewidth=1.5, label=_drawable(name), solid_joinstyle="round")
+        # Agg holds every pixel on the outline of a path: 24 bytes for each that a line climbs, 200 MB where an hour's lines jump
+        # up and down. So a restless line is drawn in pieces, each from the point where the last one ends.
+        climbed = np.abs(np.diff(np.nan_to_num(line), prepend=0)).cumsum()
+        cuts = np.flatnonzero(np.diff(climbed // _PIECE)).tolist()
+        for first, last in itertools.pairwise([0, *cuts, len(line)]):
+            part = slice(first, last + 1)
+            label = None if first else _drawable(name)
+            ax.plot(times[part], line[part], color=colours[k], linewidth=1.5, label=label, solid_joinstyle="round")
         seen = ~np.isnan(line)
         beside = np.pad(seen, 1)
         alone = seen & ~beside[:-2] & ~beside[2:]  # a point between two gaps has no line
@@ -1299,11 +1307,10 @@ def _lighter(colour: str) -> str:
 
 def _ribbon(timeline: Timeline, track: Track | _Person) -> list[tuple[float, float, int]]:
     """Stretches (start_s, end_s, column) in which one expression leads; of long tracks, the commonest within each of 600 slots."""
-    at = timeline.frame_rows[track.rows]
-    steps = _steps(timeline)
-    starts = timeline.times[at]
-    ends = np.minimum(starts + steps[at], timeline.times[-1])
     columns = track.smoothed.argmax(axis=1)
+    at = timeline.frame_rows[track.rows]
+    starts = timeline.times[at]
+    ends = np.minimum(starts + _steps(timeline)[at], timeline.times[-1])
     whole = float(timeline.times[-1] - timeline.times[0])
     fresh = np.flatnonzero(np.r_[True, (np.diff(at) != 1) | (np.diff(columns) != 0)])
     if len(fresh) > _RIBBON_SLOTS and whole > 0:
