@@ -69,3 +69,12 @@ def clips() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder ../shared/media")
     return folder
+
+
+@pytest.fixture(scope="session")
+def published_votes() -> Path:
+    """microsoft/FERPlus's fer2013new.csv; tests that need it are skipped where it is not there."""
+    path = SHARED / "data" / "fer2013" / "fer2013new.csv"
+    if not path.is_file():
+        pytest.skip("no ../shared/data/fer2013/fer2013new.csv")
+    return path

@@ -70,6 +70,8 @@ class Recipe:
         if self.epochs < 1 or self.batch < 1 or self.lr <= 0:
             raise ValueError(f"epochs and batch must be at least 1 and lr above 0, but got {self.epochs}, {self.batch}, {self.lr}")
         unknown = set(self.heads) - {"ferplus", "fer2013"}
+        if not self.std > 0:
+            raise ValueError(f"std must be above 0, but got {self.std}")
         if unknown or not self.heads:
             raise ValueError(f"heads must be among ferplus, fer2013, but got {', '.join(sorted(unknown)) or 'none'}")
 
@@ -109,6 +111,11 @@ def _record(kind: type[Any], content: dict[str, Any], where: str, prefix: str) -
         plain = wanted.__origin__ if isinstance(wanted, types.GenericAlias) else wanted
         if typing.get_origin(wanted) is not typing.Literal and type(value) is not plain:
             raise DataError(f"{where}: {prefix}{key} must be {plain.__name__}, but got {value!r}")
+        if plain is dict:
+            for name, weight in value.items():
+                if type(weight) not in (int, float):
+                    raise DataError(f"{where}: {prefix}{key}.{name} must be float, but got {weight!r}")
+            value = {name: float(weight) for name, weight in value.items()}
         values[key] = value
     try:
         return kind(**values)

@@ -12,10 +12,12 @@ the number of the epoch: a run that was stopped and resumed is the run that was 
 import csv
 import ctypes
 import json
+import logging
 import os
 import platform
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,13 @@ from mien.training.data import FaceSet, load_faces, strict_labels, vote_targets
 from mien.training.evaluate import class_scores
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
+
+_MEANT = (
+    "Checkpoint directory .* exists and is not empty",  # recipe.json is there before, and a run that goes on has all its files
+    "The '.*_dataloader' does not have many workers",  # the faces are in memory: a worker would only copy them
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # between Lightning and torch
+)
+"""What is warned of in a run and meant so, or nothing that the user could change."""
 
 HEAD_LABELS = {"ferplus": FERPLUS, "fer2013": FER2013}
 
@@ -169,6 +178,22 @@ class _Rows(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
             yield torch.from_numpy(order[start : start + self.batch])
 
 
+class _Checkpoint(ModelCheckpoint):
+    """A ModelCheckpoint that still knows its best score when the run folder was moved or copied since."""
+
+    @property
+    def state_key(self) -> str:
+        return str(super().state_key).replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        models = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict | paths | {"best_k_models": models, "dirpath": self.dirpath})
+
+
 class _MetricsFile(Callback):
     """metrics.csv, a row per epoch, rewritten whole each time so that a kill leaves the last whole one."""
 
@@ -220,14 +245,15 @@ def train(
             changed = [key for key, value in before.to_json().items() if recipe.to_json()[key] != value]
             raise DataError(f"{run}: was begun with another recipe ({', '.join(changed)} differ); give another folder")
     torch.set_num_threads(threads)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
     tune_malloc()
     faces = load_faces(data, recipe.crop, align=recipe.align, splits=("Training", "PublicTest"))
     module = ExpressionTrainer(recipe, faces.of("Training"), faces.of("PublicTest"))
     run.mkdir(parents=True, exist_ok=True)
     facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(faces.of("Training"))}
     (run / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    best = ModelCheckpoint(run, filename="best", monitor="score", mode="max", enable_version_counter=False)
-    last = ModelCheckpoint(run, filename="last", monitor=None, every_n_epochs=1, enable_version_counter=False)
+    best = _Checkpoint(run, filename="best", monitor="score", mode="max", enable_version_counter=False)
+    last = _Checkpoint(run, filename="last", monitor=None, every_n_epochs=1, enable_version_counter=False)
     last.CHECKPOINT_NAME_LAST = "last"
     callbacks: list[Callback] = [best, last, _MetricsFile(run / "metrics.csv")]
     if progress:
@@ -245,7 +271,10 @@ def train(
         enable_model_summary=False,
         gradient_clip_val=1.0,
     )
-    trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=False)
+    with warnings.catch_warnings():
+        for meant in _MEANT:
+            warnings.filterwarnings("ignore", message=meant)
+        trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=False)
     return run
 
 

@@ -1,0 +1,86 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mien.errors import DataError
+from mien.training.networks import NETWORKS
+from mien.training.recipe import Augmentation, Recipe, read_recipe, recipe_from
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_the_committed_recipes_are_recipes(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.network in NETWORKS
+    assert recipe.description
+
+
+def test_there_is_a_recipe_for_the_default_model() -> None:
+    assert "mien-lite0" in [p.stem for p in RECIPES]
+
+
+def test_what_a_recipe_does_not_say_is_the_default() -> None:
+    recipe = recipe_from({"name": "a", "epochs": 3, "augment": {"flip": 0.0}, "crop": {"size": 48}}, "here")
+    assert recipe == Recipe("a", epochs=3, augment=Augmentation(flip=0.0), crop=Recipe("a").crop.__class__(size=48))
+
+
+def test_a_recipe_survives_json() -> None:
+    recipe = Recipe("a", lr=0.01, heads={"ferplus": 2.0}, augment=Augmentation(noise=0.5), seed=9)
+    assert recipe_from(recipe.to_json(), "here") == recipe
+
+
+def test_whole_numbers_are_numbers() -> None:
+    assert recipe_from({"name": "a", "lr": 1, "heads": {"ferplus": 1}}, "here").lr == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('nmae = "a"', r"unknown key 'nmae'; known: name, network"),
+        ('name = "a"\n[augment]\nrotate = 3', r"unknown key 'augment\.rotate'; known: rotation_deg"),
+        ('name = "a"\n[crop]\nside = 3', r"unknown key 'crop\.side'"),
+        ("name = 3", r"name must be str, but got 3"),
+        ('name = "a"\nepochs = "ten"', r"epochs must be int, but got 'ten'"),
+        ('name = "a"\nepochs = 2.5', r"epochs must be int, but got 2\.5"),
+        ('name = "a"\nepochs = true', r"epochs must be int, but got True"),
+        ('name = "a"\nlr = "fast"', r"lr must be float, but got 'fast'"),
+        ('name = "a"\nalign = 1', r"align must be bool, but got 1"),
+        ('name = "a"\n[augment]\nflip = "often"', r"augment\.flip must be float, but got 'often'"),
+        ('name = "a"\ncrop = 64', r"crop must be "),
+        ('name = "a"\n[heads]\nferplus = "much"', r"heads\.ferplus must be float, but got 'much'"),
+        ('name = "a"\nheads = []', r"heads must be dict"),
+        ('name = "a"\n[heads]\nekman = 1.0', r"heads must be among ferplus, fer2013, but got ekman"),
+        ('name = "a"\n[heads]', r"heads must be among ferplus, fer2013, but got none"),
+        ('name = "a"\nepochs = 0', r"epochs and batch must be at least 1"),
+        ('name = "a"\nlr = 0', r"lr above 0"),
+        ('name = "a"\nstd = 0', r"std"),
+        ('name = "a"\n[crop]\nsize = 0', r"at least 1"),
+        ('name = "a"\n[crop]\ncolour = "bgr"', r"'gray' or 'rgb'"),
+        ("epochs = 3", r"name"),
+        ("name = ", r"not a TOML file"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_file_and_key(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=says) as raised:
+        read_recipe(path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_recipe_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        read_recipe(tmp_path / "r.toml")
+    (tmp_path / "r.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="not a TOML file"):
+        read_recipe(tmp_path / "r.toml")
+
+
+def test_the_default_recipe_says_every_strength() -> None:
+    """So that a changed default does not change what the bundled model was trained with."""
+    content = tomllib.loads(next(p for p in RECIPES if p.stem == "mien-lite0").read_text(encoding="utf-8"))
+    assert set(content["augment"]) == set(Augmentation.__dataclass_fields__)
