@@ -265,6 +265,16 @@ def test_closing_early_ends_the_thread_and_the_source(kind: str) -> None:
     assert source.taken < 200 or kind == "camera"
 
 
+def test_closing_early_closes_frames_that_the_caller_still_holds() -> None:
+    source = FakeMedia(frames(walk(HAPPY, n=5)))
+    held = source.frames()
+    results: Any = analyzer().stream(held)
+    next(results)
+    results.close()
+    assert source.closed == 1
+    assert list(held) == []
+
+
 def test_plain_frames_are_streamed_without_a_thread() -> None:
     results = analyzer().stream(iter(frames(walk(HAPPY, n=3))))
     next(results)
