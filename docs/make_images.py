@@ -32,13 +32,9 @@ def portraits_film(path: Path) -> Path:
     if None in files:
         raise mien.MediaError("a portrait is not installed; run: pip install 'mien[demo]'")
     pictures = [mien.read_picture(file).rgb for file in files if file is not None]
-    number = 0
     with mien.VideoWriter(path, demo.WIDTH, demo.HEIGHT, fps_hint=demo.FPS) as film:
-        for rgb in demo._scenes(pictures, None):
-            # A face that appears where another was less than a second ago gets its number: pauses are shown twice as long.
-            for _ in range(2 if (rgb == demo.BACKGROUND).all() else 1):
-                film.write(rgb, number / demo.FPS)
-                number += 1
+        for number, rgb in enumerate(demo.scenes(pictures, None)):
+            film.write(rgb, number / demo.FPS)
     return path
 
 

@@ -134,6 +134,8 @@ def _looking_options(parser: Any, every: float) -> None:
         metavar="PX",
         help="yunet works on pictures of at most this side: larger finds smaller faces; default 480",
     )
+    parser.add_argument("--labels", metavar="SET", help="label set of the model: ferplus (eight, the default) or fer2013 (seven)")
+    parser.add_argument("--no-pictures", action="store_true", help="keep no frame and no stills in the report: scores only")
     parser.add_argument("--flip", action="store_true", help="average each face with its mirror image: a little better, slower")
     parser.add_argument(
         "--smoothing", type=_amount, metavar="S", help="time constant of the smoothed scores; faces.csv stays raw; default 0.2"
@@ -153,11 +155,13 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
         detector=options.detector,
         smoothing_s=SMOOTHING_S if options.smoothing is None else options.smoothing,
         baseline_s=options.baseline,
+        labels=options.labels,
         flip=options.flip,
         threshold=options.threshold,
         min_face_px=options.min_face,
         max_side_px=options.max_side,
-        annotated=annotated,
+        annotated=annotated and not options.no_pictures,
+        pictures=not options.no_pictures,
     )
 
 

