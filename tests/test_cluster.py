@@ -31,6 +31,7 @@ from mien.cluster import (
     write_index,
 )
 from mien.errors import MediaError, ModelError
+from mien.labels import FER2013, FERPLUS
 from mien.media import open_media, write_picture
 
 FACE: Square = (40, 30, 50, "happiness")
@@ -258,6 +259,31 @@ def test_without_the_annotated_film_nothing_is_drawn(tmp_path: Path) -> None:
     film_, options = short_film(tmp_path / "talk.mp4"), AnalysisOptions(annotated=False)
     analyze_file(film_, tmp_path / "out", options, analyzer=ANALYZER)
     assert "annotated.mp4" not in listing(tmp_path / "out")
+
+
+def test_scores_only_keeps_no_picture(tmp_path: Path) -> None:
+    source = short_film(tmp_path / "talk.mp4")
+    pages = {}
+    for pictures in (True, False):
+        folder = tmp_path / f"{pictures}.mien"
+        analyze_file(source, folder, AnalysisOptions(annotated=False, pictures=pictures), analyzer=ANALYZER)
+        pages[pictures] = (folder / "report.html").read_text(encoding="utf-8")
+        assert not [name for name in listing(folder) if name.endswith((".jpg", ".mp4"))]
+    assert "data:image/jpeg" in pages[True]
+    assert "data:image/jpeg" not in pages[False]
+
+
+def test_the_label_set_is_chosen_by_its_name() -> None:
+    assert AnalysisOptions().analyzer().labels == FERPLUS
+    assert AnalysisOptions(labels="fer2013").analyzer().labels == FER2013
+    with pytest.raises(ModelError, match="no label set 'plutchik'; it has: ferplus, fer2013"):
+        AnalysisOptions(labels="plutchik").analyzer()
+
+
+def test_what_a_detector_does_not_know_is_said() -> None:
+    assert AnalysisOptions(threshold=0.8, min_face_px=20, max_side_px=320).analyzer().detector.facts["max_side_px"] == 320
+    with pytest.raises(ValueError, match="the detector haar has no threshold and no max_side"):
+        AnalysisOptions(detector="haar", threshold=0.5, max_side_px=640).analyzer()
 
 
 def test_progress_is_told_in_frames_and_seconds(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     files = [path for package, name in demo.PORTRAITS if (path := demo.installed_file(package, name))]
     shutil.copy(files[0], folder / "group.jpg")
-    scenes = demo._scenes([mien.read_picture(file).rgb for file in reversed(files)], None)
+    scenes = demo.scenes([mien.read_picture(file).rgb for file in reversed(files)], None)
     with mien.VideoWriter(folder / "talk.mp4", demo.WIDTH, demo.HEIGHT, fps_hint=demo.FPS) as film:
         for number, rgb in enumerate(itertools.islice(scenes, 95)):
             film.write(rgb, number / demo.FPS)
