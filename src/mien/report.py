@@ -9,6 +9,7 @@ nothing here holds a column of means, a curve or a table whole: they are worked 
 
 import base64
 import functools
+import gc
 import gzip
 import html as markup
 import itertools
@@ -544,19 +545,27 @@ def png(timeline: Timeline, path: StrPath) -> None:
 
     A picture gives bars for each face instead. Curves are the smoothed scores. Raises `MediaError` where it cannot be written.
     """
-    _save(_figure(timeline), path)
+    _save(_png(timeline), path)
 
 
 def png_tracks(timeline: Timeline, path: StrPath, *, most: int = 12) -> None:
     """The same as `png` with one row of axes per track, in order of appearance, at most the `most` longest. Raises `MediaError`."""
-    _save(_figure(timeline, people=_longest(timeline, most)), path)
+    _save(_png(timeline, people=_longest(timeline, most)), path)
 
 
-def _save(figure: "Figure", path: StrPath) -> None:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": f"mien {__version__}"})
+def _save(content: bytes, path: StrPath) -> None:
     with _writing(path, "wb") as file:
-        file.write(buffer.getvalue())
+        file.write(content)
+
+
+def _png(timeline: Timeline, *, people: Sequence[_Person] | None = None, title: bool = True, dpi: int = 200) -> bytes:
+    figure = _figure(timeline, people=people, title=title)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": f"mien {__version__}"})
+    # A figure and its pixels refer to each other: 10 MB that would still be there while the next one is drawn.
+    del figure
+    gc.collect()
+    return buffer.getvalue()
 
 
 def _longest(timeline: Timeline, most: int) -> list[_Person]:
@@ -910,7 +919,7 @@ class _Page:
             colours_light=" ".join(f"--e{k}: {c};" for k, c in enumerate(light)),
             colours_dark=" ".join(f"--e{k}: {_lighter(c)};" for k, c in enumerate(light)),
             colour_classes=" ".join(f".e{k} {{ --c: var(--e{k}); }}" for k in range(len(light))),
-            body=[f"{part}\n" for part in (self._top(), facts, *sections, self._made())] + [self._care()],
+            body=[piece for part in (self._top(), facts, *sections, self._made()) for piece in (part, "\n")] + [self._care()],
             facts_count=str(facts.count("<dt>")),
             footer=f"Made by mien {__version__} on the machine that ran it; this page loads nothing from anywhere."
             + (" The plot is drawn by Plotly.js (MIT licence)." if curves else ""),
@@ -990,8 +999,7 @@ class _Page:
         if not self.alone:
             options += "".join(f'<option value="{person.id}">Face {person.id}</option>' for person in self.people)
         alone = " hidden" if self.alone else ""
-        buffer = BytesIO()
-        _figure(self.timeline, title=False).savefig(buffer, format="png", dpi=150)
+        plot = _data(_png(self.timeline, title=False, dpi=150), "png")
         self.curves = self._series()
         thinned = (
             " This is a long film, so the lines are thinned out: each span of time shows its lowest and highest value; "
@@ -1017,7 +1025,7 @@ class _Page:
 <div class="chips" role="group" aria-label="Expressions shown">{chips}</div>
 <div class="plot" id="plot" role="img"
  aria-label="Probability of each expression against time; the same values are in timeline.csv"></div></div>
-<img class="plot-static" src="{_data(buffer.getvalue(), "png")}" width="1500" height="675" style="height:auto"
+<img class="plot-static" src="{plot}" width="1500" height="675" style="height:auto"
  alt="Probability of each expression against time, mean over all faces">
 <h3 class="ribbon-title small soft">Leading expression</h3>
 <div class="ribbons">{rows}
@@ -1213,8 +1221,8 @@ class _Page:
         table = ""
         if figures:
             lines = "".join(
-                f'<tr><td>{markup.escape(a)}</td><td class="num">{b}</td><td class="num">{c}</td><td class="num">{d}</td></tr>'
-                for a, b, c, d in figures
+                f"<tr><td>{markup.escape(what)}</td>{''.join(f'<td class="num">{markup.escape(v)}</td>' for v in values)}</tr>"
+                for what, *values in figures
             )
             table = (
                 '<div class="scroll"><table><thead><tr><th>Measured on</th><th class="num">Right</th>'
