@@ -1221,8 +1221,8 @@ class _Page:
         table = ""
         if figures:
             lines = "".join(
-                f"<tr><td>{markup.escape(what)}</td>{''.join(f'<td class="num">{markup.escape(v)}</td>' for v in values)}</tr>"
-                for what, *values in figures
+                f"<tr><td>{markup.escape(what)}</td>" + "".join(f'<td class="num">{markup.escape(v)}</td>' for v in row) + "</tr>"
+                for what, *row in figures
             )
             table = (
                 '<div class="scroll"><table><thead><tr><th>Measured on</th><th class="num">Right</th>'
