@@ -281,6 +281,11 @@ def test_plain_frames_are_streamed_without_a_thread() -> None:
     assert threads() == []
 
 
+def test_every_is_not_forgotten_for_plain_frames() -> None:
+    with pytest.raises(ValueError, match="every is for an opened media"):
+        next(analyzer().stream(iter(frames(walk(HAPPY, n=3))), every=0.5))
+
+
 # --- Recorder
 
 

@@ -128,6 +128,12 @@ def arrays(thing: Any) -> dict[str, np.ndarray]:
     return {f.name: v for f in dataclasses.fields(thing) if isinstance(v := getattr(thing, f.name), np.ndarray)}
 
 
+@pytest.mark.parametrize("rgb", [RGB / 255, RGB.astype(np.int64), RGB[:0]])
+def test_a_picture_of_another_type_is_refused_and_not_made_black(rgb: Any) -> None:
+    with pytest.raises(ValueError, match="rgb must be uint8 from 0 to 255 with at least one pixel"):
+        Frame(0, 0.0, rgb)
+
+
 @pytest.mark.parametrize("make", [lambda: Frame(0, 0.0, RGB), some_faces, Faces.none, result, timeline, empty], ids=range(6))
 def test_values_are_frozen_and_their_arrays_read_only(make: Any) -> None:
     thing = make()

@@ -52,7 +52,7 @@ class Analyzer:
         baseline_s: float = 0.0,
     ) -> None:
         Smoothing(smoothing_s)
-        if baseline_s < 0:
+        if not 0 <= baseline_s < np.inf:
             raise ValueError(f"baseline must be 0 s or more, but got {baseline_s}")
         if isinstance(detector, str):
             if detector not in DETECTORS:
@@ -98,13 +98,17 @@ class Analyzer:
         """One result after the other, as the frames come.
 
         source  an opened media, or frames in order of time
-        every   seconds between the frames that are looked at; None or 0 takes each one
+        every   seconds between the frames that are looked at; None or 0 takes each one. For an opened media only: of frames
+                that come from elsewhere each one is taken
 
         Files never drop a frame; of a camera the newest frame is taken and those that came too fast are left out. Raises
-        `MediaError` where the media cannot be decoded any further, after the results up to there.
+        `MediaError` where the media cannot be decoded any further, after the results up to there, and `ValueError` for a
+        wrong `every`.
         """
         tracker, smoothing = Tracker(), Smoothing(self.smoothing_s)
         if isinstance(source, Iterable):
+            if every:
+                raise ValueError(f"every is for an opened media, but got {every} and frames; leave out those not to be looked at")
             frames: Iterable[Frame] = source
         elif source.info.kind == "camera":
             frames = Latest(source.frames(every))

@@ -52,14 +52,20 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded picture. index counts decoded frames from 0; time_s is the media's own time; rgb is (H, W, 3) uint8."""
+    """One decoded picture. index counts decoded frames from 0; time_s is the media's own time; rgb is (H, W, 3) uint8.
+
+    Other types are refused, not converted: shares from 0 to 1 would silently become a black picture.
+    """
 
     index: int
     time_s: float
     rgb: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rgb", _array(self.rgb, "rgb", (None, None, 3), np.uint8))
+        given = np.asarray(self.rgb)
+        if given.dtype != np.uint8 or not given.size:
+            raise ValueError(f"rgb must be uint8 from 0 to 255 with at least one pixel, but got {given.dtype} {given.shape}")
+        object.__setattr__(self, "rgb", _array(given, "rgb", (None, None, 3), np.uint8))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
