@@ -114,6 +114,10 @@ def _head(**changes: Any) -> dict[str, Any]:
         (_change(heads=[_head(labels=[*LABELS, "fear"])]), "gives 3 values for 4 labels"),
         (_change(heads=[_head(name="other")]), "no output 'other'; it has: faces"),
         (_change(heads=[_head(temperature=0)]), "temperature above 0"),
+        (_change(heads=[_head(temperature=float("nan"))]), "temperature above 0"),
+        (_change(heads=[_head(labels=["anger", "fear", "anger"])]), "labels that are different words"),
+        (_change(heads=[_head(labels=["anger", "fear", 3])]), "labels that are different words"),
+        (_change(input={"mean": 0.5, "std": float("nan")}), "std"),
         (_change(heads=[_head(bias=[0.1])]), "as many biases as labels"),
         (_change(crop={"size": 16, "detail": 0}), r"wants pictures of .*8.*, but .*16"),
         (_change(crop={"size": 8, "colour": "rgb", "detail": 0}), r"wants pictures of"),
@@ -141,6 +145,17 @@ def test_names_find_bundled_and_pulled_models(user_home: Path) -> None:
     assert find_model("pulled-one") == folder
     assert find_model("default") == models.bundled_folder() / models.DEFAULT_MODEL
     assert list(known_models())[-1] == "pulled-one"
+
+
+def test_a_name_that_is_a_model_folder_here_too_is_not_guessed(user_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = tiny_bundle(user_home / "home" / "models" / "mine")
+    (user_home / "work").mkdir()
+    monkeypatch.chdir(user_home / "work")
+    assert find_model("mine") == known
+    tiny_bundle(Path("mine"))
+    with pytest.raises(ModelError, match=r"'mine' is a known model and a folder here; write \./mine"):
+        find_model("mine")
+    assert find_model("./mine") == find_model(Path("mine")) == Path("mine")
 
 
 def test_a_name_that_the_model_does_not_have_lists_its_heads(tmp_path: Path) -> None:
@@ -272,6 +287,7 @@ def test_pull_replaces_an_older_one_of_the_name(tmp_path: Path) -> None:
         ({"url": "file:///nowhere/at/all.zip"}, "cannot be downloaded"),
         ({"url": "tiny.zip"}, "cannot be downloaded"),
         ({"url": "gopher://x"}, "cannot be downloaded"),
+        ({"url": "http://a b/"}, "cannot be downloaded"),
     ],
 )
 def test_pull_that_fails_leaves_nothing_and_touches_nothing(

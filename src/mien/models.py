@@ -7,6 +7,7 @@ works wherever a name does. Nothing is ever downloaded but by `pull`.
 
 import functools
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -184,10 +185,13 @@ class ModelSpec:
             raise ModelError(f"{where}: model.json: {error}") from error
         if not heads:
             raise ModelError(f"{where}: model.json names no head")
-        if spec.std <= 0:
-            raise ModelError(f"{where}: model.json: std must be above 0, but got {spec.std:g}")
+        if not 0 < spec.std < np.inf or not np.isfinite(spec.mean):
+            raise ModelError(f"{where}: model.json: wanted a finite mean and std above 0, but got {spec.mean:g} and {spec.std:g}")
         for head in heads:
-            if head.temperature <= 0 or (head.bias and len(head.bias) != len(head.labels)):
+            texts = all(isinstance(name, str) and name for name in head.labels)
+            if not head.labels or not texts or len(set(head.labels)) != len(head.labels):
+                raise ModelError(f"{where}: head {head.name!r} wants labels that are different words, but got {list(head.labels)}")
+            if not 0 < head.temperature < np.inf or (head.bias and len(head.bias) != len(head.labels)):
                 raise ModelError(f"{where}: head {head.name!r} wants a temperature above 0 and as many biases as labels")
         return spec
 
@@ -240,14 +244,18 @@ def known_models() -> dict[str, Path]:
 
 
 def find_model(model: str | os.PathLike[str]) -> Path:
-    """The folder of a model given by name, by `default` or by path. Raises `ModelError` that lists the known ones."""
+    """The folder of a model given by name, by `default` or by path; a `Path` is never a name.
+
+    Raises `ModelError` that lists the known ones, also for a name that stands for a folder here as well.
+    """
     known = known_models()
-    name = os.fspath(model)
-    if name == "default":
-        name = DEFAULT_MODEL
-    if name in known:
-        return known[name]
+    name = DEFAULT_MODEL if model == "default" else os.fspath(model)
     folder = Path(name)
+    if isinstance(model, str) and name in known:
+        if name == model and (folder / "model.json").is_file():
+            # Often the model that was exported a moment ago: to measure the other one in its place would go unnoticed.
+            raise ModelError(f"{name!r} is a known model and a folder here; write {os.path.join('.', name)} to mean the folder")
+        return known[name]
     if folder.is_dir():
         return folder
     raise ModelError(f"no model {name!r}; known: {', '.join(known) or 'none'}; or give a folder")
@@ -316,7 +324,7 @@ def pull(name: str, url: str, sha256: str, *, timeout_s: float = 60.0) -> Path:
     try:
         with urllib.request.urlopen(url, timeout=timeout_s) as answer:
             content = answer.read(limit + 1)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise ModelError(f"{name}: cannot be downloaded from {url}: {_first_line(error)}; nothing was changed") from error
     if len(content) > limit:
         raise ModelError(f"{name}: {url} is larger than {MAX_BUNDLE_MB} MB; nothing was changed")
