@@ -392,6 +392,27 @@ def test_json_is_a_line_per_file(here: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("_fakes")
+def test_json_tells_of_files_that_were_done_before_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        write_picture(here / f"{name}.png", scene([FACE]))
+    _, first, _ = call(capsys, "analyze", "a.png", "b.png", "--json", "--no-video")
+    _, second, _ = call(capsys, "analyze", "a.png", "b.png", "--json", "--no-video", "--resume")
+    assert [json.loads(line) for line in second.splitlines()] == [json.loads(line) for line in first.splitlines()]
+
+
+def test_what_nobody_thought_of_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> None:
+        raise RuntimeError("the wheel\ncame off")
+
+    monkeypatch.setattr("mien.models.known_models", broken)
+    code, out, err = call(capsys, "models", "list")
+    assert (code, out) == (1, "")
+    assert err == "mien: failed unexpectedly (RuntimeError: the wheel came off); --debug shows where\n"
+    with pytest.raises(RuntimeError, match="the wheel"):
+        main(["--debug", "models", "list"])
+
+
+@pytest.mark.usefixtures("_fakes")
 def test_out_is_the_folder_of_a_single_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_picture(here / "a.png", scene([FACE]))
     for _ in range(2):  # the second time an older result is there
@@ -497,6 +518,19 @@ def test_live_keeps_a_film_only_if_asked(here: Path, capsys: pytest.CaptureFixtu
     assert call(capsys, "live", "--source", "talk.mp4", "--out", "two", "--video", "--seconds", "0.3")[0] == 0
     assert "annotated.mp4" in os.listdir("two")
     assert len(rows(here / "two" / "timeline.csv")) == 4
+
+
+@pytest.mark.usefixtures("_fakes")
+def test_live_keeps_the_results_when_nobody_reads_on(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise BrokenPipeError
+
+    short_film(here / "talk.mp4")
+    monkeypatch.setattr("builtins.print", gone)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # main puts another one in its place
+    assert main(["live", "--source", "talk.mp4", "--out", "two"]) == 1
+    sys.stdout.close()
+    assert len(rows(here / "two" / "timeline.csv")) == 1
 
 
 @pytest.mark.usefixtures("_fakes")

@@ -32,7 +32,7 @@ from mien.cluster import (
 )
 from mien.errors import MediaError, ModelError
 from mien.labels import FER2013, FERPLUS
-from mien.media import open_media, write_picture
+from mien.media import VideoWriter, open_media, write_picture
 
 FACE: Square = (40, 30, 50, "happiness")
 ANALYZER = Analyzer(FakeExpressions(), detector=FakeDetector())
@@ -102,6 +102,19 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     with whole_folder(tmp_path / "out") as scratch:
         (scratch / "a.txt").write_text("a")
     assert listing(tmp_path / "out") == ["a.txt"]
+
+
+def test_notes_beside_a_result_outlive_the_next_run(tmp_path: Path) -> None:
+    target = make_result(tmp_path / "talk.mien")
+    (target / "plots").mkdir()
+    (target / "plots" / "mine.R").write_text("mine")
+    (target / "notes.txt").write_text("mine")
+    (target / "tracks.png").write_text("of the old run")
+    with whole_folder(target) as scratch:
+        (scratch / "faces.csv").write_text("new")
+    assert listing(target) == ["faces.csv", "notes.txt", "plots"]
+    assert (target / "plots" / "mine.R").read_text() == (target / "notes.txt").read_text() == "mine"
+    assert listing(tmp_path) == ["talk.mien"]
 
 
 def _foreign_file(path: Path) -> None:
@@ -224,6 +237,7 @@ def test_a_folder_without_media(tmp_path: Path) -> None:
         (["a/talk.mp4", "b/talk.mp4"], ["talk.mp4.mien", "talk.mp4-2.mien"]),
         (["a/t.mp4", "b/t.mp4", "c/t.mp4-2.avi"], ["t.mp4.mien", "t.mp4-2.mien", "t.mp4-2-2.mien"]),
         (["http://host/cam.m3u8"], ["cam.mien"]),
+        (["http://me:secret@host/a?key=b.c"], ["a.mien"]),
         ([".hidden"], [".hidden.mien"]),
         (["/"], ["media.mien"]),
     ],
@@ -317,6 +331,32 @@ def test_ctrl_c_keeps_what_a_watched_recording_has(tmp_path: Path) -> None:
     assert outcome.summary is not None
     assert outcome.summary["sampled_frames"] == 4
     assert outcome.error is None
+
+
+def test_ctrl_c_in_the_midst_of_a_frame_keeps_the_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = VideoWriter._mux
+    calls: list[int] = []
+
+    def mux(self: VideoWriter, packets: list[Any]) -> None:
+        calls.append(len(packets))
+        if len(calls) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        real(self, packets)
+
+    monkeypatch.setattr(VideoWriter, "_mux", mux)
+    media = FakeMedia(frames([(i / 10, [FACE]) for i in range(50)]))
+    outcome = record(media, tmp_path / "out", AnalysisOptions(), ANALYZER, watch=lambda r: True)
+    assert outcome.summary is not None
+    assert outcome.summary["sampled_frames"] == 4
+    with open_media(tmp_path / "out" / "annotated.mp4") as film:
+        assert len(list(film.frames())) == 4
+
+
+def test_the_password_of_an_address_is_not_told(tmp_path: Path) -> None:
+    address = "http://me:secret@127.0.0.1:9/talk.mp4?key=secret"
+    (outcome,) = analyze_files([address], [tmp_path / "out"], FakeOptions())
+    assert outcome.source == "http://127.0.0.1:9/talk.mp4"
+    assert "secret" not in str(outcome)
 
 
 def test_ctrl_c_without_a_watcher_leaves_nothing(tmp_path: Path) -> None:

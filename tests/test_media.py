@@ -728,6 +728,11 @@ def test_a_film_over_http(tmp_path: Path) -> None:
                 assert [len(list(opened.frames())) for _ in range(2)] == [25, 25]
             with pytest.raises(MediaError, match=r"/none\.mp4: cannot be opened: "):
                 open_media(f"{address}/none.mp4")
+            film(tmp_path / "s.mp4", sound="aac")
+            for number, source in enumerate((f"{address}/s.mp4", (tmp_path / "s.mp4").as_uri())):
+                copy_with_sound(source, tmp_path / f"copy{number}.mp4")
+                with open_media(tmp_path / f"copy{number}.mp4") as opened:
+                    assert opened.info.has_audio
         finally:
             server.shutdown()
 
@@ -877,7 +882,7 @@ def test_wrong_arguments_to_the_writer(tmp_path: Path, arguments: tuple[str, int
     assert leftovers(tmp_path) == []
 
 
-def copy_with_sound(source: Path, target: Path, until_s: float = math.inf) -> None:
+def copy_with_sound(source: Path | str, target: Path, until_s: float = math.inf) -> None:
     with open_media(source) as opened, VideoWriter(target, WIDTH, HEIGHT, fps_hint=opened.info.fps, sound_from=source) as out:
         for frame in opened.frames():
             if frame.time_s < until_s:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien import __version__
-from mien.errors import DataError, MediaError, MienError, ModelError
+from mien.errors import MediaError, MienError, ModelError
 
 if TYPE_CHECKING:
     from mien.cluster import AnalysisOptions, Outcome
@@ -65,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}")
+        return EXIT_FAILED
+    except Exception as error:
+        if options.debug:
+            raise
+        _complain(f"failed unexpectedly ({type(error).__name__}: {error}); --debug shows where")
         return EXIT_FAILED
 
 
@@ -222,16 +227,19 @@ def analyze(options: argparse.Namespace) -> int:
 
 
 def _tell(outcome: "Outcome", as_json: bool) -> None:
+    from mien.cluster import kept_summary
+
     if outcome.error:
         _complain(outcome.error)
     if outcome.folder is None:
         return
-    if as_json and outcome.summary is not None:
-        print(json.dumps({"folder": outcome.folder} | outcome.summary, ensure_ascii=False), flush=True)
-    elif not as_json and outcome.summary is not None:
+    if as_json:
+        summary = outcome.summary or kept_summary(outcome.folder)
+        print(json.dumps({"folder": outcome.folder} | summary, ensure_ascii=False), flush=True)
+    elif outcome.summary is not None:
         print(f"{outcome.source}: {outcome.summary['headline']}")
         print(f"report: {Path(outcome.folder) / 'report.html'}", flush=True)
-    elif not as_json:
+    else:
         print(f"{outcome.source}: done before: {outcome.folder}", flush=True)
 
 
@@ -301,7 +309,7 @@ def _live(commands: Any) -> None:
         live,
         "watch a camera, stream or film in the terminal and write the same results",
         "Tell the people in front of the camera. Ctrl-C ends the recording and keeps its results. Pictures are not kept unless\n"
-        "--snapshot or --video asks for them, but for small stills in the report.",
+        "--snapshot or --video asks for them, but for one frame and small stills in the report; --no-pictures leaves out these.",
     )
     parser.add_argument("--source", default="0", metavar="0|URL|FILE", help="camera number or device, address or file; default 0")
     _looking_options(parser, 0.0)
@@ -352,6 +360,13 @@ class _LiveView:
             print("\x1b[?25h", end="", flush=True)
 
     def show(self, result: "FrameResult") -> bool:
+        try:
+            self._print(result)
+        except BrokenPipeError:  # nobody watches any more (mien live | head): what was recorded is kept
+            return False
+        return not self.limit_s or result.time_s < self.limit_s
+
+    def _print(self, result: "FrameResult") -> None:
         self._looks += 1
         now = time.perf_counter()
         if not self.terminal:
@@ -363,7 +378,6 @@ class _LiveView:
         elif now - self._drawn >= self.INTERVAL_S:
             self._drawn = now
             self._redraw(result, self._looks / max(1e-9, now - self._began))
-        return not self.limit_s or result.time_s < self.limit_s
 
     def _redraw(self, result: "FrameResult", rate: float) -> None:
         columns, rows = shutil.get_terminal_size()
@@ -712,9 +726,6 @@ def doctor(options: argparse.Namespace) -> int:
             failed += 1
             print(f"  FAIL  {name}: {' '.join(str(error).split()) or type(error).__name__}")
     return EXIT_FAILED if failed else 0
-
-
-__all__ = ["DataError", "build_parser", "main"]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ import inspect
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +31,7 @@ from mien.detect import DETECTORS
 from mien.emotion import Expressions
 from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
-from mien.media import Media, VideoWriter, open_media, write_picture
+from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
 from mien.types import FrameResult, Timeline
 
 MEDIA_SUFFIXES = frozenset(
@@ -40,6 +42,7 @@ MEDIA_SUFFIXES = frozenset(
 """What is taken from a folder. A file that is named on its own is taken whatever its suffix: its content decides."""
 
 RESULT_FILES = ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")
+_MORE_FILES = ("emotions.png", "tracks.png", "annotated.mp4", "annotated.png", "snapshot.png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,10 @@ class AnalysisOptions:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file. folder and summary are None where nothing could be written; error is None where all went well.
+    """What became of one file.
+
+    `source` is as given, but without the secrets of an address. folder and summary are None where nothing could be written; error
+    is None where all went well.
 
     A film that is damaged half-way has both: the folder holds what comes before the damage, the error says where it is.
     """
@@ -104,7 +110,7 @@ Progress = Callable[[int, float, float | None], None]
 def expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     """Files as they are; of folders the media files in them, in alphabetical order.
 
-    Result folders of mien, whole or left by a killed run, and hidden files are left out.
+    Result folders of mien, whatever they are called, what a killed run left of one, and hidden files are left out.
 
     Raises `MediaError` for a folder without any picture or film.
     """
@@ -120,6 +126,7 @@ def expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
             if p.suffix.lower() in MEDIA_SUFFIXES
             and p.is_file()
             and not any(part.endswith(".mien") or part.startswith(".") for part in p.relative_to(path).parts)
+            and not is_result(p.parent)
         )
         if not inside:
             raise MediaError(f"{path}: is a folder without pictures or films; wanted files such as .jpg, .png, .mp4 or .mov in it")
@@ -130,6 +137,7 @@ def expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 def result_folders(sources: Sequence[str], out: Path | None) -> list[Path]:
     """Where each file's results go: talk.mp4 → talk.mien in `out` or the current folder; talk.mp4.mien where two would collide."""
     root = out or Path()
+    sources = [shown_name(source) for source in sources]
     names = [Path(source).stem or "media" for source in sources]
     taken: set[str] = set()
     folders = []
@@ -153,6 +161,7 @@ def is_result(folder: Path) -> bool:
 def whole_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target` that takes its place when the block ends well; an older result there is replaced.
 
+    What else lies in the older result's folder, notes or scripts, stays in it.
     After an exception or a kill nothing stands under the target's name but what stood there before. Raises `MediaError` where
     `target` is a file, or a folder that is not a result of mien and not empty: nobody's files are replaced.
     """
@@ -168,6 +177,13 @@ def whole_folder(target: Path) -> Iterator[Path]:
         scratch.chmod(0o755)
         yield scratch
         if target.exists():
+            for other in target.iterdir():
+                if other.name in (*RESULT_FILES, *_MORE_FILES):
+                    continue
+                if other.is_dir() and not other.is_symlink():
+                    shutil.copytree(other, scratch / other.name, symlinks=True)
+                else:
+                    shutil.copy2(other, scratch / other.name, follow_symlinks=False)
             # A folder cannot be replaced in one step: the old one waits beside until the new one stands.
             aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")) / "old"
             try:
@@ -260,7 +276,8 @@ def record(
                     if stills is not None:
                         stills.add(result)
                     if film is not None:
-                        film.write(draw.annotate(result), result.time_s)
+                        with _uninterrupted():
+                            film.write(draw.annotate(result), result.time_s)
                     if progress is not None:
                         progress(len(recorder), result.time_s, info.duration_s)
                     if watch is not None and not watch(result):
@@ -282,6 +299,26 @@ def record(
             timeline, scratch, stills, speed=speed, annotated=options.annotated, pictures=options.pictures, snapshot=snapshot
         )
     return Outcome(info.name, str(folder), summary, None if damage is None else str(damage))
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and a polite kill wait until the block is done: a film that is interrupted within a frame is given up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    caught = [number for number, handler in before.items() if handler is signal.default_int_handler]
+    for number in caught:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
+    if came:
+        raise KeyboardInterrupt
 
 
 def write_results(
@@ -345,7 +382,7 @@ def analyze_files(
     waiting = []
     for number, (source, folder) in enumerate(zip(sources, folders, strict=True)):
         if resume and is_result(folder):
-            yield Outcome(source, str(folder), None, None)
+            yield Outcome(shown_name(source), str(folder), None, None)
         else:
             waiting.append((number, source, folder))
     if jobs <= 1 or len(waiting) <= 1:
@@ -380,7 +417,8 @@ def _in_processes(waiting: Sequence[tuple[str, Path]], options: AnalysisOptions,
                 try:
                     yield pool.submit(_attempt, source, folder, options, debug=debug).result()
                 except BrokenProcessPool:
-                    yield Outcome(source, None, None, f"{source}: the process that analysed it died; is there enough memory?")
+                    name = shown_name(source)
+                    yield Outcome(name, None, None, f"{name}: the process that analysed it died; is there enough memory?")
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
@@ -397,15 +435,16 @@ def _attempt(
     *,
     debug: bool = False,
 ) -> Outcome:
+    name = shown_name(source)
     try:
         outcome = analyze_file(source, folder, options, analyzer=analyzer, progress=progress)
     except Exception as error:  # also what nobody has thought of: the other files have nothing to do with it
         if debug:
             raise
         expected = isinstance(error, MienError)
-        text = str(error) if expected else f"{source}: failed unexpectedly ({type(error).__name__}: {error}); --debug shows where"
-        return Outcome(source, None, None, text)
-    return Outcome(source, outcome.folder, outcome.summary, outcome.error)
+        text = str(error) if expected else f"{name}: failed unexpectedly ({type(error).__name__}: {error}); --debug shows where"
+        return Outcome(name, None, None, text)
+    return Outcome(name, outcome.folder, outcome.summary, outcome.error)
 
 
 _INDEX = ("file", "status", "folder", "frames", "faces", "tracks", "expression", "error")
@@ -424,7 +463,7 @@ def check_index(path: Path) -> None:
         raise MediaError(f"{path}: is there already and is not an index of mien; give another folder with --out")
 
 
-def _kept_summary(folder: str | None) -> dict[str, Any]:
+def kept_summary(folder: str | None) -> dict[str, Any]:
     """What an earlier run wrote of a file that was left out; empty where nothing was."""
     try:
         found: dict[str, Any] = json.loads((Path(folder) / "summary.json").read_text(encoding="utf-8")) if folder else {}
@@ -442,7 +481,7 @@ def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_INDEX)
             for o in sorted(outcomes, key=lambda o: o.source):
-                s = o.summary or _kept_summary(o.folder)
+                s = o.summary or kept_summary(o.folder)
                 error = o.error or s.get("settings", {}).get("damage", "")
                 status = "failed" if o.folder is None else "damaged" if error else "done"
                 lead = max(s["shares"], key=s["shares"].get) if s.get("faces") else ""

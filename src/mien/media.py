@@ -276,7 +276,7 @@ class _Film:
     """One opened container and its decoder, run as far as the first frame: only that tells how the film is turned."""
 
     def __init__(self, name: str, connect: Callable[[], Any], live: bool) -> None:
-        self.name, self.live = name, live
+        self.name, self.live, self.connect = name, live, connect
         self.container = _guarded(name, connect)
         try:
             self.stream = self._choose()
@@ -485,11 +485,17 @@ def _on_white(rgba: _Rgb) -> _Rgb:
     return ((blended + 127) // 255).astype(np.uint8)
 
 
+def shown_name(source: str) -> str:
+    """A path as it is, an address without its password and keys: neither belongs in a report or a log."""
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
+        return source
+    parts = urlsplit(source)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def _open_address(address: str, scheme: str, kind: MediaKind | None) -> Media:
     """An address: what http serves is a film, everything else is live."""
-    parts = urlsplit(address)
-    # Addresses of cameras hold passwords, and those of stores hold keys: neither belongs in a report or a log.
-    name = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    name = shown_name(address)
     if kind == "picture":
         raise MediaError(f"{name}: is an address, but pictures are read from files; download it first")
     if scheme not in _LIVE_SCHEMES | _FILE_SCHEMES:
@@ -876,13 +882,12 @@ class _Sound:
         with open_media(path) as media:
             if not media.info.has_audio or not media._films:
                 return None
-            start_s, film_s = media._films[0].start_s, media.info.duration_s
-        options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file,pipe"}
-        container = _guarded(media.info.name, lambda: _av_open(os.path.abspath(path), options=options))
+            film, film_s = media._films[0], media.info.duration_s
+        container = _guarded(media.info.name, film.connect)
         for other in container.streams:
             if other.type != "audio":
                 other.discard = av.stream.Discard.all  # the pictures are not read a second time
-        return cls(container, container.streams.best("audio") or container.streams.audio[0], start_s, film_s)
+        return cls(container, container.streams.best("audio") or container.streams.audio[0], film.start_s, film_s)
 
     def add_to(self, target: Any) -> None:
         self.target = target
