@@ -74,7 +74,7 @@ def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _text_height(face_height: int, picture: tuple[int, ...]) -> float:
-    """Height of a capital in pixels: an eighth of the face, but never too small to read nor larger than the picture bears."""
+    """Height of a capital in pixels: a ninth of the face's, but never too small to read nor larger than the picture bears."""
     short = min(picture[:2])
     return float(np.clip(face_height / 9, max(7.0, short * 0.016), max(8.0, short * 0.032)))
 

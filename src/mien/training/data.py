@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.crop import CropSpec, alignment, crop_face
+from mien.crop import TEMPLATE_BOX, CropSpec, alignment, crop_face
 from mien.detect import YuNet
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS
@@ -25,9 +25,6 @@ LANDMARK_SIDE = 192
 """Pictures are enlarged to this many pixels before landmarks are looked for: YuNet finds 98.5 % of FER2013's faces there."""
 
 LANDMARK_THRESHOLD = 0.5
-
-FULL_FRAME: tuple[float, float, float, float] = (0.08, 0.02, 0.92, 1.0)
-"""Where no face is found the picture is used as it is: this box (shares of the side) makes `alignment` leave it alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,7 +182,8 @@ def align_pictures(
     crops = np.empty((len(pictures), crop.size, crop.size), dtype=np.uint8)
     aligned = np.zeros(len(pictures), dtype=bool)
     height, width = pictures.shape[1:]
-    frame = np.array(FULL_FRAME, dtype=np.float32) * [width, height, width, height]
+    # Laid onto itself, this box makes `alignment` leave the picture as it is.
+    frame = np.array(TEMPLATE_BOX, dtype=np.float32) * [width, height, width, height]
     nothing = np.full((5, 2), np.nan, dtype=np.float32)
     for i, picture in enumerate(pictures):
         box, landmarks = frame, nothing
