@@ -57,6 +57,7 @@ def test_whole_numbers_are_numbers() -> None:
         ('name = "a"\nepochs = 0', r"epochs and batch must be at least 1"),
         ('name = "a"\nlr = 0', r"lr above 0"),
         ('name = "a"\nstd = 0', r"std"),
+        ('name = "a"\n[crop]\ncolour = "rgb"', r"crop.colour must be 'gray'"),
         ('name = "a"\n[crop]\nsize = 0', r"at least 1"),
         ('name = "a"\n[crop]\ncolour = "bgr"', r"'gray' or 'rgb'"),
         ("epochs = 3", r"name"),

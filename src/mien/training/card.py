@@ -90,7 +90,8 @@ def _protocol(protocol: str, splits: dict[str, Any]) -> list[str]:
 
 def _making(spec: ModelSpec) -> list[str]:
     out = ["## How it was made", "", spec.data, ""]
-    out += [f"- crop: {', '.join(f'{key} {value}' for key, value in spec.crop.to_json().items())}; aligned by five landmarks"]
+    framed = "aligned by five landmarks" if spec.recipe.get("align", True) else "trained on pictures as they are"
+    out += [f"- crop: {', '.join(f'{key} {value}' for key, value in spec.crop.to_json().items())}; {framed}"]
     for head in spec.heads:
         bias = ", ".join(f"{name} {b:+.2f}" for name, b in zip(head.labels, head.bias, strict=False)) or "none"
         out.append(f"- `{head.name}`: temperature {head.temperature:.3f}; prior moved by {bias}")

@@ -69,6 +69,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or self.lr <= 0:
             raise ValueError(f"epochs and batch must be at least 1 and lr above 0, but got {self.epochs}, {self.batch}, {self.lr}")
+        if self.crop.colour != "gray":
+            raise ValueError(f"crop.colour must be 'gray', for the data and the networks are, but got {self.crop.colour!r}")
         unknown = set(self.heads) - {"ferplus", "fer2013"}
         if not self.std > 0:
             raise ValueError(f"std must be above 0, but got {self.std}")

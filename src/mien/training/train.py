@@ -30,7 +30,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressB
 from torch import nn
 
 import mien
-from mien.errors import DataError, MienError
+from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS
 from mien.training.augment import Augment
 from mien.training.data import FaceSet, load_faces, strict_labels, vote_targets
@@ -337,6 +337,3 @@ def tune_malloc() -> None:
     m_trim_threshold, m_mmap_max = -1, -4
     mallopt(m_trim_threshold, 2**31 - 1)
     mallopt(m_mmap_max, 0)
-
-
-__all__ = ["ExpressionTrainer", "MienError", "averaged_network", "averaged_weights", "run_recipe", "train"]
