@@ -533,6 +533,13 @@ def test_live_keeps_the_results_when_nobody_reads_on(here: Path, monkeypatch: py
     assert len(rows(here / "two" / "timeline.csv")) == 1
 
 
+@pytest.mark.parametrize("asked", ["--video", "--snapshot"])
+def test_pictures_are_not_both_asked_for_and_forbidden(capsys: pytest.CaptureFixture[str], asked: str) -> None:
+    code, out, err = call(capsys, "live", "--source", "talk.mp4", "--no-pictures", asked)
+    assert (code, out) == (2, "")
+    assert "--no-pictures keeps no picture" in err
+
+
 @pytest.mark.usefixtures("_fakes")
 def test_live_names_its_folder_by_the_clock(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     short_film(here / "talk.mp4", n=2)

@@ -323,6 +323,8 @@ def live(options: argparse.Namespace) -> int:
     from mien.cluster import record
     from mien.media import open_media
 
+    if options.no_pictures and (options.video or options.snapshot):
+        raise ValueError("--no-pictures keeps no picture, but --video or --snapshot asks for some; leave out one of them")
     settings = _analysis_options(options, annotated=options.video)
     source: int | str = int(options.source) if options.source.isdigit() else options.source
     folder = options.out or Path(time.strftime("live-%Y%m%d-%H%M%S.mien"))
