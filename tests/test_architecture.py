@@ -27,6 +27,7 @@ LAYERS = (
     {"analyze"},
     {"report", "draw", "audience"},
     {"cluster", "web", "cli", "demo"},
+    {"__main__"},
 )
 TRAINING_MAY = {"crop", "labels", "types", "models", "errors", "detect", "emotion", "training"}
 WITHOUT_TORCH = {"training.data", "training.card", "training.recipe", "training.evaluate", "training"}

@@ -530,6 +530,20 @@ def test_resume_leaves_out_what_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fast")
+def test_resume_does_not_take_another_films_result_or_other_settings(tmp_path: Path) -> None:
+    (tmp_path / "p1").mkdir()
+    (tmp_path / "p2").mkdir()
+    first, second = portrait(tmp_path / "p1" / "v.png"), portrait(tmp_path / "p2" / "v.png", "anger")
+    out = tmp_path / "out"
+    run([first], out)
+    assert [o.summary is None for o in run([first], out, resume=True)] == [True]
+    assert [o.summary is None for o in run([first], out, resume=True, options=FakeOptions(annotated=False, every=0.5))] == [False]
+    assert [o.summary is None for o in run([second], out, resume=True)] == [False]
+    portrait(second, "surprise")  # the same name, another content
+    assert [o.summary is None for o in run([second], out, resume=True)] == [False]
+
+
+@pytest.mark.usefixtures("fast")
 def test_damage_is_still_told_after_a_resume(tmp_path: Path) -> None:
     sources = [cut_film(tmp_path / "cut.mkv")]
     run(sources, tmp_path / "out")

@@ -18,6 +18,8 @@ from mien.types import Episode, Faces, Frame, FrameResult, MediaInfo, Timeline, 
 if TYPE_CHECKING:
     from mien import draw, labels, report
     from mien.analyze import Analyzer, Recorder
+    from mien.detect import Haar, YuNet
+    from mien.emotion import Expressions
     from mien.episodes import EpisodeOptions, find_episodes
     from mien.media import VideoWriter, open_media, read_picture, write_picture
     from mien.models import load_model
@@ -28,8 +30,11 @@ __version__ = "0.1.0"
 _LAZY = {
     "Analyzer": "mien.analyze",
     "EpisodeOptions": "mien.episodes",
+    "Expressions": "mien.emotion",
+    "Haar": "mien.detect",
     "Recorder": "mien.analyze",
     "VideoWriter": "mien.media",
+    "YuNet": "mien.detect",
     "find_episodes": "mien.episodes",
     "load_model": "mien.models",
     "open_media": "mien.media",
@@ -43,9 +48,11 @@ __all__ = [
     "DataError",
     "Episode",
     "EpisodeOptions",
+    "Expressions",
     "Faces",
     "Frame",
     "FrameResult",
+    "Haar",
     "MediaError",
     "MediaInfo",
     "MienError",
@@ -54,6 +61,7 @@ __all__ = [
     "Timeline",
     "Track",
     "VideoWriter",
+    "YuNet",
     "draw",
     "find_episodes",
     "labels",

@@ -187,7 +187,7 @@ class Recorder:
             face_scores=self._face_scores.values,
             emotions=self._emotions.values,
             smoothed=self._smoothed.values,
-            settings=self.settings,
+            settings=dict(self.settings),
         )
 
 

@@ -189,7 +189,9 @@ def _analyze(commands: Any) -> None:
     parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
     parser.add_argument("--json", action="store_true", help="print each file's summary as a line of JSON")
     parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="files at a time, in processes; default 1")
-    parser.add_argument("--resume", action="store_true", help="leave out files whose results are there already")
+    parser.add_argument(
+        "--resume", action="store_true", help="leave out files whose results are there, made of the same file in the same way"
+    )
 
 
 def analyze(options: argparse.Namespace) -> int:
@@ -604,11 +606,15 @@ def _models(commands: Any) -> None:
 
 
 def models_list(options: argparse.Namespace) -> int:
-    from mien.models import DEFAULT_MODEL, find_model, known_models, read_spec
+    from mien.models import DEFAULT_MODEL, known_models, read_spec
 
     rows = []
     for name, folder in known_models().items():
-        spec = read_spec(find_model(folder))
+        try:
+            spec = read_spec(folder)
+        except ModelError as error:  # one damaged folder does not hide the others
+            rows.append((name, "", "", "", f"damaged: {error}"))
+            continue
         marks = " (default)" if name == DEFAULT_MODEL else ""
         size = (folder / "model.onnx").stat().st_size / 1e6 if (folder / "model.onnx").is_file() else 0.0
         rows.append((name + marks, f"{size:.1f} MB", spec.version, ", ".join(h.name for h in spec.heads), spec.description))

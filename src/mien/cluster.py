@@ -5,6 +5,8 @@ talk.mien/  faces.csv  timeline.csv  episodes.csv  summary.json  report.html  em
 
 import contextlib
 import csv
+import dataclasses
+import hashlib
 import inspect
 import json
 import os
@@ -226,7 +228,24 @@ def analyze_file(
     with open_media(source) as media:
         if media.info.kind == "camera":
             raise MediaError(f"{media.info.name}: is a camera or live address; run: mien live --source {media.info.name}")
-        return record(media, folder, options, analyzer, sound_from=source, progress=progress)
+        made_from = fingerprint(source, options, analyzer)
+        return record(media, folder, options, analyzer, sound_from=source, progress=progress, made_from=made_from)
+
+
+def fingerprint(source: str | os.PathLike[str], options: AnalysisOptions, analyzer: Analyzer) -> str:
+    """What a result was made of and how, as 16 hexadecimal digits: the file (name, size, time of change), models and settings.
+
+    Two runs with the same fingerprint give the same result, so that `--resume` can leave the second one out.
+    """
+    path = Path(source)
+    stamp = path.stat() if path.is_file() else None
+    made_of = {
+        "source": shown_name(os.fspath(source)),
+        "size_and_time": None if stamp is None else [stamp.st_size, stamp.st_mtime_ns],
+        "settings": analyzer.settings(options.every),
+        "kept": [options.annotated, options.pictures],
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def record(
@@ -239,20 +258,26 @@ def record(
     progress: Progress | None = None,
     watch: Callable[[FrameResult], bool] | None = None,
     snapshot: bool = False,
+    made_from: str = "",
 ) -> Outcome:
-    """All results of an opened media into `folder`.
+    """All results of an opened media into `folder`; the media is closed when its frames are read.
 
     watch     called with each result; the recording ends, and is kept, when it gives False or raises KeyboardInterrupt
     snapshot  also keep the annotated frame that shows most, as snapshot.png
+    made_from see `fingerprint`; kept in summary.json
     """
     info = media.info
     recorder = Recorder(info, analyzer.labels, analyzer.settings(options.every))
+    if made_from:
+        recorder.settings["made_from"] = made_from
     stills = report.Stills() if options.pictures or snapshot else None
     started, started_cpu = time.perf_counter(), time.process_time()
     damage: MediaError | None = None
     with whole_folder(folder) as scratch:
         film: VideoWriter | None = None
         with contextlib.ExitStack() as stack:
+            if isinstance(media, Media):
+                stack.callback(media.close)  # the index of a long film is some megabytes that the report can use
             if options.annotated and info.kind != "picture":
                 fps = 1 / options.every if options.every else info.fps
                 sound = sound_from if info.has_audio else None
@@ -334,7 +359,7 @@ def write_results(
 ) -> dict[str, Any]:
     """Tables, plots and page of one analysis into an existing folder; gives back what summary.json holds."""
     episode_options = episode_options or EpisodeOptions()
-    timeline.settings["episodes"] = asdict(episode_options)
+    timeline = dataclasses.replace(timeline, settings=timeline.settings | {"episodes": asdict(episode_options)})
     episodes = find_episodes(timeline, episode_options)
     report.faces_csv(timeline, folder / "faces.csv")
     report.timeline_csv(timeline, folder / "timeline.csv")
@@ -372,7 +397,7 @@ def analyze_files(
     """Each file's outcome as it comes; a file that fails is an Outcome with its error, and the others go on.
 
     jobs      processes at a time, each with one thread and its own models
-    resume    leave out files whose result folder is there and whole
+    resume    leave out files whose result is there, whole, and of the same file, models and settings (see `fingerprint`)
     progress  for one job: given the number of the file, makes what is called as it advances
     debug     raise the first error instead
 
@@ -381,7 +406,7 @@ def analyze_files(
     analyzer = options.analyzer()
     waiting = []
     for number, (source, folder) in enumerate(zip(sources, folders, strict=True)):
-        if resume and is_result(folder):
+        if resume and is_result(folder) and _made_from(folder) == fingerprint(source, options, analyzer):
             yield Outcome(shown_name(source), str(folder), None, None)
         else:
             waiting.append((number, source, folder))
@@ -470,6 +495,11 @@ def kept_summary(folder: str | None) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found
+
+
+def _made_from(folder: Path) -> str | None:
+    found = kept_summary(str(folder)).get("settings", {}).get("made_from")
+    return found if isinstance(found, str) else None
 
 
 def write_index(outcomes: Sequence[Outcome], path: Path) -> None:

@@ -1173,7 +1173,7 @@ class _Page:
 <p class="soft">How probable each expression is, from 0 to 100%.</p><div class="pictures">{cells}</div></section>"""
 
     def _made(self) -> str:
-        settings = {k: v for k, v in self.timeline.settings.items() if k not in ("models", "mien", "damage")}
+        settings = {k: v for k, v in self.timeline.settings.items() if k not in ("models", "mien", "damage", "made_from")}
         pairs = []
         every = settings.pop("every_s", settings.pop("every", None))
         if not self.picture:

@@ -269,7 +269,9 @@ class Timeline:
         """For each label, the share of face rows in which it is the most probable; all 0 where nobody was seen."""
         if not len(self.emotions):
             return dict.fromkeys(self.labels, 0.0)
-        counts = np.bincount(self.emotions.argmax(axis=1), minlength=len(self.labels))
+        counts = np.zeros(len(self.labels), np.int64)
+        for start in range(0, len(self.emotions), 8192):  # argmax copies what is read-only: a span at a time
+            counts += np.bincount(self.emotions[start : start + 8192].argmax(axis=1), minlength=len(self.labels))
         return {name: float(c) / len(self.emotions) for name, c in zip(self.labels, counts, strict=True)}
 
     def baseline(self, seconds: float) -> NDArray[np.float32]:

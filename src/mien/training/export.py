@@ -19,8 +19,9 @@ from mien.emotion import network_input
 from mien.errors import DataError, ModelError
 from mien.models import Head, ModelSpec, OnnxSession, load_model, sha256_of
 from mien.training.card import card
-from mien.training.data import FaceSet, load_faces, strict_labels, vote_targets
+from mien.training.data import SPLITS, FaceSet, load_faces, strict_labels, vote_targets
 from mien.training.evaluate import class_scores, evaluate_bundle
+from mien.training.recipe import Recipe
 from mien.training.train import HEAD_LABELS, averaged_network, commit, run_recipe, versions
 
 TOLERANCE = 1e-4
@@ -31,14 +32,27 @@ ACCURACY_TO_GIVE = 0.003
 
 LICENCES = {
     "code": "Apache-2.0",
-    "weights": "Apache-2.0; started from EfficientNet-Lite0's ImageNet weights (Apache-2.0)",
+    "weights": "Apache-2.0",
     "data": "FER2013 pictures were collected from the web for research and belong to third parties; FER+ labels: MIT",
 }
 
-DATA = (
-    "FER2013 (Goodfellow et al. 2013), 28,709 Training pictures, with the votes of FER+ (Barsoum et al. 2016); "
-    "3,589 PublicTest pictures to choose the epoch, the temperature and the prior; 3,589 PrivateTest pictures touched once"
-)
+
+def _licences(recipe: Recipe) -> dict[str, str]:
+    """Those of the weights that the network started from belong to it too."""
+    if recipe.start:
+        return LICENCES | {"weights": f"Apache-2.0; started from the run {recipe.start}"}
+    if recipe.pretrained:
+        return LICENCES | {"weights": f"Apache-2.0; started from {recipe.network}'s ImageNet weights (Apache-2.0)"}
+    return LICENCES
+
+
+def _data(faces: FaceSet) -> str:
+    count = {split: int((faces.split == split).sum()) for split in SPLITS}
+    return (
+        f"FER2013 (Goodfellow et al. 2013), {count['Training']:,} Training pictures, with the votes of FER+ (Barsoum et al. 2016); "
+        f"{count['PublicTest']:,} PublicTest pictures to choose the epoch, the temperature and the prior; "
+        f"{count['PrivateTest']:,} PrivateTest pictures touched once"
+    )
 
 
 def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path:
@@ -51,7 +65,8 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path
     if out.exists():
         raise DataError(f"{out}: is there already; remove it or give another folder")
     network = averaged_network(run)
-    select = load_faces(data, recipe.crop, align=recipe.align, splits=("PublicTest",))
+    faces = load_faces(data, recipe.crop, align=recipe.align)
+    select = faces.of("PublicTest")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch) / out.name
@@ -72,8 +87,8 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path
             std=recipe.std,
             heads=heads,
             sha256=sha256_of(folder / "model.onnx"),
-            licences=LICENCES,
-            data=DATA,
+            licences=_licences(recipe),
+            data=_data(faces),
             recipe=recipe.to_json() | {"versions": facts.get("versions", versions())},
             commit=str(facts.get("commit") or commit()),
             evaluation={},
