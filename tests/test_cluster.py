@@ -539,7 +539,7 @@ def test_resume_does_not_take_another_films_result_or_other_settings(tmp_path: P
     assert [o.summary is None for o in run([first], out, resume=True)] == [True]
     assert [o.summary is None for o in run([first], out, resume=True, options=FakeOptions(annotated=False, every=0.5))] == [False]
     assert [o.summary is None for o in run([second], out, resume=True)] == [False]
-    portrait(second, "surprise")  # the same name, another content
+    portrait(second, "sadness")  # the same name, another content
     assert [o.summary is None for o in run([second], out, resume=True)] == [False]
 
 
