@@ -93,7 +93,8 @@ def _making(spec: ModelSpec) -> list[str]:
     framed = "aligned by five landmarks" if spec.recipe.get("align", True) else "trained on pictures as they are"
     out += [f"- crop: {', '.join(f'{key} {value}' for key, value in spec.crop.to_json().items())}; {framed}"]
     for head in spec.heads:
-        bias = ", ".join(f"{name} {b:+.2f}" for name, b in zip(head.labels, head.bias, strict=False)) or "none"
+        moved = [f"{name} {b:+.2f}" for name, b in zip(head.labels, head.bias, strict=False)] if any(head.bias) else []
+        bias = ", ".join(moved) or "nothing"
         out.append(f"- `{head.name}`: temperature {head.temperature:.3f}; prior moved by {bias}")
     shown = {k: v for k, v in spec.recipe.items() if k not in ("crop", "augment", "versions", "description", "name")}
     out.append(f"- recipe: {', '.join(f'{key} {value}' for key, value in shown.items())}")
