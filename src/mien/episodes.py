@@ -38,7 +38,7 @@ _RAREST_S = 60.0
 """A first interval longer than this is no sampling interval: the two looks have nothing to do with each other."""
 
 
-_CHUNK = 4096
+_CHUNK = 1024
 """Rows turned into Python's numbers at a time: those of an hour are 30 MB."""
 
 

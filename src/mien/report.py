@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from mien import __version__
 from mien.errors import MediaError
 from mien.labels import COLOURS, valence
-from mien.types import Episode, FrameResult, Timeline, Track
+from mien.types import Episode, FrameResult, Timeline, Track, leading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,9 +54,9 @@ LAW = (
 
 StrPath = str | PathLike[str]
 
-_CHUNK = 4096  # rows formatted at a time
+_CHUNK = 1024  # rows formatted at a time
 _PNG_WIDTH = 2000  # pixels of a static plot
-_PIECE = 100  # times that a line may climb the height of a static plot before the next path begins
+_PIECE = 10  # times that a line may climb the height of a static plot before the next path begins
 _PLOT_POINTS = 3000  # per line in the page
 _PLOT_BUDGET = 60_000  # all lines of the page together, points × series
 _RIBBON_SLOTS = 600
@@ -241,13 +241,10 @@ class _Person:
 
 
 def _person(timeline: Timeline, track_id: int) -> _Person:
-    labels = timeline.labels
-    rows = np.flatnonzero(timeline.tracks == track_id)
-    start_s, end_s = timeline.times[timeline.frame_rows[rows[[0, -1]]]].tolist()
-    emotions = timeline.emotions[rows]
-    counts = np.bincount(emotions.argmax(axis=1), minlength=len(labels))
-    shares = {name: round(float(c) / len(rows), 5) for name, c in zip(labels, counts, strict=True)}
-    return _Person(timeline, track_id, rows, start_s, end_s, labels[int(emotions.mean(axis=0).argmax())], shares)
+    track = timeline.track(track_id)
+    counts = np.bincount(leading(track.emotions), minlength=len(track.labels))
+    shares = {name: round(float(c) / len(track), 5) for name, c in zip(track.labels, counts, strict=True)}
+    return _Person(timeline, track_id, track.rows, track.start_s, track.end_s, track.expression, shares)
 
 
 def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = None) -> dict[str, Any]:
@@ -374,7 +371,7 @@ def headline(timeline: Timeline, episodes: Sequence[Episode]) -> str:
 
 
 def _headline_picture(timeline: Timeline) -> str:
-    leads = timeline.emotions.argmax(axis=1)
+    leads = leading(timeline.emotions)
     if len(leads) == 1:
         return f"One face; it appears {_appears(timeline.labels[leads[0]])} ({timeline.emotions[0, leads[0]]:.0%})."
     counts = np.bincount(leads, minlength=len(timeline.labels))

@@ -14,6 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from mien.labels import valence
 
+_SPAN = 4096
+
+
+def leading(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(N,) the column of the largest of (N, K) scores in each row. A span at a time: numpy copies what is read-only for argmax."""
+    found = np.empty(len(scores), np.int64)
+    for start in range(0, len(scores), _SPAN):
+        found[start : start + _SPAN] = scores[start : start + _SPAN].argmax(axis=1)
+    return found
+
+
 MediaKind = Literal["picture", "video", "camera"]
 
 
@@ -259,7 +270,10 @@ class Timeline:
         rows = np.flatnonzero(self.tracks == track_id)
         if not len(rows):
             raise ValueError(f"no track {track_id}; known: {', '.join(map(str, self.track_ids)) or 'none'}")
-        return Track(int(track_id), rows, self.face_times[rows], self.labels, self.emotions[rows], self.smoothed[rows])
+        # One person alone is a span of rows: a view then, where picking rows would copy an hour's scores.
+        span: Any = slice(int(rows[0]), int(rows[-1]) + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
+        times = self.times[self.frame_rows[span]]
+        return Track(int(track_id), rows, times, self.labels, self.emotions[span], self.smoothed[span])
 
     def __iter__(self) -> Iterator[Track]:
         """One Track after the other, in the order in which they appear."""
@@ -269,9 +283,7 @@ class Timeline:
         """For each label, the share of face rows in which it is the most probable; all 0 where nobody was seen."""
         if not len(self.emotions):
             return dict.fromkeys(self.labels, 0.0)
-        counts = np.zeros(len(self.labels), np.int64)
-        for start in range(0, len(self.emotions), 8192):  # argmax copies what is read-only: a span at a time
-            counts += np.bincount(self.emotions[start : start + 8192].argmax(axis=1), minlength=len(self.labels))
+        counts = np.bincount(leading(self.emotions), minlength=len(self.labels))
         return {name: float(c) / len(self.emotions) for name, c in zip(self.labels, counts, strict=True)}
 
     def baseline(self, seconds: float) -> NDArray[np.float32]:
