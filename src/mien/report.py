@@ -407,7 +407,8 @@ def _course(timeline: Timeline, person: _Person, episodes: Sequence[Episode]) ->
     if not told:
         return f"mostly {_appears(name)} ({shares[name]:.0%} of the time)"
     longest = sorted(sorted(told, key=lambda e: -e.duration_s)[:4], key=lambda e: e.start_s)
-    slack = max(0.75, 0.05 * (person.end_s - person.start_s))
+    seen = person.end_s - person.start_s
+    slack = max(min(0.75, 0.1 * seen), 0.05 * seen)  # of a film of two seconds, half a second is not nothing
     calm = name == "neutral" and told[0].expression != "neutral" and shares[name] >= 0.5
     parts = [f"mostly neutral ({shares[name]:.0%} of the time)"] if calm else []
     for i, e in enumerate(longest):
