@@ -364,7 +364,7 @@ def write_results(
     report.faces_csv(timeline, folder / "faces.csv")
     report.timeline_csv(timeline, folder / "timeline.csv")
     report.episodes_csv(episodes, folder / "episodes.csv")
-    report.summary_json(timeline, episodes, folder / "summary.json", speed=speed)
+    summary = report.summary_json(timeline, episodes, folder / "summary.json", speed=speed)
     report.png(timeline, folder / "emotions.png")
     if len(timeline.track_ids) > 1 and len(timeline) > 1:
         report.png_tracks(timeline, folder / "tracks.png")
@@ -377,7 +377,6 @@ def write_results(
         shown = folder / "annotated.mp4"
     if snapshot and poster is not None:
         write_picture(folder / "snapshot.png", draw.annotate(poster))
-    summary = report.summary(timeline, episodes, speed=speed)
     report.html(
         timeline, folder / "report.html", episodes=episodes, stills=stills if pictures else None, summary=summary, annotated=shown
     )

@@ -289,11 +289,13 @@ def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = Non
     }
 
 
-def summary_json(timeline: Timeline, episodes: Sequence[Episode], path: StrPath, *, speed: Any = None) -> None:
-    """`summary` as an indented UTF-8 file. Raises `MediaError` where the file cannot be written."""
-    text = json.dumps(summary(timeline, episodes, speed=speed), indent=2, ensure_ascii=False)
+def summary_json(timeline: Timeline, episodes: Sequence[Episode], path: StrPath, *, speed: Any = None) -> dict[str, Any]:
+    """`summary` as an indented UTF-8 file; gives back what it wrote. Raises `MediaError` where the file cannot be written."""
+    facts = summary(timeline, episodes, speed=speed)
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
     with _writing(path) as file:
         file.write(text + "\n")
+    return facts
 
 
 def _models(timeline: Timeline) -> list[dict[str, Any]]:

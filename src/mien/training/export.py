@@ -17,12 +17,13 @@ import mien
 from mien.crop import CropSpec
 from mien.emotion import network_input
 from mien.errors import DataError, ModelError
+from mien.labels import LABEL_SETS
 from mien.models import Head, ModelSpec, OnnxSession, load_model, sha256_of
 from mien.training.card import card
 from mien.training.data import SPLITS, FaceSet, load_faces, strict_labels, vote_targets
-from mien.training.evaluate import class_scores, evaluate_bundle
+from mien.training.evaluate import PROTOCOLS, class_scores, evaluate_bundle
 from mien.training.recipe import Recipe
-from mien.training.train import HEAD_LABELS, averaged_network, commit, run_recipe, versions
+from mien.training.train import averaged_network, commit, run_recipe, versions
 
 TOLERANCE = 1e-4
 """An exported network that differs from the trained one by more (absolute, in logits) is refused."""
@@ -96,9 +97,8 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path
         write_bundle(spec, folder)
         bundle = load_model(folder)
         evaluation: dict[str, Any] = {"parameters": int(sum(p.numel() for p in network.parameters()))}
-        protocols = {"ferplus": "ferplus-strict", "fer2013": "fer2013"}
         for head in recipe.heads:
-            protocol = protocols[head]
+            protocol = next(name for name, labels in PROTOCOLS.items() if labels == LABEL_SETS[head])
             evaluation[protocol] = {s: evaluate_bundle(bundle, data, protocol, split=s) for s in ("PublicTest", "PrivateTest")}
         write_bundle(ModelSpec(**{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"evaluation": evaluation}), folder)
         shutil.move(folder, out)
@@ -156,7 +156,7 @@ def check_same(network: torch.nn.Module, session: OnnxSession, batch: NDArray[np
 
 def _tuned_head(name: str, logits: NDArray[np.float32], select: FaceSet) -> Head:
     """Prior, then temperature, on the selection split."""
-    labels = HEAD_LABELS[name]
+    labels = LABEL_SETS[name]
     truth = select.fer2013 if name == "fer2013" else strict_labels(select.votes)
     counts = truth >= 0
     if name == "fer2013":

@@ -31,7 +31,7 @@ from torch import nn
 
 import mien
 from mien.errors import DataError
-from mien.labels import FER2013, FERPLUS
+from mien.labels import FER2013, LABEL_SETS
 from mien.training.augment import Augment
 from mien.training.data import FaceSet, load_faces, strict_labels, vote_targets
 from mien.training.evaluate import class_scores
@@ -45,8 +45,6 @@ _MEANT = (
 )
 """What is warned of in a run and meant so, or nothing that the user could change."""
 
-HEAD_LABELS = {"ferplus": FERPLUS, "fer2013": FER2013}
-
 
 class ExpressionTrainer(L.LightningModule):
     """The network, its averaged copy, and the training set on the device."""
@@ -54,7 +52,7 @@ class ExpressionTrainer(L.LightningModule):
     def __init__(self, recipe: Recipe, train: FaceSet, select: FaceSet) -> None:
         super().__init__()
         self.recipe = recipe
-        counts = {name: len(HEAD_LABELS[name]) for name in recipe.heads}
+        counts = {name: len(LABEL_SETS[name]) for name in recipe.heads}
         torch.manual_seed(recipe.seed)
         options = {"pretrained": recipe.pretrained, "dropout": recipe.dropout, "drop_path": recipe.drop_path}
         self.network = build(recipe.network, counts, recipe.crop.size, **options)
@@ -132,7 +130,7 @@ class ExpressionTrainer(L.LightningModule):
         for name, parts in self._found.items():
             truth, said = truths[name], np.concatenate(parts).argmax(axis=1)
             counts = truth >= 0
-            found = class_scores(truth[counts], said[counts], len(HEAD_LABELS[name]))
+            found = class_scores(truth[counts], said[counts], len(LABEL_SETS[name]))
             self.log(f"{name}_accuracy", found["accuracy"], prog_bar=True)
             self.log(f"{name}_macro_f1", found["macro_f1"])
             scores.append(found["accuracy"])
@@ -299,7 +297,7 @@ def averaged_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
 def averaged_network(run: Path) -> nn.Module:
     """The network of a run with the averaged weights of its best epoch, ready to evaluate. Raises `DataError`."""
     recipe = run_recipe(run)
-    counts = {name: len(HEAD_LABELS[name]) for name in recipe.heads}
+    counts = {name: len(LABEL_SETS[name]) for name in recipe.heads}
     network = build(recipe.network, counts, recipe.crop.size, pretrained=False, dropout=0.0, drop_path=0.0)
     network.load_state_dict(averaged_weights(run / "best.ckpt"))
     return network.eval()
