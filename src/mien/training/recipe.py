@@ -34,12 +34,15 @@ class Recipe:
     """One training run.
 
     network, pretrained     which network, and whether it starts from ImageNet weights
-    start                   run folder whose best weights it starts from instead; empty for none
+    start                   run folder or bundle whose weights it starts from instead; empty for none
     heads                   label set → weight of its loss; "ferplus" learns the raters' votes, "fer2013" the single labels
     epochs, batch, lr       AdamW with cosine decay to 0 after `warmup_epochs`
     average                 decay per step of the averaged weights that are evaluated and exported (EMA)
     mixup                   alpha of the Beta distribution that mixes pairs of faces; 0 for none
     label_smoothing         for the single labels only: the votes are soft by themselves
+    teachers                bundles whose mean opinion of each face is learnt beside its labels (distillation)
+    teach                   the teachers' share of the targets, from 0 to 1; of the heads that they have
+    teacher_temperature     above 1 softens what they say
     align                   whether landmarks frame the pictures, or the pictures are used whole
     """
 
@@ -58,6 +61,9 @@ class Recipe:
     average: float = 0.999
     mixup: float = 0.2
     label_smoothing: float = 0.1
+    teachers: tuple[str, ...] = ()
+    teach: float = 0.5
+    teacher_temperature: float = 1.0
     seed: int = 1
     align: bool = True
     mean: float = 0.5
@@ -71,6 +77,10 @@ class Recipe:
             raise ValueError(f"epochs and batch must be at least 1 and lr above 0, but got {self.epochs}, {self.batch}, {self.lr}")
         if self.crop.colour != "gray":
             raise ValueError(f"crop.colour must be 'gray', for the data and the networks are, but got {self.crop.colour!r}")
+        if not 0 <= self.teach <= 1 or not self.teacher_temperature > 0:
+            raise ValueError(
+                f"teach must be from 0 to 1 and teacher_temperature above 0, but got {self.teach}, {self.teacher_temperature}"
+            )
         unknown = set(self.heads) - {"ferplus", "fer2013"}
         if not self.std > 0:
             raise ValueError(f"std must be above 0, but got {self.std}")
@@ -110,6 +120,11 @@ def _record(kind: type[Any], content: dict[str, Any], where: str, prefix: str) -
             continue
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
+        if typing.get_origin(wanted) is tuple and isinstance(value, list):
+            item = typing.get_args(wanted)[0]
+            if not all(type(part) is item for part in value):
+                raise DataError(f"{where}: {prefix}{key} must be a list of {item.__name__}, but got {value!r}")
+            value = tuple(value)
         plain = wanted.__origin__ if isinstance(wanted, types.GenericAlias) else wanted
         if typing.get_origin(wanted) is not typing.Literal and type(value) is not plain:
             raise DataError(f"{where}: {prefix}{key} must be {plain.__name__}, but got {value!r}")

@@ -18,7 +18,7 @@ import platform
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from torch import nn
 
 import mien
+from mien.emotion import network_input
 from mien.errors import DataError
 from mien.labels import FER2013, LABEL_SETS
 from mien.training.augment import Augment
@@ -37,6 +39,8 @@ from mien.training.data import FaceSet, load_faces, strict_labels, vote_targets
 from mien.training.evaluate import class_scores
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
+from mien.training.start import is_run, start_from_bundle
+from mien.training.teachers import teacher_targets
 
 _MEANT = (
     "Checkpoint directory .* exists and is not empty",  # recipe.json is there before, and a run that goes on has all its files
@@ -49,7 +53,9 @@ _MEANT = (
 class ExpressionTrainer(L.LightningModule):
     """The network, its averaged copy, and the training set on the device."""
 
-    def __init__(self, recipe: Recipe, train: FaceSet, select: FaceSet) -> None:
+    def __init__(
+        self, recipe: Recipe, train: FaceSet, select: FaceSet, taught: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         counts = {name: len(LABEL_SETS[name]) for name in recipe.heads}
@@ -57,8 +63,11 @@ class ExpressionTrainer(L.LightningModule):
         options = {"pretrained": recipe.pretrained, "dropout": recipe.dropout, "drop_path": recipe.drop_path}
         self.network = build(recipe.network, counts, recipe.crop.size, **options)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if recipe.start:
+        if recipe.start and is_run(recipe.start):
             self.network.load_state_dict(averaged_weights(Path(recipe.start) / "best.ckpt"))
+        elif recipe.start:
+            some = torch.from_numpy(network_input(train.crops[:: max(1, len(train) // 256)], recipe.mean, recipe.std))
+            start_from_bundle(self.network, recipe.start, some)
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
         )
@@ -69,6 +78,9 @@ class ExpressionTrainer(L.LightningModule):
         votes, usable = vote_targets(train.votes)
         self.register_buffer("votes", torch.from_numpy(votes * usable[:, None]), persistent=False)
         self.register_buffer("labels", torch.from_numpy(np.array(train.fer2013)), persistent=False)
+        for head, probabilities in (taught or {}).items():
+            self.register_buffer(f"taught_{head}", torch.from_numpy(probabilities), persistent=False)
+        self.taught_heads = tuple(taught or ())
         self.generator = torch.Generator()
 
     def forward(self, crops: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -94,6 +106,11 @@ class ExpressionTrainer(L.LightningModule):
                 hard = F.one_hot(labels.clamp(min=0), len(FER2013)).float() * (labels >= 0)[:, None]
                 smooth = self.recipe.label_smoothing
                 targets["fer2013"] = hard * (1 - smooth) + hard.sum(dim=1, keepdim=True) * smooth / len(FER2013)
+            for head in self.taught_heads:
+                given, share = getattr(self, f"taught_{head}")[rows], self.recipe.teach
+                # A face without a label of its own is learnt from the teachers alone.
+                own = (targets[head].sum(dim=1, keepdim=True) > 0).float() * (1 - share)
+                targets[head] = own * targets[head] + (1 - own) * given
             if self.recipe.mixup:
                 share = float(
                     np.random.default_rng([self.recipe.seed, self.global_step]).beta(self.recipe.mixup, self.recipe.mixup)
@@ -246,8 +263,9 @@ def train(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
     tune_malloc()
     faces = load_faces(data, recipe.crop, align=recipe.align, splits=("Training", "PublicTest"))
-    module = ExpressionTrainer(recipe, faces.of("Training"), faces.of("PublicTest"))
     run.mkdir(parents=True, exist_ok=True)
+    taught = _taught(recipe, data, run)
+    module = ExpressionTrainer(recipe, faces.of("Training"), faces.of("PublicTest"), taught)
     facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(faces.of("Training"))}
     (run / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     best = _Checkpoint(run, filename="best", monitor="score", mode="max", enable_version_counter=False)
@@ -274,6 +292,20 @@ def train(
             warnings.filterwarnings("ignore", message=meant)
         trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=False)
     return run
+
+
+def _taught(recipe: Recipe, data: Path, run: Path) -> dict[str, NDArray[np.float32]]:
+    """What the teachers say of the training faces; kept in the run folder, so that a run that goes on learns the same."""
+    if not recipe.teachers:
+        return {}
+    kept = run / "teachers.npz"
+    if not kept.is_file():
+        found = teacher_targets(recipe.teachers, data, tuple(recipe.heads), temperature=recipe.teacher_temperature)
+        partial = kept.with_suffix(".partial.npz")
+        np.savez(partial, allow_pickle=False, **found)
+        partial.replace(kept)
+    with np.load(kept) as file:
+        return {name: file[name] for name in file.files}
 
 
 def run_recipe(run: Path) -> Recipe:
