@@ -17,7 +17,7 @@ import pytest
 
 from fakes import LABELS, Square, frames, scene, tiny_bundle, write_film
 from media_files import film, png_header, sound_only
-from mien import __version__, cli
+from mien import __version__, cli, terminal
 from mien.cli import main
 from mien.cluster import RESULT_FILES
 from mien.errors import MienError, ModelError
@@ -470,7 +470,7 @@ def test_haar_is_selectable(here: Path, capsys: pytest.CaptureFixture[str], astr
 
 
 def test_bars_are_quiet_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = cli._tqdm(total=10, desc="files")
+    bar = terminal.bar(total=10, desc="files")
     bar.start_t = -100
     bar.update(5)
     bar.close()

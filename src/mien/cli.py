@@ -1,4 +1,4 @@
-"""The command `mien`. The only file that prints."""
+"""The command `mien`: analyse, watch, list. The laboratory's commands stand in `mien.training.commands`; only these two print."""
 
 import argparse
 import contextlib
@@ -9,12 +9,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien import __version__
 from mien.errors import MediaError, MienError, ModelError
+from mien.terminal import Help, amount, bar, command, count
 
 if TYPE_CHECKING:
     from mien.cluster import AnalysisOptions, Outcome
@@ -80,62 +81,34 @@ def _complain(text: str) -> None:
 # --- the words -------------------------------------------------------------------------------------------------------------------
 
 
-class _Help(argparse.RawDescriptionHelpFormatter):
-    """A fixed width, so that docs/cli.md and a terminal show the same."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=100, max_help_position=26)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; docs/cli.md is made from it."""
     parser = argparse.ArgumentParser(
         prog="mien",
         description="Reads faces in pictures, videos and live cameras: which expression each appears to show, and how sure.",
         epilog=CAVEAT,
-        formatter_class=_Help,
+        formatter_class=Help,
     )
     parser.add_argument("--version", action="version", version=f"mien {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_analyze, _live, _demo, _evaluate, _train, _export, _models, _doctor):
+    from mien.training import commands as laboratory
+
+    for add in (_analyze, _live, _demo, *laboratory.COMMANDS, _models, _doctor):
         add(commands)
     return parser
 
 
-def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=more, formatter_class=_Help)
-    parser.set_defaults(run=run)
-    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    return parser
-
-
-def _amount(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"wanted a number, 0 or more, but got {text!r}")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"wanted a whole number, 1 or more, but got {text!r}")
-    return int(text)
-
-
 def _looking_options(parser: Any, every: float) -> None:
     often = "0, the default, takes every frame" if not every else f"0 takes every frame; default {every:g}"
-    parser.add_argument("--every", type=_amount, default=every, metavar="S", help=f"seconds between looks; {often}")
+    parser.add_argument("--every", type=amount, default=every, metavar="S", help=f"seconds between looks; {often}")
     parser.add_argument("--model", default="default", metavar="NAME|DIR", help="expression model (see: mien models list)")
     parser.add_argument("--detector", choices=("yunet", "haar"), default="yunet", help="face detector; default yunet")
     parser.add_argument("--threshold", type=float, metavar="P", help="leave out faces that yunet is less sure of; default 0.6")
-    parser.add_argument("--min-face", type=_amount, metavar="PX", help="leave out smaller faces; default 8 pixels, haar 30")
+    parser.add_argument("--min-face", type=amount, metavar="PX", help="leave out smaller faces; default 8 pixels, haar 30")
     parser.add_argument(
         "--max-side",
-        type=_count,
+        type=count,
         metavar="PX",
         help="yunet works on pictures of at most this side: larger finds smaller faces; default 480",
     )
@@ -143,10 +116,10 @@ def _looking_options(parser: Any, every: float) -> None:
     parser.add_argument("--no-pictures", action="store_true", help="keep no frame and no stills in the report: scores only")
     parser.add_argument("--flip", action="store_true", help="average each face with its mirror image: a little better, slower")
     parser.add_argument(
-        "--smoothing", type=_amount, metavar="S", help="time constant of the smoothed scores; faces.csv stays raw; default 0.2"
+        "--smoothing", type=amount, metavar="S", help="time constant of the smoothed scores; faces.csv stays raw; default 0.2"
     )
     parser.add_argument(
-        "--baseline", type=_amount, default=0.0, metavar="S", help="add columns of change against each face's first S seconds"
+        "--baseline", type=amount, default=0.0, metavar="S", help="add columns of change against each face's first S seconds"
     )
 
 
@@ -174,7 +147,7 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
 
 
 def _analyze(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "analyze",
         analyze,
@@ -188,7 +161,7 @@ def _analyze(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go")
     parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
     parser.add_argument("--json", action="store_true", help="print each file's summary as a line of JSON")
-    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="files at a time, in processes; default 1")
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="files at a time, in processes; default 1")
     parser.add_argument(
         "--resume", action="store_true", help="leave out files whose results are there, made of the same file in the same way"
     )
@@ -255,7 +228,7 @@ class _bars:
 
     def __enter__(self) -> "_bars":
         if self.files:
-            self._files = _tqdm(total=len(self.sources), unit="file", desc="files")
+            self._files = bar(total=len(self.sources), unit="file", desc="files")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -272,7 +245,7 @@ class _bars:
                 # With a known length the bar is in seconds of film, so that the time left is right whatever --every says.
                 layout = "{desc} {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {postfix}]"
                 extra = {"bar_format": layout} if total_s else {"unit": "frame"}
-                self._film = _tqdm(total=total_s, desc=name, leave=False, **extra)
+                self._film = bar(total=total_s, desc=name, leave=False, **extra)
                 self._began = time.perf_counter()
             rate = frames / max(1e-9, time.perf_counter() - self._began)
             if total_s:
@@ -294,18 +267,11 @@ class _bars:
             self._film = None
 
 
-def _tqdm(**options: Any) -> Any:
-    from tqdm import tqdm
-
-    # delay: nothing is shown of what takes less than two seconds; disable=None: nor where stderr is no terminal.
-    return tqdm(file=sys.stderr, disable=None, delay=2, dynamic_ncols=True, **options)
-
-
 # --- mien live -------------------------------------------------------------------------------------------------------------------
 
 
 def _live(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "live",
         live,
@@ -318,7 +284,7 @@ def _live(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results; default live-DATE-TIME.mien")
     parser.add_argument("--snapshot", action="store_true", help="keep the frame that shows most, annotated, as snapshot.png")
     parser.add_argument("--video", action="store_true", help="keep the annotated film")
-    parser.add_argument("--seconds", type=_amount, default=0.0, metavar="S", help="stop after so many seconds; 0 does not")
+    parser.add_argument("--seconds", type=amount, default=0.0, metavar="S", help="stop after so many seconds; 0 does not")
 
 
 def live(options: argparse.Namespace) -> int:
@@ -409,7 +375,7 @@ def _leading(result: "FrameResult") -> list[str]:
 
 
 def _demo(commands: Any) -> None:
-    parser = _command(commands, "demo", demo, "make a short film of portraits that other packages carry, and analyse it")
+    parser = command(commands, "demo", demo, "make a short film of portraits that other packages carry, and analyse it")
     parser.add_argument(
         "--out", type=Path, default=Path("demo.mien"), metavar="DIR", help="folder of the results; default demo.mien"
     )
@@ -433,167 +399,17 @@ def demo(options: argparse.Namespace) -> int:
     return 0
 
 
-# --- mien evaluate, train, export ------------------------------------------------------------------------------------------------
-
-
-def _evaluate(commands: Any) -> None:
-    parser = _command(
-        commands,
-        "evaluate",
-        evaluate,
-        "measure a model on FER2013 or FER+, with N, intervals, the human line and other tools",
-        "DIR holds fer2013.csv (Kaggle) and fer2013new.csv (microsoft/FERPlus). Choose on PublicTest; PrivateTest is for once.",
-    )
-    parser.add_argument("model", metavar="MODEL", help="name or folder of a model; 'default' names the one that ships")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
-    parser.add_argument("--protocol", choices=("fer2013", "ferplus-strict"), required=True)
-    parser.add_argument("--split", choices=("PublicTest", "PrivateTest"), default="PrivateTest", help="default PrivateTest")
-    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
-
-
-def evaluate(options: argparse.Namespace) -> int:
-    from mien.models import load_model
-    from mien.training.evaluate import evaluate_bundle
-
-    bundle = load_model(options.model)
-    with _counting("aligning faces") as progress:
-        found = evaluate_bundle(bundle, options.data, options.protocol, split=options.split, progress=progress)
-    if options.json:
-        print(json.dumps(found, ensure_ascii=False))
-    else:
-        _print_figures(found)
-    return 0
-
-
-@contextlib.contextmanager
-def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    bar: Any = None
-
-    def progress(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = _tqdm(total=total, desc=what, leave=False)
-        bar.update(done - bar.n)
-
-    try:
-        yield progress
-    finally:
-        if bar is not None:
-            bar.close()
-
-
-def _print_figures(found: dict[str, Any]) -> None:
-    def interval(name: str) -> str:
-        low, high = found["interval"][name]
-        return f"{100 * low:5.1f} to {100 * high:5.1f}"
-
-    def percent(value: float) -> str:
-        return f"{100 * value:5.1f} %"
-
-    print(f"{found['model']} on {found['split']} by the protocol {found['protocol']}, N = {found['n']:,}\n")
-    for name, text in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"), ("balanced_accuracy", "balanced accuracy")):
-        print(f"  {text:<34}{percent(found[name])}   95 % interval {interval(name)}")
-    print(f"  {'calibration error (ECE, 15 bins)':<34}{percent(found['ece'])}")
-    print(f"  {'one-vs-rest accuracy (P0)':<34}{percent(found['one_vs_rest_accuracy'])}")
-    print(f"  {'accuracy with flip averaging':<34}{percent(found['flip_average']['accuracy'])}")
-    end = found["end_to_end"]
-    print(f"  {'whole pipeline':<34}{percent(end['accuracy'])}   face found in {end['detected']:,} of {end['n']:,}")
-    if "cross_entropy_to_votes" in found:
-        floor = f"floor {found['cross_entropy_floor']:.3f}"
-        print(f"  {'cross-entropy to the votes':<34}{found['cross_entropy_to_votes']:5.3f}     {floor}")
-    print("\n  beside it")
-    if "human_line" in found:
-        print(f"  {'one rater against the other nine':<34}{percent(found['human_line'])}")
-    for name, value in found.get("peers", {}).items():
-        print(f"  {name:<34}{percent(value)}")
-    labels = found["labels"]
-    print(f"\n  {'':<11}{'N':>5}  precision  recall     F1   said " + " ".join(f"{name[:5]:>5}" for name in labels))
-    for name, row in zip(labels, found["confusion"], strict=True):
-        figures = f"{percent(found['precision'][name])}  {percent(found['recall'][name])}  {found['f1'][name]:5.3f}"
-        print(f"  {name:<11}{sum(row):>5}    {figures}        " + " ".join(f"{count:>5}" for count in row))
-
-
-def _needs_training(command: str) -> None:
-    missing = [name for name in ("torch", "lightning", "onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModelError(f"mien {command} needs the train extra ({', '.join(missing)} missing); run: pip install 'mien[train]'")
-
-
-def _train(commands: Any) -> None:
-    parser = _command(
-        commands,
-        "train",
-        train,
-        "train a network by a recipe",
-        "RECIPE is a TOML file (see recipes/ in the repository). DIR holds fer2013.csv and fer2013new.csv. The run folder\n"
-        "gets recipe.json, metrics.csv, last.ckpt and best.ckpt. Needs: pip install 'mien[train]'",
-    )
-    parser.add_argument("recipe", type=Path, metavar="RECIPE")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
-    parser.add_argument("--run", type=Path, dest="run_folder", metavar="DIR", help="run folder; default runs/NAME")
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    parser.add_argument("--threads", type=_count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
-    parser.add_argument(
-        "--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto"
-    )
-
-
-def train(options: argparse.Namespace) -> int:
-    from mien.training.recipe import read_recipe
-
-    recipe = read_recipe(options.recipe)
-    _needs_training("train")
-    from mien.training.train import train as run_training
-
-    run = options.run_folder or Path("runs") / recipe.name
-    terminal = sys.stderr.isatty()
-    run_training(
-        recipe,
-        options.data,
-        run,
-        resume=options.resume,
-        threads=options.threads,
-        accelerator=options.accelerator,
-        progress=terminal,
-    )
-    print(f"run: {run}\nnext: mien export {run} --data {options.data} --out {recipe.name}")
-    return 0
-
-
-def _export(commands: Any) -> None:
-    parser = _command(
-        commands,
-        "export",
-        export,
-        "make a model folder (ONNX, model.json, CARD.md) of a finished run",
-        "Temperature and prior are found on PublicTest; all figures of the card are measured. Needs: pip install 'mien[train]'",
-    )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder of mien train")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to make")
-    parser.add_argument("--name", help="name of the model; default that of the recipe")
-
-
-def export(options: argparse.Namespace) -> int:
-    _needs_training("export")
-    from mien.training.export import export as make_bundle
-
-    folder = make_bundle(options.run_folder, options.data, options.out, name=options.name)
-    print(f"model: {folder}\ncard: {folder / 'CARD.md'}")
-    return 0
-
-
 # --- mien models -----------------------------------------------------------------------------------------------------------------
 
 
 def _models(commands: Any) -> None:
-    parser = _command(commands, "models", models_list, "list, show or pull models")
+    parser = command(commands, "models", models_list, "list, show or pull models")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
-    _command(verbs, "list", models_list, "list the models that are here")
-    show = _command(verbs, "show", models_show, "show a model's card")
+    command(verbs, "list", models_list, "list the models that are here")
+    show = command(verbs, "show", models_show, "show a model's card")
     show.add_argument("name", metavar="NAME|DIR")
     show.add_argument("--json", action="store_true", help="print model.json instead")
-    pull = _command(
+    pull = command(
         verbs,
         "pull",
         models_pull,
@@ -647,7 +463,7 @@ def models_pull(options: argparse.Namespace) -> int:
 
 
 def _doctor(commands: Any) -> None:
-    _command(commands, "doctor", doctor, "check that everything mien needs is here and works")
+    command(commands, "doctor", doctor, "check that everything mien needs is here and works")
 
 
 def doctor(options: argparse.Namespace) -> int:

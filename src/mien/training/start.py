@@ -57,7 +57,9 @@ def _restore_normalisation(network: nn.Module, folded: dict[nn.Module, torch.Ten
         last[:] = [layer]
 
     def before_normalisation(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        assert isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None and layer.running_var is not None
+        assert isinstance(layer, nn.BatchNorm2d)
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
         mean, variance = inputs[0].mean(dim=(0, 2, 3)), inputs[0].var(dim=(0, 2, 3))
         layer.running_mean.copy_(mean)
         layer.running_var.copy_(variance)

@@ -26,8 +26,8 @@ import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from numpy.typing import NDArray
 from torch import nn
 
 import mien

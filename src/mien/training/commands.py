@@ -1,0 +1,145 @@
+"""The laboratory's commands: evaluate, train, export. Needs no torch until one of them does."""
+
+import argparse
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mien.errors import ModelError
+from mien.terminal import command, count, counting
+
+
+def _evaluate(commands: Any) -> None:
+    parser = command(
+        commands,
+        "evaluate",
+        evaluate,
+        "measure a model on FER2013 or FER+, with N, intervals, the human line and other tools",
+        "DIR holds fer2013.csv (Kaggle) and fer2013new.csv (microsoft/FERPlus). Choose on PublicTest; PrivateTest is for once.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="name or folder of a model; 'default' names the one that ships")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("--protocol", choices=("fer2013", "ferplus-strict"), required=True)
+    parser.add_argument("--split", choices=("PublicTest", "PrivateTest"), default="PrivateTest", help="default PrivateTest")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    from mien.models import load_model
+    from mien.training.evaluate import evaluate_bundle
+
+    bundle = load_model(options.model)
+    with counting("aligning faces") as progress:
+        found = evaluate_bundle(bundle, options.data, options.protocol, split=options.split, progress=progress)
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        _print_figures(found)
+    return 0
+
+
+def _print_figures(found: dict[str, Any]) -> None:
+    def interval(name: str) -> str:
+        low, high = found["interval"][name]
+        return f"{100 * low:5.1f} to {100 * high:5.1f}"
+
+    def percent(value: float) -> str:
+        return f"{100 * value:5.1f} %"
+
+    print(f"{found['model']} on {found['split']} by the protocol {found['protocol']}, N = {found['n']:,}\n")
+    for name, text in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"), ("balanced_accuracy", "balanced accuracy")):
+        print(f"  {text:<34}{percent(found[name])}   95 % interval {interval(name)}")
+    print(f"  {'calibration error (ECE, 15 bins)':<34}{percent(found['ece'])}")
+    print(f"  {'one-vs-rest accuracy (P0)':<34}{percent(found['one_vs_rest_accuracy'])}")
+    print(f"  {'accuracy with flip averaging':<34}{percent(found['flip_average']['accuracy'])}")
+    end = found["end_to_end"]
+    print(f"  {'whole pipeline':<34}{percent(end['accuracy'])}   face found in {end['detected']:,} of {end['n']:,}")
+    if "cross_entropy_to_votes" in found:
+        floor = f"floor {found['cross_entropy_floor']:.3f}"
+        print(f"  {'cross-entropy to the votes':<34}{found['cross_entropy_to_votes']:5.3f}     {floor}")
+    print("\n  beside it")
+    if "human_line" in found:
+        print(f"  {'one rater against the other nine':<34}{percent(found['human_line'])}")
+    for name, value in found.get("peers", {}).items():
+        print(f"  {name:<34}{percent(value)}")
+    labels = found["labels"]
+    print(f"\n  {'':<11}{'N':>5}  precision  recall     F1   said " + " ".join(f"{name[:5]:>5}" for name in labels))
+    for name, row in zip(labels, found["confusion"], strict=True):
+        figures = f"{percent(found['precision'][name])}  {percent(found['recall'][name])}  {found['f1'][name]:5.3f}"
+        print(f"  {name:<11}{sum(row):>5}    {figures}        " + " ".join(f"{count:>5}" for count in row))
+
+
+def _needs_training(command: str) -> None:
+    missing = [name for name in ("torch", "lightning", "onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModelError(f"mien {command} needs the train extra ({', '.join(missing)} missing); run: pip install 'mien[train]'")
+
+
+def _train(commands: Any) -> None:
+    parser = command(
+        commands,
+        "train",
+        train,
+        "train a network by a recipe",
+        "RECIPE is a TOML file (see recipes/ in the repository). DIR holds fer2013.csv and fer2013new.csv. The run folder\n"
+        "gets recipe.json, metrics.csv, last.ckpt and best.ckpt. Needs: pip install 'mien[train]'",
+    )
+    parser.add_argument("recipe", type=Path, metavar="RECIPE")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("--run", type=Path, dest="run_folder", metavar="DIR", help="run folder; default runs/NAME")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
+    parser.add_argument(
+        "--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto"
+    )
+
+
+def train(options: argparse.Namespace) -> int:
+    from mien.training.recipe import read_recipe
+
+    recipe = read_recipe(options.recipe)
+    _needs_training("train")
+    from mien.training.train import train as run_training
+
+    run = options.run_folder or Path("runs") / recipe.name
+    terminal = sys.stderr.isatty()
+    run_training(
+        recipe,
+        options.data,
+        run,
+        resume=options.resume,
+        threads=options.threads,
+        accelerator=options.accelerator,
+        progress=terminal,
+    )
+    print(f"run: {run}\nnext: mien export {run} --data {options.data} --out {recipe.name}")
+    return 0
+
+
+def _export(commands: Any) -> None:
+    parser = command(
+        commands,
+        "export",
+        export,
+        "make a model folder (ONNX, model.json, CARD.md) of a finished run",
+        "Temperature and prior are found on PublicTest; all figures of the card are measured. Needs: pip install 'mien[train]'",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder of mien train")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to make")
+    parser.add_argument("--name", help="name of the model; default that of the recipe")
+
+
+def export(options: argparse.Namespace) -> int:
+    _needs_training("export")
+    from mien.training.export import export as make_bundle
+
+    folder = make_bundle(options.run_folder, options.data, options.out, name=options.name)
+    print(f"model: {folder}\ncard: {folder / 'CARD.md'}")
+    return 0
+
+
+COMMANDS = (_evaluate, _train, _export)
+"""Each adds its command to the parser, in the order of the help."""
