@@ -146,8 +146,9 @@ def test_the_human_line_of_the_published_votes(published_votes: Path) -> None:
 
 
 def faces(n: int, given: dict[str, int], fer2013: int = 3) -> FaceSet:
-    split, aligned = np.array(["PublicTest"] * n), np.zeros(n, bool)
-    return FaceSet(np.zeros((n, 8, 8), np.uint8), np.full(n, fer2013), np.repeat(votes(**given), n, axis=0), split, aligned)
+    split, aligned, unknown = np.array(["PublicTest"] * n), np.zeros(n, bool), np.full(n, "")
+    labels, voted = np.full(n, fer2013), np.repeat(votes(**given), n, axis=0)
+    return FaceSet(np.zeros((n, 8, 8), np.uint8), labels, FER2013, voted, split, aligned, unknown, unknown)
 
 
 def test_cross_entropy_of_an_honest_model_is_its_floor() -> None:

@@ -1,4 +1,4 @@
-"""Labelled faces: FER2013's csv with FER+'s votes, as aligned crops in memory."""
+"""Labelled faces as aligned crops in memory, from FER2013's tables with or without FER+'s votes."""
 
 import csv
 import dataclasses
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mien.crop import TEMPLATE_BOX, CropSpec, alignment, crop_face
 from mien.detect import YuNet
 from mien.errors import DataError
-from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS
+from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, LABEL_SETS
 
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 SIDE = 48
@@ -31,24 +31,55 @@ LANDMARK_THRESHOLD = 0.5
 class FaceSet:
     """N labelled faces.
 
-    crops     (N, S, S) uint8 grey, framed by `mien.crop` (or as they are, see `aligned`)
-    fer2013   (N,) int64, index into `labels.FER2013`, -1 where there is none
+    crops     (N, S, S) uint8 grey or (N, S, S, 3) RGB, framed by `mien.crop` (or as they are, see `aligned`)
+    labels    (N,) int64, index into `names`, -1 where there is none
+    names     emotions as `labels.canonical` spells them
     votes     (N, 10) int64, the raters' votes in the order of `labels.FERPLUS_COLUMNS`, all 0 where there are none
     split     (N,) str, one of `SPLITS`
     aligned   (N,) bool, whether landmarks were found
+    person    (N,) str, who is shown, "" where that is not known
+    source    (N,) str, the picture's file, or its table and row
     """
 
     crops: NDArray[np.uint8]
-    fer2013: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
     votes: NDArray[np.int64]
     split: NDArray[np.str_]
     aligned: NDArray[np.bool_]
+    person: NDArray[np.str_]
+    source: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        n = len(self.crops)
+        if self.crops.dtype != np.uint8 or self.crops.ndim not in (3, 4) or (self.crops.ndim == 4 and self.crops.shape[3] != 3):
+            raise ValueError(f"crops must be uint8 (N, S, S) or (N, S, S, 3), but got {self.crops.dtype} {self.crops.shape}")
+        if self.votes.shape != (n, len(FERPLUS_COLUMNS)):
+            raise ValueError(f"votes must have shape ({n}, {len(FERPLUS_COLUMNS)}), but got {self.votes.shape}")
+        for name in ("labels", "split", "aligned", "person", "source"):
+            if getattr(self, name).shape != (n,):
+                raise ValueError(f"{name} must have shape ({n},), but got {getattr(self, name).shape}")
+        if unknown := [name for name in self.names if name not in FERPLUS]:
+            raise ValueError(f"names must be among {', '.join(FERPLUS)}, but got {', '.join(unknown)}")
+        if n and not -1 <= self.labels.min() <= self.labels.max() < len(self.names):
+            raise ValueError(
+                f"labels must lie between -1 and {len(self.names) - 1}, but got {self.labels.min()} to {self.labels.max()}"
+            )
 
     def __len__(self) -> int:
         return len(self.crops)
 
     def __getitem__(self, keep: Any) -> "FaceSet":
-        return FaceSet(self.crops[keep], self.fer2013[keep], self.votes[keep], self.split[keep], self.aligned[keep])
+        return FaceSet(
+            self.crops[keep],
+            self.labels[keep],
+            self.names,
+            self.votes[keep],
+            self.split[keep],
+            self.aligned[keep],
+            self.person[keep],
+            self.source[keep],
+        )
 
     def of(self, split: str) -> "FaceSet":
         """Those of one split. Raises `ValueError` for a split that does not exist."""
@@ -56,18 +87,67 @@ class FaceSet:
             raise ValueError(f"no split {split!r}; known: {', '.join(SPLITS)}")
         return self[self.split == split]
 
+    @property
+    def fer2013(self) -> NDArray[np.int64]:
+        """(N,) index into `labels.FER2013`, -1 where there is none."""
+        return self.truth("fer2013")
+
+    def truth(self, label_set: str) -> NDArray[np.int64]:
+        """What each face counts as in an evaluation: (N,) int64, index into `LABEL_SETS[label_set]`, -1 where it has none of them.
+
+        Labels are matched by name. For "ferplus" a face with votes counts as `strict_labels` has it, whatever its own label.
+        Raises `ValueError` for a label set that does not exist.
+        """
+        wanted = _label_set(label_set)
+        place = np.array([*(wanted.index(name) if name in wanted else -1 for name in self.names), -1], dtype=np.int64)
+        named = place[self.labels]  # label -1 takes the last, which is -1
+        if label_set != "ferplus":
+            return named
+        return np.where(self.votes.any(axis=1), strict_labels(self.votes), named)
+
+    def targets(self, label_set: str) -> NDArray[np.float32]:
+        """What a network is to learn of each face: (N, K) float32, rows sum to 1, or to 0 where there is nothing to learn.
+
+        One-hot rows of the labels by name. For "ferplus" a face with votes has its `vote_targets`, and a row of zeros where
+        most raters saw no face. Raises `ValueError` for a label set that does not exist.
+        """
+        wanted = _label_set(label_set)
+        if label_set != "ferplus":
+            return _one_hot(self.truth(label_set), len(wanted))
+        soft, usable = vote_targets(self.votes)
+        voted = np.asarray(self.votes.any(axis=1))
+        # `truth` asks for a majority; a face without votes has one by its label.
+        named = _one_hot(np.where(voted, -1, self.truth(label_set)), len(wanted))
+        return np.where(voted[:, None], soft * usable[:, None], named).astype(np.float32)
+
+
+def _label_set(name: str) -> tuple[str, ...]:
+    if name not in LABEL_SETS:
+        raise ValueError(f"no label set {name!r}; known: {', '.join(LABEL_SETS)}")
+    return LABEL_SETS[name]
+
+
+def _one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """(N, K) float32, a row of zeros for -1."""
+    return np.asarray(labels[:, None] == np.arange(classes), dtype=np.float32)
+
 
 def read_fer2013(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.str_]]:
-    """Pictures (N, 48, 48), labels (N,) and splits (N,) of Kaggle's `fer2013.csv`. Raises `DataError` that names the row."""
+    """Pictures (N, 48, 48), labels (N,) and splits (N,) of Kaggle's `fer2013.csv` or `icml_face_data.csv`.
+
+    The second holds the same columns in another order, with blanks before their names. Raises `DataError` that names the row.
+    """
     pictures, labels, splits = [], [], []
     with _open(path) as file:
         rows = _rows(file, path)
-        header = next(rows, [])
-        if [name.strip() for name in header] != ["emotion", "pixels", "Usage"]:
+        header = [name.strip() for name in next(rows, [])]
+        if sorted(header) != ["Usage", "emotion", "pixels"]:
             raise DataError(f"{path}: wanted the columns emotion, pixels, Usage, but got {', '.join(header) or 'an empty file'}")
+        at_label, at_pixels, at_split = (header.index(name) for name in ("emotion", "pixels", "Usage"))
         for number, row in enumerate(rows, start=2):
             try:
-                label, pixels, split = int(row[0]), np.array(row[1].split(), dtype=np.uint8), row[2].strip()
+                label, split = int(row[at_label]), row[at_split].strip()
+                pixels = np.array(row[at_pixels].split(), dtype=np.uint8)
             except (ValueError, IndexError, OverflowError) as error:
                 raise DataError(f"{path}, row {number}: cannot be read: {error}") from error
             if pixels.size != SIDE * SIDE:
@@ -120,43 +200,64 @@ def _open(path: Path) -> Any:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+TABLES = {"fer2013": "fer2013.csv", "icml": "icml_face_data.csv"}
+"""Layout → the table that it is known by."""
+
+LAYOUTS = ("auto", *TABLES)
+
+
 def load_faces(
     folder: Path,
     crop: CropSpec,
     *,
     align: bool = True,
     splits: tuple[str, ...] = SPLITS,
+    layout: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> FaceSet:
-    """FER2013 and FER+ from a folder with `fer2013.csv` and `fer2013new.csv`, every face framed by `crop`.
+    """The labelled faces in a folder, each framed by `crop`.
 
-    Both files have a row per picture in the same order, as published; the votes are needed. The result is kept in the cache
-    folder (`$MIEN_CACHE` or the platform's), under a name made of both files' size and time and of the crop, since finding the
-    landmarks takes a minute. Raises `DataError`.
+    `layout` says how they lie there: `fer2013` (`fer2013.csv`), `icml` (`icml_face_data.csv`), or `auto`, which finds it out.
+    FER+'s `fer2013new.csv` is read where it lies beside: both files have a row per picture in the same order, as published.
+
+    The result is kept in the cache folder (`$MIEN_CACHE` or the platform's), under a name made of the files' size and time and
+    of the crop, since finding the landmarks takes a minute. Raises `DataError`; `ValueError` for a layout that does not exist.
     """
-    pictures_csv, votes_csv = folder / "fer2013.csv", folder / "fer2013new.csv"
-    for path in (pictures_csv, votes_csv):
-        if not path.is_file():
-            raise DataError(f"{folder}: wanted fer2013.csv and fer2013new.csv, but there is no {path.name}")
-    stamps = [(p.stat().st_size, p.stat().st_mtime_ns) for p in (pictures_csv, votes_csv)]
-    key = hashlib.sha256(repr((stamps, crop, align, LANDMARK_SIDE, LANDMARK_THRESHOLD, 2)).encode()).hexdigest()[:16]
-    cached = cache_folder() / f"fer2013-{key}.npz"
+    if layout not in LAYOUTS:
+        raise ValueError(f"no layout {layout!r}; known: {', '.join(LAYOUTS)}")
+    tables = [folder / name for known, name in TABLES.items() if layout in ("auto", known)]
+    pictures_csv = next((path for path in tables if path.is_file()), None)
+    if pictures_csv is None:
+        raise DataError(
+            f"{folder}: wanted fer2013.csv and fer2013new.csv (or the first alone, or icml_face_data.csv), "
+            f"but there is no {' nor '.join(path.name for path in tables)}"
+        )
+    votes_csv = folder / "fer2013new.csv"
+    read = [path for path in (pictures_csv, votes_csv) if path.is_file()]
+    stamps = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in read]
+    key = hashlib.sha256(repr((stamps, crop, align, LANDMARK_SIDE, LANDMARK_THRESHOLD, 3)).encode()).hexdigest()[:16]
+    cached = cache_folder() / f"faces-{key}.npz"
     if cached.is_file():
         with np.load(cached) as kept:
-            faces = FaceSet(kept["crops"], kept["fer2013"], kept["votes"], kept["split"], kept["aligned"])
+            found = {name: kept[name] for name in FaceSet.__dataclass_fields__}
+        faces = FaceSet(**found | {"names": tuple(found["names"].tolist())})
     else:
         pictures, labels, split = read_fer2013(pictures_csv)
-        votes, votes_split = read_ferplus(votes_csv)
-        if len(votes) != len(pictures) or not np.array_equal(split, votes_split):
-            raise DataError(
-                f"{folder}: fer2013.csv has {len(pictures)} rows and fer2013new.csv {len(votes)}, or their Usage columns differ; "
-                "both must list the same pictures in the same order"
-            )
+        votes = np.zeros((len(pictures), len(FERPLUS_COLUMNS)), dtype=np.int64)
+        if votes_csv in read:
+            votes, votes_split = read_ferplus(votes_csv)
+            if len(votes) != len(pictures) or not np.array_equal(split, votes_split):
+                raise DataError(
+                    f"{folder}: {pictures_csv.name} has {len(pictures)} rows and {votes_csv.name} {len(votes)}, or their Usage "
+                    "columns differ; both must list the same pictures in the same order"
+                )
         crops, aligned = align_pictures(pictures, crop, align=align, progress=progress)
-        faces = FaceSet(crops, labels, votes, split, aligned)
+        rows = np.array([f"{pictures_csv.name}, row {i}" for i in range(2, len(pictures) + 2)])
+        faces = FaceSet(crops, labels, FER2013, votes, split, aligned, np.full(len(pictures), ""), rows)
         cached.parent.mkdir(parents=True, exist_ok=True)
         partial = cached.with_suffix(f".{os.getpid()}.partial.npz")
-        np.savez(partial, crops=crops, fer2013=labels, votes=votes, split=split, aligned=aligned)
+        arrays: dict[str, Any] = {name: np.asarray(getattr(faces, name)) for name in FaceSet.__dataclass_fields__}
+        np.savez(partial, **arrays)
         partial.replace(cached)
     return faces[np.isin(faces.split, splits)]
 
@@ -171,7 +272,7 @@ def cache_folder() -> Path:
 def align_pictures(
     pictures: NDArray[np.uint8], crop: CropSpec, *, align: bool = True, progress: Callable[[int, int], None] | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Face pictures (N, H, W) grey as crops (N, S, S), and where landmarks were found (N,) bool.
+    """Face pictures (N, H, W) grey as crops (N, S, S) or (N, S, S, 3), and where landmarks were found (N,) bool.
 
     Landmarks are looked for in the enlarged picture; of several faces the one nearest the middle counts. Where none is found,
     or `align` is off, the picture is used whole.
@@ -179,7 +280,8 @@ def align_pictures(
     # These pictures are the measure of detail: bringing them down to it once more would only blur them.
     crop = dataclasses.replace(crop, detail=0)
     detector = YuNet(threshold=LANDMARK_THRESHOLD, max_side=LANDMARK_SIDE, min_face=LANDMARK_SIDE / 4)
-    crops = np.empty((len(pictures), crop.size, crop.size), dtype=np.uint8)
+    shape = (crop.size, crop.size) if crop.colour == "gray" else (crop.size, crop.size, 3)
+    crops = np.empty((len(pictures), *shape), dtype=np.uint8)
     aligned = np.zeros(len(pictures), dtype=bool)
     height, width = pictures.shape[1:]
     # Laid onto itself, this box makes `alignment` leave the picture as it is.
