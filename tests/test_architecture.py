@@ -45,7 +45,10 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "av": {"media"},
     "PIL": {"media"},
     "onnxruntime": {"models"},
-    "torch": {"training.start", "training.train", "training.augment", "training.networks", "training.export"},
+    "torch": {
+        *("training.start", "training.train", "training.augment", "training.export"),
+        *("training.layers", "training.networks", "training.papers"),
+    },
     "lightning": {"training.train"},
     "onnx": {"training.start"},
     "matplotlib": {"report"},

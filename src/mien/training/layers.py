@@ -1,0 +1,134 @@
+"""What the networks are built of: layers that compute as Keras' do, and the frame that gives each network its heads."""
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mien.errors import ModelError
+
+KERAS_EPS = 1e-3
+KERAS_MOMENTUM = 0.01
+"""Keras writes 0.99: its momentum is the share of what was, torch's the share of what is new."""
+
+
+class Network(nn.Module):
+    """A trunk that ends in features, and one last layer for each head.
+
+    The batch is (N, C, S, S), float. `channels` is what the first layer takes: a network of three channels also takes grey
+    pictures (C = 1) and copies them to three. `forward` gives logits by the head's name, (N, classes) each.
+    """
+
+    channels = 1
+    trunk: nn.Module
+    heads: nn.ModuleDict
+
+    def features(self, batch: torch.Tensor) -> torch.Tensor:
+        """The last hidden layer, (N, F): what the heads are given."""
+        return cast(torch.Tensor, self.trunk(self.seen(batch)))
+
+    def forward(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        features = self.features(batch)
+        return {name: cast(torch.Tensor, head(features)) for name, head in self.heads.items()}
+
+    def seen(self, batch: torch.Tensor) -> torch.Tensor:
+        """The batch with as many channels as the first layer takes. Raises `ModelError` where that cannot be."""
+        given = batch.shape[1]
+        if given == self.channels:
+            return batch
+        if given == 1:
+            return batch.expand(-1, self.channels, -1, -1)
+        raise ModelError(f"{type(self).__name__}: wanted pictures of {self.channels} channel(s), but got {given}")
+
+    def penalty(self) -> torch.Tensor:
+        """What the network adds to the loss for weights that its paper wants small; 0 where it wants none."""
+        return torch.zeros((), device=next(self.parameters()).device)
+
+
+def check_channels(name: str, takes: int, fed: int) -> None:
+    """Raises `ModelError` where pictures of `fed` channels cannot be given to a network whose first layer takes `takes`."""
+    if fed not in (1, takes):
+        raise ModelError(f"{name}: wanted pictures of {takes} channel(s), but got {fed}; give it grey ones or another network")
+
+
+def check_size(name: str, least: int, size: int) -> None:
+    """Raises `ModelError` where pictures of `size` pixels would vanish on the way through the network."""
+    if size < least:
+        raise ModelError(f"{name}: wanted pictures of at least {least} × {least} pixels, but got {size} × {size}")
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """What TensorFlow's padding 'same' adds (before, after) along one side: the odd pixel comes after."""
+    missing = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
+    return missing // 2, missing - missing // 2
+
+
+class SameMaxPool2d(nn.MaxPool2d):
+    """MaxPooling2D(padding='same')."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        kernel, stride = cast(int, self.kernel_size), cast(int, self.stride)
+        rows = same_padding(batch.shape[2], kernel, stride)
+        columns = same_padding(batch.shape[3], kernel, stride)
+        return cast(torch.Tensor, super().forward(F.pad(batch, (*columns, *rows), value=-math.inf)))
+
+
+class SeparableConv2d(nn.Module):
+    """SeparableConv2D(padding='same', use_bias=False): each channel for itself, then all of them in each pixel."""
+
+    def __init__(self, given: int, filters: int, kernel: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(given, given, kernel, padding=kernel // 2, groups=given, bias=False)
+        self.pointwise = nn.Conv2d(given, filters, 1, bias=False)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return cast(torch.Tensor, self.pointwise(self.depthwise(batch)))
+
+
+class GlobalMeanPool2d(nn.Module):
+    """GlobalAveragePooling2D: (N, C, H, W) → (N, C)."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.mean(dim=(2, 3))
+
+
+class Add(nn.Module):
+    """The sum of two branches; a layer of its own so that it stands in the table."""
+
+    def forward(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return one + other
+
+
+def keras_batch_norm(channels: int, *, eps: float = KERAS_EPS) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=eps, momentum=KERAS_MOMENTUM)
+
+
+def keras_start(network: nn.Module) -> None:
+    """Keras' first weights: Glorot's uniform ones, no bias."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def dense_heads(heads: Mapping[str, int], features: int) -> nn.ModuleDict:
+    return nn.ModuleDict({name: nn.Linear(features, count) for name, count in heads.items()})
+
+
+def convolution_heads(heads: Mapping[str, int], channels: int, side: int) -> nn.ModuleDict:
+    """Last layers of networks without a dense one: a 3×3 convolution with a map per class, then the mean of each map.
+
+    They take the features flat, (N, channels · side²), as dense heads do.
+    """
+    return nn.ModuleDict(
+        {
+            name: nn.Sequential(
+                nn.Unflatten(1, (channels, side, side)), nn.Conv2d(channels, count, 3, padding=1), GlobalMeanPool2d()
+            )
+            for name, count in heads.items()
+        }
+    )
