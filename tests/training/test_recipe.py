@@ -5,7 +5,7 @@ import pytest
 
 from mien.errors import DataError
 from mien.training.networks import NETWORKS
-from mien.training.recipe import Augmentation, Recipe, read_recipe, recipe_from
+from mien.training.recipe import Augmentation, Recipe, Stage, read_recipe, recipe_from
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -32,6 +32,13 @@ def test_a_recipe_survives_json() -> None:
     assert recipe_from(recipe.to_json(), "here") == recipe
 
 
+def test_stages_take_the_place_of_epochs() -> None:
+    recipe = recipe_from({"name": "a", "stages": [{"epochs": 100, "lr": 1e-3}, {"epochs": 2, "lr": 1, "train_last": 4}]}, "here")
+    assert recipe.parts == (Stage(100, 1e-3), Stage(2, 1.0, 4))
+    assert recipe_from(recipe.to_json(), "here") == recipe
+    assert Recipe("a", epochs=7, lr=0.1).parts == (Stage(7, 0.1),)
+
+
 def test_whole_numbers_are_numbers() -> None:
     assert recipe_from({"name": "a", "lr": 1, "heads": {"ferplus": 1}}, "here").lr == 1.0
 
@@ -52,14 +59,22 @@ def test_whole_numbers_are_numbers() -> None:
         ('name = "a"\ncrop = 64', r"crop must be "),
         ('name = "a"\n[heads]\nferplus = "much"', r"heads\.ferplus must be float, but got 'much'"),
         ('name = "a"\nheads = []', r"heads must be dict"),
-        ('name = "a"\n[heads]\nekman = 1.0', r"heads must be among ferplus, fer2013, but got ekman"),
-        ('name = "a"\n[heads]', r"heads must be among ferplus, fer2013, but got none"),
+        ('name = "a"\n[heads]\npain = 1.0', r"heads must be among ekman, fer2013, ferplus, but got pain"),
+        ('name = "a"\n[heads]', r"heads must be among ekman, fer2013, ferplus, but got none"),
         ('name = "a"\nepochs = 0', r"epochs and batch must be at least 1"),
         ('name = "a"\nlr = 0', r"lr above 0"),
         ('name = "a"\nstd = 0', r"std"),
-        ('name = "a"\n[crop]\ncolour = "rgb"', r"crop.colour must be 'gray'"),
+        ('name = "a"\noptimizer = "rmsprop"', r"optimizer must be one of adamw, adam, sgd, but got 'rmsprop'"),
+        ('name = "a"\nteachers = [1]', r"teachers\[0\] must be str, but got 1"),
+        ('name = "a"\nteachers = "one"', r"teachers must be a list, but got 'one'"),
+        ('name = "a"\nteach = 1.5', r"teach must be from 0 to 1"),
+        ('name = "a"\ndropout = 1', r"dropout must be at least 0 and below 1"),
+        ('name = "a"\nmixup = -1', r"mixup must be at least 0"),
+        ('name = "a"\n[[stages]]\nepochs = 3', r"stages\[0\]\..*lr"),
+        ('name = "a"\n[[stages]]\nepochs = 0\nlr = 1', r"stages\[0\]\..*epochs must be at least 1"),
+        ('name = "a"\n[[stages]]\nepochs = 1\nlr = 1\nfreeze = 3', r"unknown key 'stages\[0\]\.freeze'"),
         ('name = "a"\n[crop]\nsize = 0', r"at least 1"),
-        ('name = "a"\n[crop]\ncolour = "bgr"', r"'gray' or 'rgb'"),
+        ('name = "a"\n[crop]\ncolour = "bgr"', r"crop\.colour must be one of gray, rgb, but got 'bgr'"),
         ("epochs = 3", r"name"),
         ("name = ", r"not a TOML file"),
     ],

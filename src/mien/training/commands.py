@@ -1,8 +1,11 @@
 """The laboratory's commands: evaluate, train, export. Needs no torch until one of them does."""
 
 import argparse
+import csv
+import dataclasses
 import importlib.util
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,6 +97,12 @@ def _train(commands: Any) -> None:
     parser.add_argument(
         "--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto"
     )
+    parser.add_argument("--devices", type=count, default=1, metavar="N", help="GPUs (or processes) of each machine; default 1")
+    parser.add_argument("--nodes", type=count, default=1, metavar="N", help="machines that train together; default 1")
+    parser.add_argument("--strategy", default="auto", metavar="NAME", help="how several share the work, as Lightning names it: ddp")
+    parser.add_argument("--precision", default="32-true", metavar="NAME", help="as Lightning names it: bf16-mixed on newer GPUs")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="train once for each of these seeds, into RUN-seedN")
+    parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -104,18 +113,34 @@ def train(options: argparse.Namespace) -> int:
     from mien.training.train import train as run_training
 
     run = options.run_folder or Path("runs") / recipe.name
+    given = {name: getattr(options, name) for name in ("resume", "threads", "accelerator", "devices", "nodes", "strategy")}
+    given |= {name: getattr(options, name) for name in ("precision", "layout")}
     terminal = sys.stderr.isatty()
-    run_training(
-        recipe,
-        options.data,
-        run,
-        resume=options.resume,
-        threads=options.threads,
-        accelerator=options.accelerator,
-        progress=terminal,
-    )
-    print(f"run: {run}\nnext: mien export {run} --data {options.data} --out {recipe.name}")
+    if not options.seeds:
+        run_training(recipe, options.data, run, progress=terminal, **given)
+        _tell_run(run)
+        print(f"next: mien export {run} --data {options.data} --out {recipe.name}")
+        return 0
+    best = []
+    for seed in options.seeds:
+        folder = run.with_name(f"{run.name}-seed{seed}")
+        run_training(dataclasses.replace(recipe, seed=seed), options.data, folder, progress=terminal, **given)
+        best.append(_tell_run(folder))
+    for name in (key for key in best[0] if key != "epoch"):
+        values = [float(row[name]) for row in best]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        print(f"{name}: {statistics.mean(values):.4f} ± {spread:.4f} over {len(values)} seeds")
     return 0
+
+
+def _tell_run(run: Path) -> dict[str, str]:
+    """Prints and gives back the figures of a run's best epoch."""
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        row = max(csv.DictReader(file), key=lambda row: float(row["score"]))
+    figures = {name: row[name] for name in row if name == "epoch" or name.endswith(("_accuracy", "_macro_f1", "_loss"))}
+    shown = ", ".join(f"{name} {float(value):.4f}" for name, value in figures.items() if name != "epoch")
+    print(f"run: {run}\nbest epoch: {row['epoch']} ({shown})")
+    return figures
 
 
 def _export(commands: Any) -> None:

@@ -6,10 +6,11 @@ import types
 import typing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mien.crop import CropSpec
 from mien.errors import DataError
+from mien.labels import LABEL_SETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +21,56 @@ class Augmentation:
     shift: float = 0.08
     zoom: float = 0.12
     shear: float = 0.08
+    stretch: float = 0.0
     flip: float = 0.5
     brightness: float = 0.12
     contrast: float = 0.25
     gamma: float = 0.2
     noise: float = 0.03
     blur: float = 0.1
+    monochrome: float = 0.0
     erase: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a run with a rate of its own (P3's 100 + 2 epochs, P4's two stages). The optimiser begins each one afresh.
+
+    train_last  how many layers with weights, counted from the end, are trained; the others are frozen. 0 trains all
+    """
+
+    epochs: int
+    lr: float
+    train_last: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or not self.lr > 0 or self.train_last < 0:
+            given = f"{self.epochs}, {self.lr}, {self.train_last}"
+            raise ValueError(f"a stage's epochs must be at least 1, lr above 0 and train_last at least 0, but got {given}")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """One training run.
 
-    network, pretrained     which network, and whether it starts from ImageNet weights
-    start                   run folder or bundle whose weights it starts from instead; empty for none
-    heads                   label set → weight of its loss; "ferplus" learns the raters' votes, "fer2013" the single labels
-    epochs, batch, lr       AdamW with cosine decay to 0 after `warmup_epochs`
-    average                 decay per step of the averaged weights that are evaluated and exported (EMA)
+    network, pretrained     which network, and whether it starts from ImageNet weights that its package carries
+    start                   run folder, bundle or file of published weights (.pth, .h5) that it starts from instead; empty for none
+    heads                   label set → weight of its loss; "ferplus" learns the raters' votes where there are any
+    epochs, lr              how long, and the highest rate
+    stages                  parts of the run with epochs and lr of their own, instead of epochs and lr
+    schedule                "cosine": decay to 0 over each stage, after `warmup_epochs`; "constant"
+    optimizer               "adamw", "adam" or "sgd" (Nesterov, momentum 0.9)
+    dropout                 instead of the network's own rates
+    average                 decay per step of the averaged weights that are evaluated and exported (EMA); 0 for the weights as they are
     mixup                   alpha of the Beta distribution that mixes pairs of faces; 0 for none
     label_smoothing         for the single labels only: the votes are soft by themselves
+    class_weights           "balanced" lets each class weigh the same in the loss
+    sampling                "balanced" draws each class of the first head as often
+    logit_adjustment        tau of the logit-adjusted loss (Menon et al. 2021); 0 for none
     teachers                bundles whose mean opinion of each face is learnt beside its labels (distillation)
     teach                   the teachers' share of the targets, from 0 to 1; of the heads that they have
     teacher_temperature     above 1 softens what they say
+    stop_after              epochs without a better score after which the run stops; 0 for never
     align                   whether landmarks frame the pictures, or the pictures are used whole
     """
 
@@ -52,18 +80,25 @@ class Recipe:
     start: str = ""
     heads: dict[str, float] = field(default_factory=lambda: {"ferplus": 1.0, "fer2013": 0.5})
     epochs: int = 10
+    lr: float = 1e-3
+    stages: tuple[Stage, ...] = ()
+    schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: float = 0.5
     batch: int = 64
-    lr: float = 1e-3
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     weight_decay: float = 0.02
-    dropout: float = 0.3
+    dropout: float | None = None
     drop_path: float = 0.2
     average: float = 0.999
     mixup: float = 0.2
     label_smoothing: float = 0.1
+    class_weights: Literal["none", "balanced"] = "none"
+    sampling: Literal["natural", "balanced"] = "natural"
+    logit_adjustment: float = 0.0
     teachers: tuple[str, ...] = ()
     teach: float = 0.5
     teacher_temperature: float = 1.0
+    stop_after: int = 0
     seed: int = 1
     align: bool = True
     mean: float = 0.5
@@ -75,17 +110,27 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or self.lr <= 0:
             raise ValueError(f"epochs and batch must be at least 1 and lr above 0, but got {self.epochs}, {self.batch}, {self.lr}")
-        if self.crop.colour != "gray":
-            raise ValueError(f"crop.colour must be 'gray', for the data and the networks are, but got {self.crop.colour!r}")
         if not 0 <= self.teach <= 1 or not self.teacher_temperature > 0:
             raise ValueError(
                 f"teach must be from 0 to 1 and teacher_temperature above 0, but got {self.teach}, {self.teacher_temperature}"
             )
-        unknown = set(self.heads) - {"ferplus", "fer2013"}
+        shares = {"average": self.average, "label_smoothing": self.label_smoothing, "dropout": self.dropout or 0.0}
+        for name, share in shares.items():
+            if not 0 <= share < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, but got {share}")
+        for name in ("mixup", "logit_adjustment", "stop_after", "warmup_epochs", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, but got {getattr(self, name)}")
+        unknown = set(self.heads) - set(LABEL_SETS)
         if not self.std > 0:
             raise ValueError(f"std must be above 0, but got {self.std}")
         if unknown or not self.heads:
-            raise ValueError(f"heads must be among ferplus, fer2013, but got {', '.join(sorted(unknown)) or 'none'}")
+            raise ValueError(f"heads must be among {', '.join(LABEL_SETS)}, but got {', '.join(sorted(unknown)) or 'none'}")
+
+    @property
+    def parts(self) -> tuple[Stage, ...]:
+        """The stages, or the one that epochs and lr make."""
+        return self.stages or (Stage(self.epochs, self.lr),)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -108,33 +153,37 @@ def recipe_from(content: dict[str, Any], where: str) -> Recipe:
 
 
 def _record(kind: type[Any], content: dict[str, Any], where: str, prefix: str) -> Any:
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    names = [f.name for f in dataclasses.fields(kind)]
     hints = typing.get_type_hints(kind)
-    values = {}
-    for key, value in content.items():
-        if key not in fields:
-            raise DataError(f"{where}: unknown key {prefix + key!r}; known: {', '.join(fields)}")
-        wanted = hints[key]
-        if dataclasses.is_dataclass(wanted) and isinstance(value, dict):
-            values[key] = _record(typing.cast(type[Any], wanted), value, where, f"{prefix}{key}.")
-            continue
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if typing.get_origin(wanted) is tuple and isinstance(value, list):
-            item = typing.get_args(wanted)[0]
-            if not all(type(part) is item for part in value):
-                raise DataError(f"{where}: {prefix}{key} must be a list of {item.__name__}, but got {value!r}")
-            value = tuple(value)
-        plain = wanted.__origin__ if isinstance(wanted, types.GenericAlias) else wanted
-        if typing.get_origin(wanted) is not typing.Literal and type(value) is not plain:
-            raise DataError(f"{where}: {prefix}{key} must be {plain.__name__}, but got {value!r}")
-        if plain is dict:
-            for name, weight in value.items():
-                if type(weight) not in (int, float):
-                    raise DataError(f"{where}: {prefix}{key}.{name} must be float, but got {weight!r}")
-            value = {name: float(weight) for name, weight in value.items()}
-        values[key] = value
+    for key in content:
+        if key not in names:
+            raise DataError(f"{where}: unknown key {prefix + key!r}; known: {', '.join(names)}")
+    values = {key: _value(hints[key], value, where, prefix + key) for key, value in content.items()}
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(f"{where}: {prefix}{error}" if prefix else f"{where}: {error}") from error
+
+
+def _value(wanted: Any, value: Any, where: str, key: str) -> Any:
+    """`value` as the kind `wanted` of a record's field. Raises `DataError` that names the key."""
+    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin is types.UnionType:  # "… | None": a key that is left out, or null in recipe.json
+        return None if value is None else _value(next(p for p in parts if p is not types.NoneType), value, where, key)
+    if origin is Literal:
+        if value not in parts:
+            raise DataError(f"{where}: {key} must be one of {', '.join(map(str, parts))}, but got {value!r}")
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_value(parts[0], item, where, f"{key}[{i}]") for i, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {name: _value(parts[1], item, where, f"{key}.{name}") for name, item in value.items()}
+    if dataclasses.is_dataclass(wanted) and isinstance(value, dict):
+        return _record(typing.cast(type[Any], wanted), value, where, f"{key}.")
+    if wanted is float and type(value) is int:
+        return float(value)
+    plain = origin or wanted
+    if type(value) is not plain:
+        kind = "a table" if dataclasses.is_dataclass(plain) else "a list" if plain is tuple else plain.__name__
+        raise DataError(f"{where}: {key} must be {kind}, but got {value!r}")
+    return value

@@ -1,7 +1,8 @@
 """A training run: recipe in, run folder out.
 
     RUN/recipe.json      the recipe as it was resolved, with versions and commit
-    RUN/metrics.csv      one row per epoch: losses, scores on PublicTest, seconds
+    RUN/metrics.csv      one row per epoch: losses and scores, in training and on PublicTest
+    RUN/timing.csv       one row per epoch: seconds on the clock, of the CPU, of the GPU where there is one
     RUN/last.ckpt        everything that is needed to go on (weights, averages, optimiser, schedule, step)
     RUN/best.ckpt        the epoch with the best score on PublicTest
 
@@ -11,8 +12,10 @@ the number of the epoch: a run that was stopped and resumed is the run that was 
 
 import csv
 import ctypes
+import dataclasses
 import json
 import logging
+import math
 import os
 import platform
 import subprocess
@@ -26,16 +29,17 @@ import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from numpy.typing import NDArray
 from torch import nn
 
 import mien
 from mien.emotion import network_input
 from mien.errors import DataError
-from mien.labels import FER2013, LABEL_SETS
+from mien.labels import LABEL_SETS
 from mien.training.augment import Augment
-from mien.training.data import FaceSet, load_faces, strict_labels, vote_targets
+from mien.training.data import FaceSet, load_faces
 from mien.training.evaluate import class_scores
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
@@ -58,26 +62,31 @@ class ExpressionTrainer(L.LightningModule):
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        counts = {name: len(LABEL_SETS[name]) for name in recipe.heads}
         torch.manual_seed(recipe.seed)
-        options = {"pretrained": recipe.pretrained, "dropout": recipe.dropout, "drop_path": recipe.drop_path}
-        self.network = build(recipe.network, counts, recipe.crop.size, **options)
+        self.network = build_network(recipe)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if recipe.start and is_run(recipe.start):
-            self.network.load_state_dict(averaged_weights(Path(recipe.start) / "best.ckpt"))
-        elif recipe.start:
-            some = torch.from_numpy(network_input(train.crops[:: max(1, len(train) // 256)], recipe.mean, recipe.std))
-            start_from_bundle(self.network, recipe.start, some)
+        if recipe.start:
+            begin_from(self.network, recipe, train)
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
         )
+        self.averaged.requires_grad_(False)  # it follows, and is not trained itself
         self.augment = Augment(recipe.augment)
         self.train_set, self.select_set = train, select
         # The faces stay uint8 in memory and travel to the device once; they are data, not state, and kept out of checkpoints.
-        self.register_buffer("faces", torch.from_numpy(np.array(train.crops))[:, None], persistent=False)
-        votes, usable = vote_targets(train.votes)
-        self.register_buffer("votes", torch.from_numpy(votes * usable[:, None]), persistent=False)
-        self.register_buffer("labels", torch.from_numpy(np.array(train.fer2013)), persistent=False)
+        self.register_buffer("faces", _planes(train.crops), persistent=False)
+        for head in recipe.heads:
+            own = train.targets(head)
+            if not own.any() and not taught:
+                raise DataError(f"no Training picture has a label of {head} ({', '.join(LABEL_SETS[head])})")
+            total = own.sum(axis=0)
+            share = np.maximum(total, 1) / max(1.0, float(total.sum()))
+            weights = (
+                np.where(total > 0, 1 / (share * len(share)), 0) if recipe.class_weights == "balanced" else np.ones(len(share))
+            )
+            facts = {"targets": own, "weights": weights, "lean": recipe.logit_adjustment * np.log(share)}
+            for name, values in facts.items():
+                self.register_buffer(f"{name}_{head}", torch.from_numpy(values.astype(np.float32)), persistent=False)
         for head, probabilities in (taught or {}).items():
             self.register_buffer(f"taught_{head}", torch.from_numpy(probabilities), persistent=False)
         self.taught_heads = tuple(taught or ())
@@ -93,38 +102,45 @@ class ExpressionTrainer(L.LightningModule):
         torch.manual_seed(step_seed)  # dropout and drop path
         if self.generator.device != self.device:
             self.generator = torch.Generator(device=self.device)
-        self.generator.manual_seed(step_seed)
+        # Each of several processes changes its faces in its own way.
+        self.generator.manual_seed(step_seed + 7_919 * self.global_rank)
 
     def training_step(self, rows: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        recipe = self.recipe
         with torch.no_grad():
             faces = self.augment(self.faces[rows].float() / 255, self.generator)
-            targets = {}
-            if "ferplus" in self.recipe.heads:
-                targets["ferplus"] = self.votes[rows]
-            if "fer2013" in self.recipe.heads:
-                labels = self.labels[rows]
-                hard = F.one_hot(labels.clamp(min=0), len(FER2013)).float() * (labels >= 0)[:, None]
-                smooth = self.recipe.label_smoothing
-                targets["fer2013"] = hard * (1 - smooth) + hard.sum(dim=1, keepdim=True) * smooth / len(FER2013)
-            for head in self.taught_heads:
-                given, share = getattr(self, f"taught_{head}")[rows], self.recipe.teach
-                # A face without a label of its own is learnt from the teachers alone.
-                own = (targets[head].sum(dim=1, keepdim=True) > 0).float() * (1 - share)
-                targets[head] = own * targets[head] + (1 - own) * given
-            if self.recipe.mixup:
-                share = float(
-                    np.random.default_rng([self.recipe.seed, self.global_step]).beta(self.recipe.mixup, self.recipe.mixup)
-                )
+            targets = {head: self._targets(head, rows) for head in recipe.heads}
+            if recipe.mixup:
+                share = float(np.random.default_rng([recipe.seed, self.global_step]).beta(recipe.mixup, recipe.mixup))
                 other = torch.randperm(len(rows), generator=self.generator, device=self.device)
                 faces = share * faces + (1 - share) * faces[other]
                 targets = {name: share * t + (1 - share) * t[other] for name, t in targets.items()}
-            batch = ((faces - self.recipe.mean) / self.recipe.std).contiguous(memory_format=torch.channels_last)
+            batch = ((faces - recipe.mean) / recipe.std).contiguous(memory_format=torch.channels_last)
         loss = torch.zeros((), device=self.device)
         for name, logits in self.network(batch).items():
-            part = -(targets[name] * F.log_softmax(logits.float(), dim=1)).sum() / targets[name].sum().clamp(min=1)
-            loss = loss + self.recipe.heads[name] * part
+            goal = targets[name] * getattr(self, f"weights_{name}")
+            part = -(goal * F.log_softmax(logits.float() + getattr(self, f"lean_{name}"), dim=1)).sum() / goal.sum().clamp(min=1)
+            loss = loss + recipe.heads[name] * part
+            counts = targets[name].sum(dim=1) > 0
+            if counts.any():
+                right = (logits.argmax(dim=1) == targets[name].argmax(dim=1))[counts].float().mean()
+                self.log(f"train_{name}_accuracy", right, on_step=False, on_epoch=True, batch_size=int(counts.sum()))
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(rows))
-        return loss
+        penalty = getattr(self.network, "penalty", None)  # a paper's price on large weights; it is left out of the log
+        return loss if penalty is None else loss + penalty()
+
+    def _targets(self, head: str, rows: torch.Tensor) -> torch.Tensor:
+        """What the faces in `rows` are to be called: their own labels, smoothed where they are single, and the teachers' word."""
+        own = getattr(self, f"targets_{head}")[rows]
+        has = (own.sum(dim=1, keepdim=True) > 0).float()
+        single = (own.max(dim=1, keepdim=True).values >= 1).float() if head != "ferplus" else 0.0
+        smooth = self.recipe.label_smoothing * single
+        own = own * (1 - smooth) + has * smooth / own.shape[1]
+        if head not in self.taught_heads:
+            return torch.as_tensor(own)
+        # A face without a label of its own is learnt from the teachers alone.
+        mine = has * (1 - self.recipe.teach)
+        return torch.as_tensor(mine * own + (1 - mine) * getattr(self, f"taught_{head}")[rows])
 
     def on_train_batch_end(self, outputs: Any, batch: torch.Tensor, batch_idx: int) -> None:
         # A decay near 1 would keep the untrained start for long: the average begins short and grows (as TensorFlow's EMA does).
@@ -134,7 +150,7 @@ class ExpressionTrainer(L.LightningModule):
         self.averaged.update_parameters(self.network)
 
     def validation_step(self, rows: torch.Tensor, batch_idx: int) -> None:
-        crops = torch.from_numpy(np.array(self.select_set.crops[rows.cpu().numpy()]))[:, None].to(self.device)
+        crops = _planes(self.select_set.crops[rows.cpu().numpy()]).to(self.device)
         for name, logits in self(crops).items():
             self._found.setdefault(name, []).append(logits.float().cpu().numpy())
 
@@ -143,54 +159,112 @@ class ExpressionTrainer(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         scores = []
-        truths = {"ferplus": strict_labels(self.select_set.votes), "fer2013": self.select_set.fer2013}
         for name, parts in self._found.items():
-            truth, said = truths[name], np.concatenate(parts).argmax(axis=1)
+            truth, logits = self.select_set.truth(name), np.concatenate(parts).astype(np.float64)
             counts = truth >= 0
-            found = class_scores(truth[counts], said[counts], len(LABEL_SETS[name]))
+            found = class_scores(truth[counts], logits[counts].argmax(axis=1), len(LABEL_SETS[name]))
             self.log(f"{name}_accuracy", found["accuracy"], prog_bar=True)
             self.log(f"{name}_macro_f1", found["macro_f1"])
+            goal = self.select_set.targets(name)
+            shifted = logits - logits.max(axis=1, keepdims=True)
+            log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+            self.log(f"{name}_loss", float(-(goal * log_p).sum() / max(1.0, float(goal.sum()))))
             scores.append(found["accuracy"])
         self.log("score", float(np.mean(scores)))
 
+    def on_train_epoch_start(self) -> None:
+        begun = 0
+        for stage in self.recipe.parts:
+            if self.current_epoch < begun + stage.epochs:
+                break
+            begun += stage.epochs
+        if self.current_epoch == begun and begun > 0:
+            self.trainer.optimizers[0].state.clear()
+        train_last(self.network, stage.train_last)
+
     def configure_optimizers(self) -> Any:
+        recipe = self.recipe
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=self.recipe.lr,
-        )
-        per_epoch = -(-len(self.train_set) // self.recipe.batch)
-        warm, total = max(1, round(self.recipe.warmup_epochs * per_epoch)), self.recipe.epochs * per_epoch
+        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        optimizer: torch.optim.Optimizer
+        if recipe.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True)
+        elif recipe.optimizer == "adam":
+            optimizer = torch.optim.Adam(groups, lr=1.0, eps=1e-7)  # Keras's epsilon: the papers used its Adam
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=1.0)
+        per_epoch = -(-len(self.train_set) // (recipe.batch * self.trainer.world_size))
+        warm = max(1, round(recipe.warmup_epochs * per_epoch)) if recipe.warmup_epochs else 0
 
         def rate(step: int) -> float:
-            if step < warm:
-                return (step + 1) / warm
-            return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(1, total - warm))))
+            begun = steps = 0
+            stage = recipe.parts[0]
+            for stage in recipe.parts:
+                steps = stage.epochs * per_epoch
+                if step < begun + steps:
+                    break
+                begun += steps
+            at = min(step - begun, steps)
+            if at < warm:
+                return stage.lr * (at + 1) / warm
+            if recipe.schedule == "constant":
+                return stage.lr
+            return stage.lr * 0.5 * (1 + math.cos(math.pi * (at - warm) / max(1, steps - warm)))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def train_dataloader(self) -> Any:
-        return _Rows(len(self.train_set), self.recipe.batch, seed=(self.recipe.seed, self.current_epoch))
+        order = epoch_order(self.train_set, self.recipe, self.current_epoch)
+        return _Rows(order, self.recipe.batch, rank=self.trainer.global_rank, world=self.trainer.world_size)
 
     def val_dataloader(self) -> Any:
-        return _Rows(len(self.select_set), 256, seed=None)
+        # Every process of several judges the whole selection split: it is small, and all must agree on the best epoch.
+        return _Rows(np.arange(len(self.select_set)), 256)
+
+
+def epoch_order(faces: FaceSet, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
+    """The rows of the training set in the order of one epoch, from the seed and the number of the epoch.
+
+    With balanced sampling each class of the first head is drawn as often, with replacement, and a face without a label never.
+    """
+    rng = np.random.default_rng((recipe.seed, epoch))
+    if recipe.sampling == "natural":
+        return rng.permutation(len(faces))
+    targets = faces.targets(next(iter(recipe.heads)))
+    label = np.where(targets.any(axis=1), targets.argmax(axis=1), -1)
+    count = np.bincount(label[label >= 0], minlength=targets.shape[1])
+    chance = np.where(label >= 0, 1 / np.maximum(count[label], 1), 0)
+    return rng.choice(len(faces), len(faces), p=chance / chance.sum())
+
+
+def _planes(crops: NDArray[np.uint8]) -> torch.Tensor:
+    """Crops (N, S, S) or (N, S, S, 3) as uint8 planes (N, C, S, S)."""
+    planes = torch.from_numpy(np.array(crops))
+    return planes[:, None] if planes.ndim == 3 else planes.permute(0, 3, 1, 2).contiguous()
 
 
 class _Rows(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
-    """Batches of row numbers, shuffled by the seed or in order. The faces themselves are picked on the device."""
+    """Batches of row numbers in a given order. The faces themselves are picked on the device.
 
-    def __init__(self, count: int, batch: int, seed: tuple[int, int] | None) -> None:
-        self.count, self.batch, self.seed = count, batch, seed
+    Of several processes each takes its share of every batch's rows, and all the same number of batches: the last is filled up from
+    the front.
+    """
+
+    def __init__(self, order: NDArray[np.int64], batch: int, *, rank: int = 0, world: int = 1) -> None:
+        step = batch * world
+        if world > 1:
+            order = np.concatenate([order, np.resize(order, -len(order) % step)])
+        self.batches = [
+            torch.from_numpy(order[i : i + step][rank * batch : (rank + 1) * batch]) for i in range(0, len(order), step)
+        ]
 
     def __len__(self) -> int:
-        return -(-self.count // self.batch)
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        order = np.arange(self.count) if self.seed is None else np.random.default_rng(self.seed).permutation(self.count)
-        for start in range(0, self.count, self.batch):
-            yield torch.from_numpy(order[start : start + self.batch])
+        return iter(self.batches)
 
 
 class _Checkpoint(ModelCheckpoint):
@@ -209,31 +283,55 @@ class _Checkpoint(ModelCheckpoint):
         super().load_state_dict(state_dict | paths | {"best_k_models": models, "dirpath": self.dirpath})
 
 
-class _MetricsFile(Callback):
-    """metrics.csv, a row per epoch, rewritten whole each time so that a kill leaves the last whole one."""
+class _Log(Callback):
+    """metrics.csv and timing.csv, a row per epoch, rewritten whole each time so that a kill leaves the last whole one.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: list[dict[str, Any]] = []
-        self.started = 0.0
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                self.rows = list(csv.DictReader(file))
+    Times stand apart, so that metrics.csv of a run that was stopped and resumed is, byte for byte, that of one that was not.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.metrics, self.timing = run / "metrics.csv", run / "timing.csv"
+        self.rows = {path: list(_read_rows(path)) for path in (self.metrics, self.timing)}
+        self.started = self.cpu = 0.0
+        self.events: list[Any] = []
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.started = time.perf_counter()
-        self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch + 1]
+        self.started, self.cpu = time.perf_counter(), time.process_time()
+        if pl_module.device.type == "cuda":
+            self.events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+            self.events[0].record()
+        for path, rows in self.rows.items():
+            self.rows[path] = [row for row in rows if int(row["epoch"]) < trainer.current_epoch + 1]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         found = {name: f"{float(value):.6f}" for name, value in sorted(trainer.callback_metrics.items())}
-        seconds = f"{time.perf_counter() - self.started:.1f}"
-        self.rows.append({"epoch": trainer.current_epoch + 1, **found, "seconds": seconds})
-        partial = self.path.with_suffix(".partial")
+        gpu = ""
+        if self.events:
+            self.events[1].record()
+            torch.cuda.synchronize()
+            gpu = f"{self.events[0].elapsed_time(self.events[1]) / 1000:.1f}"
+        clock, cpu = time.perf_counter() - self.started, time.process_time() - self.cpu
+        epoch = {"epoch": trainer.current_epoch + 1}
+        timing = {"seconds": f"{clock:.1f}", "cpu_seconds": f"{cpu:.1f}", "gpu_seconds": gpu, "device": str(pl_module.device.type)}
+        if trainer.is_global_zero:
+            self._write(self.metrics, epoch | found)
+            self._write(self.timing, epoch | timing)
+
+    def _write(self, path: Path, row: dict[str, Any]) -> None:
+        self.rows[path].append(row)
+        partial = path.with_suffix(".partial")
         with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self.rows[-1]))
+            writer = csv.DictWriter(file, list(row))
             writer.writeheader()
-            writer.writerows(self.rows)
-        partial.replace(self.path)
+            writer.writerows(self.rows[path])
+        partial.replace(path)
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def train(
@@ -244,15 +342,24 @@ def train(
     resume: bool = False,
     threads: int = 1,
     accelerator: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
+    precision: str = "32-true",
+    layout: str = "auto",
     progress: bool = True,
 ) -> Path:
     """Train `recipe` on the faces in `data` into the folder `run`; gives back `run`.
+
+    accelerator, devices, nodes, strategy and precision are Lightning's own (`accelerator`, `devices`, `num_nodes`, …): with several
+    devices a batch of the recipe goes to each of them. `layout` says how `data` is laid out (see `load_faces`).
 
     `resume` goes on after the last whole epoch of the same recipe. Raises `DataError`, also where `run` already holds a run and
     `resume` is off, or where its recipe is another one.
     """
     checkpoint = run / "last.ckpt"
-    if run.exists() and any(run.iterdir()):
+    first = rank_zero_only.rank in (None, 0)  # of several processes the first makes the folder
+    if run.exists() and any(run.iterdir()) and (first or resume):
         if not resume:
             raise DataError(f"{run}: holds a run already; add --resume to go on with it or give another folder")
         before = run_recipe(run)
@@ -262,22 +369,31 @@ def train(
     torch.set_num_threads(threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
     tune_malloc()
-    faces = load_faces(data, recipe.crop, align=recipe.align, splits=("Training", "PublicTest"))
+    faces = load_faces(data, recipe.crop, align=recipe.align, splits=("Training", "PublicTest"), layout=layout)
+    for split in ("Training", "PublicTest"):
+        if not (faces.split == split).any():
+            raise DataError(f"{data}: has no picture in the split {split}; wanted some to train on and some to choose by")
     run.mkdir(parents=True, exist_ok=True)
     taught = _taught(recipe, data, run)
     module = ExpressionTrainer(recipe, faces.of("Training"), faces.of("PublicTest"), taught)
     facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(faces.of("Training"))}
-    (run / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    if first:
+        (run / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     best = _Checkpoint(run, filename="best", monitor="score", mode="max", enable_version_counter=False)
     last = _Checkpoint(run, filename="last", monitor=None, every_n_epochs=1, enable_version_counter=False)
     last.CHECKPOINT_NAME_LAST = "last"
-    callbacks: list[Callback] = [best, last, _MetricsFile(run / "metrics.csv")]
+    callbacks: list[Callback] = [best, last, _Log(run)]
+    if recipe.stop_after:
+        callbacks.append(EarlyStopping("score", mode="max", patience=recipe.stop_after))
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     trainer = L.Trainer(
-        max_epochs=recipe.epochs,
+        max_epochs=sum(stage.epochs for stage in recipe.parts),
         accelerator=accelerator,
-        devices=1,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision=precision,
         callbacks=callbacks,
         logger=False,
         default_root_dir=run,
@@ -301,7 +417,7 @@ def _taught(recipe: Recipe, data: Path, run: Path) -> dict[str, NDArray[np.float
     kept = run / "teachers.npz"
     if not kept.is_file():
         found = teacher_targets(recipe.teachers, data, tuple(recipe.heads), temperature=recipe.teacher_temperature)
-        partial = kept.with_suffix(".partial.npz")
+        partial = kept.with_suffix(f".{os.getpid()}.partial.npz")
         np.savez(partial, allow_pickle=False, **found)
         partial.replace(kept)
     with np.load(kept) as file:
@@ -328,11 +444,41 @@ def averaged_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
 
 def averaged_network(run: Path) -> nn.Module:
     """The network of a run with the averaged weights of its best epoch, ready to evaluate. Raises `DataError`."""
-    recipe = run_recipe(run)
-    counts = {name: len(LABEL_SETS[name]) for name in recipe.heads}
-    network = build(recipe.network, counts, recipe.crop.size, pretrained=False, dropout=0.0, drop_path=0.0)
+    network = build_network(dataclasses.replace(run_recipe(run), pretrained=False))
     network.load_state_dict(averaged_weights(run / "best.ckpt"))
     return network.eval()
+
+
+def build_network(recipe: Recipe) -> nn.Module:
+    """The network of a recipe with its first weights. Raises `ModelError`."""
+    options: dict[str, Any] = {"pretrained": recipe.pretrained, "drop_path": recipe.drop_path}
+    if recipe.dropout is not None:
+        options["dropout"] = recipe.dropout
+    counts = {name: len(LABEL_SETS[name]) for name in recipe.heads}
+    return build(recipe.network, counts, recipe.crop.size, channels=1 if recipe.crop.colour == "gray" else 3, **options)
+
+
+def train_last(network: nn.Module, layers: int) -> None:
+    """Freeze all but the last so many layers with weights; 0 trains all. A frozen normalisation keeps its running means."""
+    weighted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.BatchNorm2d)]
+    trained = set(weighted[-layers:]) if layers else set(weighted)
+    for layer in weighted:
+        layer.requires_grad_(layer in trained)
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.train(layer in trained)
+
+
+def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> None:
+    """Give the network the weights that `recipe.start` names: a run's, a bundle's, or those of a published file."""
+    if is_run(recipe.start):
+        network.load_state_dict(averaged_weights(Path(recipe.start) / "best.ckpt"))
+    elif Path(recipe.start).is_file():
+        from mien.training.start import load_imagenet
+
+        load_imagenet(network, Path(recipe.start))
+    else:
+        some = network_input(faces.crops[:: max(1, len(faces) // 256)], recipe.mean, recipe.std)
+        start_from_bundle(network, recipe.start, torch.from_numpy(some))
 
 
 def versions() -> dict[str, str]:
