@@ -1,10 +1,9 @@
-"""Labelled faces as aligned crops in memory, from FER2013's tables with or without FER+'s votes."""
+"""Labelled faces as aligned crops in memory, from any layout that `mien.training.layouts` reads."""
 
-import csv
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,32 @@ from numpy.typing import NDArray
 from mien.crop import TEMPLATE_BOX, CropSpec, alignment, crop_face
 from mien.detect import YuNet
 from mien.errors import DataError
-from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, LABEL_SETS
+from mien.labels import FERPLUS, FERPLUS_COLUMNS, LABEL_SETS
+from mien.training.layouts import SEED, SHARES, SIDE, SPLITS, Face, find_layout, fingerprint, read_fer2013, read_layout
+from mien.training.votes import read_ferplus, refuse, strict_labels, vote_targets
 
-SPLITS = ("Training", "PublicTest", "PrivateTest")
-SIDE = 48
+__all__ = [
+    "SIDE",
+    "SPLITS",
+    "FaceSet",
+    "align_pictures",
+    "cache_folder",
+    "load_faces",
+    "read_fer2013",
+    "read_ferplus",
+    "strict_labels",
+    "vote_targets",
+]
 
 LANDMARK_SIDE = 192
-"""Pictures are enlarged to this many pixels before landmarks are looked for: YuNet finds 98.5 % of FER2013's faces there."""
+"""Pictures are brought to this many pixels before landmarks are looked for: YuNet finds 98.5 % of FER2013's faces there."""
+
+SECOND_SIDE = 640
+"""Where nothing is found in a larger picture, it is looked at once more at this size: its face may be a small part of it."""
 
 LANDMARK_THRESHOLD = 0.5
+
+CACHE_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +77,8 @@ class FaceSet:
                 raise ValueError(f"{name} must have shape ({n},), but got {getattr(self, name).shape}")
         if unknown := [name for name in self.names if name not in FERPLUS]:
             raise ValueError(f"names must be among {', '.join(FERPLUS)}, but got {', '.join(unknown)}")
+        if unknown := sorted(set(self.split.tolist()) - set(SPLITS)):
+            raise ValueError(f"split must be among {', '.join(SPLITS)}, but got {', '.join(unknown)}")
         if n and not -1 <= self.labels.min() <= self.labels.max() < len(self.names):
             raise ValueError(
                 f"labels must lie between -1 and {len(self.names) - 1}, but got {self.labels.min()} to {self.labels.max()}"
@@ -132,80 +150,6 @@ def _one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
     return np.asarray(labels[:, None] == np.arange(classes), dtype=np.float32)
 
 
-def read_fer2013(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.str_]]:
-    """Pictures (N, 48, 48), labels (N,) and splits (N,) of Kaggle's `fer2013.csv` or `icml_face_data.csv`.
-
-    The second holds the same columns in another order, with blanks before their names. Raises `DataError` that names the row.
-    """
-    pictures, labels, splits = [], [], []
-    with _open(path) as file:
-        rows = _rows(file, path)
-        header = [name.strip() for name in next(rows, [])]
-        if sorted(header) != ["Usage", "emotion", "pixels"]:
-            raise DataError(f"{path}: wanted the columns emotion, pixels, Usage, but got {', '.join(header) or 'an empty file'}")
-        at_label, at_pixels, at_split = (header.index(name) for name in ("emotion", "pixels", "Usage"))
-        for number, row in enumerate(rows, start=2):
-            try:
-                label, split = int(row[at_label]), row[at_split].strip()
-                pixels = np.array(row[at_pixels].split(), dtype=np.uint8)
-            except (ValueError, IndexError, OverflowError) as error:
-                raise DataError(f"{path}, row {number}: cannot be read: {error}") from error
-            if pixels.size != SIDE * SIDE:
-                raise DataError(f"{path}, row {number}: wanted {SIDE * SIDE} pixels, but got {pixels.size}")
-            if not 0 <= label < len(FER2013):
-                raise DataError(f"{path}, row {number}: wanted an emotion from 0 to {len(FER2013) - 1}, but got {label}")
-            if split not in SPLITS:
-                raise DataError(f"{path}, row {number}: wanted a Usage among {', '.join(SPLITS)}, but got {split!r}")
-            pictures.append(pixels.reshape(SIDE, SIDE))
-            labels.append(label)
-            splits.append(split)
-    if not pictures:
-        raise DataError(f"{path}: there is no row below the header")
-    return np.stack(pictures), np.array(labels, dtype=np.int64), np.array(splits)
-
-
-def read_ferplus(path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    """Votes (N, 10) and splits (N,) of microsoft/FERPlus's `fer2013new.csv`. Raises `DataError` that names the row."""
-    votes, splits = [], []
-    wanted = ["Usage", "Image name", *FERPLUS_COLUMNS]
-    with _open(path) as file:
-        rows = _rows(file, path)
-        header = [name.strip() for name in next(rows, [])]
-        if header != wanted:
-            raise DataError(f"{path}: wanted the columns {', '.join(wanted)}, but got {', '.join(header) or 'an empty file'}")
-        for number, row in enumerate(rows, start=2):
-            try:
-                counts = [int(cell) for cell in row[2:]]
-            except ValueError as error:
-                raise DataError(f"{path}, row {number}: cannot be read: {error}") from error
-            if len(counts) != len(FERPLUS_COLUMNS) or min(counts) < 0:
-                raise DataError(f"{path}, row {number}: wanted {len(FERPLUS_COLUMNS)} counts of votes, but got {row[2:]}")
-            votes.append(counts)
-            splits.append(row[0].strip())
-    return np.array(votes, dtype=np.int64).reshape(-1, len(FERPLUS_COLUMNS)), np.array(splits)
-
-
-def _rows(file: Iterable[str], path: Path) -> Iterator[list[str]]:
-    rows = csv.reader(file)
-    try:
-        yield from rows
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}, row {rows.line_num + 1}: is no text in UTF-8 with commas: {error}") from error
-
-
-def _open(path: Path) -> Any:
-    try:
-        return path.open(newline="", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-TABLES = {"fer2013": "fer2013.csv", "icml": "icml_face_data.csv"}
-"""Layout → the table that it is known by."""
-
-LAYOUTS = ("auto", *TABLES)
-
-
 def load_faces(
     folder: Path,
     crop: CropSpec,
@@ -213,53 +157,67 @@ def load_faces(
     align: bool = True,
     splits: tuple[str, ...] = SPLITS,
     layout: str = "auto",
+    shares: tuple[float, float, float] = SHARES,
+    seed: int = SEED,
     progress: Callable[[int, int], None] | None = None,
 ) -> FaceSet:
     """The labelled faces in a folder, each framed by `crop`.
 
-    `layout` says how they lie there: `fer2013` (`fer2013.csv`), `icml` (`icml_face_data.csv`), or `auto`, which finds it out.
-    FER+'s `fer2013new.csv` is read where it lies beside: both files have a row per picture in the same order, as published.
+    `layout` says how they lie there, one of `layouts.LAYOUTS`; `auto` finds it out. `shares` and `seed` divide data that comes
+    undivided, see `layouts.read_layout`. Pictures are opened one at a time and only their crops are kept; those no larger than
+    `crop.detail` are not blurred down to it, for they are what it stands for.
 
-    The result is kept in the cache folder (`$MIEN_CACHE` or the platform's), under a name made of the files' size and time and
-    of the crop, since finding the landmarks takes a minute. Raises `DataError`; `ValueError` for a layout that does not exist.
+    The result is kept in the cache folder (`$MIEN_CACHE` or the platform's), under a name made of the files' names, sizes and
+    times and of all that is asked here, since finding the landmarks takes a minute. Raises `DataError`; `ValueError` for a layout
+    that does not exist.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f"no layout {layout!r}; known: {', '.join(LAYOUTS)}")
-    tables = [folder / name for known, name in TABLES.items() if layout in ("auto", known)]
-    pictures_csv = next((path for path in tables if path.is_file()), None)
-    if pictures_csv is None:
-        raise DataError(
-            f"{folder}: wanted fer2013.csv and fer2013new.csv (or the first alone, or icml_face_data.csv), "
-            f"but there is no {' nor '.join(path.name for path in tables)}"
-        )
-    votes_csv = folder / "fer2013new.csv"
-    read = [path for path in (pictures_csv, votes_csv) if path.is_file()]
-    stamps = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in read]
-    key = hashlib.sha256(repr((stamps, crop, align, LANDMARK_SIDE, LANDMARK_THRESHOLD, 3)).encode()).hexdigest()[:16]
+    name = find_layout(folder) if layout == "auto" else layout
+    asked = (name, fingerprint(folder, name), shares, seed, crop, align)
+    constants = (LANDMARK_SIDE, SECOND_SIDE, LANDMARK_THRESHOLD, CACHE_FORMAT)
+    key = hashlib.sha256(repr((asked, constants)).encode()).hexdigest()[:16]
     cached = cache_folder() / f"faces-{key}.npz"
     if cached.is_file():
         with np.load(cached) as kept:
-            found = {name: kept[name] for name in FaceSet.__dataclass_fields__}
+            found = {field.name: kept[field.name] for field in dataclasses.fields(FaceSet)}
         faces = FaceSet(**found | {"names": tuple(found["names"].tolist())})
     else:
-        pictures, labels, split = read_fer2013(pictures_csv)
-        votes = np.zeros((len(pictures), len(FERPLUS_COLUMNS)), dtype=np.int64)
-        if votes_csv in read:
-            votes, votes_split = read_ferplus(votes_csv)
-            if len(votes) != len(pictures) or not np.array_equal(split, votes_split):
-                raise DataError(
-                    f"{folder}: {pictures_csv.name} has {len(pictures)} rows and {votes_csv.name} {len(votes)}, or their Usage "
-                    "columns differ; both must list the same pictures in the same order"
-                )
-        crops, aligned = align_pictures(pictures, crop, align=align, progress=progress)
-        rows = np.array([f"{pictures_csv.name}, row {i}" for i in range(2, len(pictures) + 2)])
-        faces = FaceSet(crops, labels, FER2013, votes, split, aligned, np.full(len(pictures), ""), rows)
+        faces = _framed(folder, name, crop, align, shares, seed, progress)
         cached.parent.mkdir(parents=True, exist_ok=True)
         partial = cached.with_suffix(f".{os.getpid()}.partial.npz")
-        arrays: dict[str, Any] = {name: np.asarray(getattr(faces, name)) for name in FaceSet.__dataclass_fields__}
+        arrays: dict[str, Any] = {field.name: np.asarray(getattr(faces, field.name)) for field in dataclasses.fields(FaceSet)}
         np.savez(partial, **arrays)
         partial.replace(cached)
     return faces[np.isin(faces.split, splits)]
+
+
+def _framed(
+    folder: Path,
+    layout: str,
+    crop: CropSpec,
+    align: bool,
+    shares: tuple[float, float, float],
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+) -> FaceSet:
+    listing = read_layout(folder, layout, shares=shares, seed=seed)
+    framer = _Framer(crop, align=align)
+    crops = framer.empty(len(listing))
+    aligned = np.zeros(len(listing), dtype=bool)
+    problems: list[str] = []
+    for i, row in enumerate(listing.rows):
+        try:
+            picture = row.read()
+        except DataError as error:
+            problems.append(f"{folder}: {error}; mien data prepare --skip-bad makes a folder without what cannot be read")
+            continue
+        if not problems:  # after the first the rest is only counted
+            crops[i], aligned[i] = framer(picture, row.face)
+        if progress is not None and (i % 256 == 0 or i + 1 == len(listing)):
+            progress(i + 1, len(listing))
+    refuse(problems)
+    columns = (listing.column(name) for name in ("split", "person", "source"))
+    split, person, source = columns
+    return FaceSet(crops, listing.labels, listing.names, listing.votes, split, aligned, person, source)
 
 
 def cache_folder() -> Path:
@@ -269,61 +227,67 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MIEN_CACHE") or platformdirs.user_cache_dir("mien", appauthor=False))
 
 
+class _Framer:
+    """One picture → its crop, and whether landmarks framed it."""
+
+    def __init__(self, crop: CropSpec, *, align: bool) -> None:
+        self.crop, self.align = crop, align
+        # A picture that is no larger than the detail is the measure of it: bringing it down once more would only blur it.
+        self.as_it_is = dataclasses.replace(crop, detail=0)
+        self.detector = YuNet(threshold=LANDMARK_THRESHOLD, max_side=LANDMARK_SIDE, min_face=LANDMARK_SIDE / 4)
+        self.second = YuNet(threshold=LANDMARK_THRESHOLD, max_side=SECOND_SIDE, min_face=SECOND_SIDE / 20)
+
+    def empty(self, count: int) -> NDArray[np.uint8]:
+        shape = (self.crop.size, self.crop.size) if self.crop.colour == "gray" else (self.crop.size, self.crop.size, 3)
+        return np.empty((count, *shape), dtype=np.uint8)
+
+    def __call__(self, picture: NDArray[np.uint8], face: Face | None = None) -> tuple[NDArray[np.uint8], bool]:
+        height, width = picture.shape[:2]
+        # Laid onto itself, this box makes `alignment` leave the picture as it is.
+        box = np.array(TEMPLATE_BOX, dtype=np.float32) * np.array([width, height, width, height], dtype=np.float32)
+        landmarks = np.full((5, 2), np.nan, dtype=np.float32)
+        if face is not None:
+            box, landmarks = face.box, face.landmarks if self.align else landmarks
+        elif self.align:
+            found = self._landmarks(picture)
+            landmarks = landmarks if found is None else found
+        spec = self.as_it_is if max(height, width) <= self.crop.detail else self.crop
+        return crop_face(picture, alignment(box, landmarks, rotate=spec.rotate), spec), bool(np.isfinite(landmarks).all())
+
+    def _landmarks(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """(5, 2) of the face nearest the middle, in pixels of the picture."""
+        longest = max(picture.shape[:2])
+        found = self._look(picture, self.detector, LANDMARK_SIDE / longest)
+        if found is None and longest > LANDMARK_SIDE:
+            found = self._look(picture, self.second, min(1.0, SECOND_SIDE / longest))
+        return found
+
+    @staticmethod
+    def _look(picture: NDArray[np.uint8], detector: YuNet, scale: float) -> NDArray[np.float32] | None:
+        height, width = picture.shape[:2]
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+        large = picture if size == (width, height) else cv2.resize(picture, size, interpolation=how)
+        faces = detector(np.repeat(large[:, :, None], 3, axis=2) if large.ndim == 2 else large)
+        if not len(faces):
+            return None
+        centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+        best = int(np.linalg.norm(centres - np.array(size) / 2, axis=1).argmin())
+        return np.asarray(faces.landmarks[best] * np.array([width / size[0], height / size[1]], dtype=np.float32), dtype=np.float32)
+
+
 def align_pictures(
     pictures: NDArray[np.uint8], crop: CropSpec, *, align: bool = True, progress: Callable[[int, int], None] | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Face pictures (N, H, W) grey as crops (N, S, S) or (N, S, S, 3), and where landmarks were found (N,) bool.
+    """Face pictures (N, H, W) grey or (N, H, W, 3) RGB as crops, and where landmarks were found (N,) bool.
 
-    Landmarks are looked for in the enlarged picture; of several faces the one nearest the middle counts. Where none is found,
-    or `align` is off, the picture is used whole.
+    The crops are (N, S, S) or (N, S, S, 3), by `crop.colour`. Landmarks are looked for in the picture brought to `LANDMARK_SIDE`;
+    of several faces the one nearest the middle counts. Where none is found, or `align` is off, the picture is used whole.
     """
-    # These pictures are the measure of detail: bringing them down to it once more would only blur them.
-    crop = dataclasses.replace(crop, detail=0)
-    detector = YuNet(threshold=LANDMARK_THRESHOLD, max_side=LANDMARK_SIDE, min_face=LANDMARK_SIDE / 4)
-    shape = (crop.size, crop.size) if crop.colour == "gray" else (crop.size, crop.size, 3)
-    crops = np.empty((len(pictures), *shape), dtype=np.uint8)
-    aligned = np.zeros(len(pictures), dtype=bool)
-    height, width = pictures.shape[1:]
-    # Laid onto itself, this box makes `alignment` leave the picture as it is.
-    frame = np.array(TEMPLATE_BOX, dtype=np.float32) * [width, height, width, height]
-    nothing = np.full((5, 2), np.nan, dtype=np.float32)
+    framer = _Framer(crop, align=align)
+    crops, aligned = framer.empty(len(pictures)), np.zeros(len(pictures), dtype=bool)
     for i, picture in enumerate(pictures):
-        box, landmarks = frame, nothing
-        if align:
-            large = cv2.resize(picture, (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_CUBIC)
-            faces = detector(np.repeat(large[:, :, None], 3, axis=2))
-            if len(faces):
-                centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-                best = int(np.linalg.norm(centres - LANDMARK_SIDE / 2, axis=1).argmin())
-                landmarks = faces.landmarks[best] * np.float32(width / LANDMARK_SIDE)
-                aligned[i] = True
-        crops[i] = crop_face(picture, alignment(box, landmarks, rotate=crop.rotate), crop)
+        crops[i], aligned[i] = framer(picture)
         if progress is not None and (i % 256 == 0 or i + 1 == len(pictures)):
             progress(i + 1, len(pictures))
     return crops, aligned
-
-
-def vote_targets(votes: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """FER+ votes (N, 10) as soft targets (N, 8), rows sum to 1, and which rows have any (N,) bool.
-
-    Single votes are dropped as slips of the hand, as Barsoum et al. 2016 do, unless nothing else is left.
-    """
-    emotions = votes[:, : len(FERPLUS)].astype(np.float32)
-    agreed = np.where(emotions > 1, emotions, 0)
-    emotions = np.where(agreed.sum(axis=1, keepdims=True) > 0, agreed, emotions)
-    total = emotions.sum(axis=1, keepdims=True)
-    usable = (total[:, 0] > 0) & (votes[:, len(FERPLUS) + 1] <= total[:, 0])
-    return np.where(total > 0, emotions / np.maximum(total, 1), 0).astype(np.float32), usable
-
-
-def strict_labels(votes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """FER+ strict protocol: (N,) index into `labels.FERPLUS`, or -1 for a picture that does not count.
-
-    Single votes are dropped; a picture counts where the most-voted of all ten columns holds more than half of what is left and
-    is one of the eight emotions (Microsoft's `majority` mode): 3,199 of PublicTest and 3,153 of PrivateTest.
-    """
-    agreed = np.where(votes > 1, votes, 0)
-    total = agreed.sum(axis=1)
-    top = agreed.argmax(axis=1)
-    counts = (agreed.max(axis=1) * 2 > total) & (top < len(FERPLUS))
-    return np.where(counts, top, -1)
