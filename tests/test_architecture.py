@@ -50,7 +50,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "onnxruntime": {"models"},
     "torch": {
         *("training.start", "training.train", "training.augment", "training.export"),
-        *("training.layers", "training.networks", "training.papers"),
+        *("training.layers", "training.networks", "training.papers", "training.summary"),
     },
     "lightning": {"training.train"},
     "onnx": {"training.start", "training.export"},

@@ -113,6 +113,12 @@ def _looking_options(parser: Any, every: float) -> None:
         help="yunet works on pictures of at most this side: larger finds smaller faces; default 480",
     )
     parser.add_argument("--labels", metavar="SET", help="label set of the model: ferplus (eight, the default) or fer2013 (seven)")
+    parser.add_argument(
+        "--prior",
+        metavar="NAME",
+        help="how decisions lean: natural (as frequent as in the training data) or balanced (each expression\n"
+        "as likely: finds more of the rare ones, is wrong more often); default as the model was tuned",
+    )
     parser.add_argument("--no-pictures", action="store_true", help="keep no frame and no stills in the report: scores only")
     parser.add_argument("--flip", action="store_true", help="average each face with its mirror image: a little better, slower")
     parser.add_argument(
@@ -134,6 +140,7 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
         smoothing_s=SMOOTHING_S if options.smoothing is None else options.smoothing,
         baseline_s=options.baseline,
         labels=options.labels,
+        prior=options.prior,
         flip=options.flip,
         threshold=options.threshold,
         min_face_px=options.min_face,
@@ -406,9 +413,11 @@ def _models(commands: Any) -> None:
     parser = command(commands, "models", models_list, "list, show or pull models")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     command(verbs, "list", models_list, "list the models that are here")
-    show = command(verbs, "show", models_show, "show a model's card")
-    show.add_argument("name", metavar="NAME|DIR")
-    show.add_argument("--json", action="store_true", help="print model.json instead")
+    show = command(verbs, "show", models_show, "show a model's card, or the layers of a network")
+    show.add_argument("name", metavar="NAME|DIR", help="model; with --layers also the name of a network, or a recipe (.toml)")
+    what = show.add_mutually_exclusive_group()
+    what.add_argument("--json", action="store_true", help="print model.json instead")
+    what.add_argument("--layers", action="store_true", help="print the network's layers instead; needs: pip install 'mien[train]'")
     pull = command(
         verbs,
         "pull",
@@ -447,6 +456,10 @@ def models_list(options: argparse.Namespace) -> int:
 def models_show(options: argparse.Namespace) -> int:
     from mien.models import load_model
 
+    if options.layers:
+        from mien.training.commands import show_layers
+
+        return show_layers(options.name)
     bundle = load_model(options.name)
     print(json.dumps(bundle.spec.to_json(), indent=1, ensure_ascii=False) if options.json else bundle.card.rstrip())
     return 0

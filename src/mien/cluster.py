@@ -54,6 +54,7 @@ class AnalysisOptions:
     every        seconds between the frames that are looked at; None or 0 takes each one
     smoothing_s  see `Analyzer`       baseline_s  see `Analyzer`
     labels       which of the model's label sets; None takes its first
+    prior        how the decision leans, see `Expressions`; None as the model was tuned
     flip         average each face with its mirror image, see `Expressions`
     threshold, min_face_px, max_side_px  see the detector; None leaves its own default
     annotated    whether annotated.mp4 (or .png) is written
@@ -66,6 +67,7 @@ class AnalysisOptions:
     smoothing_s: float = SMOOTHING_S
     baseline_s: float = 0.0
     labels: str | None = None
+    prior: str | None = None
     flip: bool = False
     threshold: float | None = None
     min_face_px: float | None = None
@@ -85,7 +87,7 @@ class AnalysisOptions:
             raise ValueError(
                 f"the detector {self.detector} has no {' and no '.join(unknown)}; leave it out or take another detector"
             )
-        model = Expressions(self.model, head=self.labels, flip=self.flip)
+        model = Expressions(self.model, head=self.labels, prior=self.prior, flip=self.flip)
         return Analyzer(model, detector=kind(**given), smoothing_s=self.smoothing_s, baseline_s=self.baseline_s)
 
 

@@ -30,6 +30,7 @@ class Expressions:
 
     model       name or folder of a bundle, or a `Bundle`
     head        which of the bundle's label sets; None takes its first
+    prior       how the decision leans: None as the bundle was tuned, or the name of another of its priors: "natural", "balanced"
     flip        average with the mirrored crop: about half a point better, twice the time
     batch_size  faces that go through the network at once
 
@@ -41,11 +42,15 @@ class Expressions:
         model: str | os.PathLike[str] | Bundle = "default",
         *,
         head: str | None = None,
+        prior: str | None = None,
         flip: bool = False,
         batch_size: int = 64,
     ) -> None:
         self._bundle = model if isinstance(model, Bundle) else load_model(model)
         self._head = self._bundle.spec.head(head)
+        if prior is not None:
+            self._head = self._head.with_prior(prior)
+        self.prior = prior
         self.flip, self.batch_size = flip, batch_size
 
     @property
@@ -69,6 +74,7 @@ class Expressions:
             "sha256": spec.sha256,
             "labels": self._head.name,
             "temperature": self._head.temperature,
+            "prior": self.prior or "tuned",
             "flip_average": self.flip,
             "licence": spec.licences.get("weights", ""),
             "evaluation": spec.evaluation,

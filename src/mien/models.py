@@ -17,7 +17,7 @@ import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,17 +83,40 @@ def _first_line(error: BaseException) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Prior:
+    """Another decision from the same logits: a bias for each label and the temperature that goes with it.
+
+    `natural` takes expressions to be as frequent as in the training data: most often right where they are. `balanced` takes each to
+    be as frequent as any other: finds more of the rare ones, and is right less often where they are rare.
+    """
+
+    name: str
+    temperature: float
+    bias: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """One set of labels that a network speaks: output `name` gives logits (N, K) for `labels`.
 
     Probabilities are softmax((logits + bias) / temperature). The temperature makes them honest (Guo et al. 2017), the bias moves
     the decision's prior away from the training set's (logit adjustment, Menon et al. 2021); both are found on the selection split.
+    `priors` are other decisions that may be asked for by name.
     """
 
     name: str
     labels: tuple[str, ...]
     temperature: float = 1.0
     bias: tuple[float, ...] = ()
+    priors: tuple[Prior, ...] = ()
+
+    def with_prior(self, name: str) -> "Head":
+        """This head deciding by another of its priors. Raises `ModelError` for one that it does not have."""
+        for prior in self.priors:
+            if prior.name == name:
+                return replace(self, temperature=prior.temperature, bias=prior.bias)
+        known = ", ".join(prior.name for prior in self.priors) or "none but its own"
+        raise ModelError(f"label set {self.name!r}: no prior {name!r}; it has: {known}")
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
         """(N, K) float32, each row sums to 1, from logits (N, K)."""
@@ -143,7 +166,14 @@ class ModelSpec:
             "input": {"layout": "NCHW", "mean": self.mean, "std": self.std},
             "crop": self.crop.to_json(),
             "heads": [
-                {"name": h.name, "labels": list(h.labels), "temperature": h.temperature, "bias": list(h.bias)} for h in self.heads
+                {
+                    "name": h.name,
+                    "labels": list(h.labels),
+                    "temperature": h.temperature,
+                    "bias": list(h.bias),
+                    "priors": {p.name: {"temperature": p.temperature, "bias": list(p.bias)} for p in h.priors},
+                }
+                for h in self.heads
             ],
             "sha256": self.sha256,
             "licences": self.licences,
@@ -161,7 +191,16 @@ class ModelSpec:
             raise ModelError(f"{where}: wanted model.json of format {FORMAT}, but got {found!r}")
         try:
             heads = tuple(
-                Head(str(h["name"]), tuple(h["labels"]), float(h["temperature"]), tuple(float(b) for b in h.get("bias", ())))
+                Head(
+                    str(h["name"]),
+                    tuple(h["labels"]),
+                    float(h["temperature"]),
+                    tuple(float(b) for b in h.get("bias", ())),
+                    tuple(
+                        Prior(str(name), float(p["temperature"]), tuple(float(b) for b in p["bias"]))
+                        for name, p in h.get("priors", {}).items()
+                    ),
+                )
                 for h in content["heads"]
             )
             spec = cls(
@@ -181,7 +220,7 @@ class ModelSpec:
             )
         except KeyError as error:
             raise ModelError(f"{where}: model.json lacks {error.args[0]!r}") from error
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise ModelError(f"{where}: model.json: {error}") from error
         if not heads:
             raise ModelError(f"{where}: model.json names no head")
@@ -191,7 +230,8 @@ class ModelSpec:
             texts = all(isinstance(name, str) and name for name in head.labels)
             if not head.labels or not texts or len(set(head.labels)) != len(head.labels):
                 raise ModelError(f"{where}: head {head.name!r} wants labels that are different words, but got {list(head.labels)}")
-            if not 0 < head.temperature < np.inf or (head.bias and len(head.bias) != len(head.labels)):
+            ways = [(head.temperature, head.bias), *((p.temperature, p.bias) for p in head.priors)]
+            if not all(0 < t < np.inf and len(bias) in (0, len(head.labels)) for t, bias in ways):
                 raise ModelError(f"{where}: head {head.name!r} wants a temperature above 0 and as many biases as labels")
         return spec
 

@@ -3,8 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from fakes import FakeSession, tiny_network
 from mien.analyze import Analyzer
@@ -16,7 +18,7 @@ from mien.training import export as module
 from mien.training.card import card
 from mien.training.data import load_faces
 from mien.training.evaluate import class_scores
-from mien.training.export import TOLERANCE, check_same, choose_prior, export, fit_temperature
+from mien.training.export import TOLERANCE, check_same, choose_prior, export, fit_temperature, store_half
 from mien.training.train import averaged_network
 
 # --- the whole way: recipe → run → bundle → analysis
@@ -92,7 +94,49 @@ def test_check_same(run: Path, added: float, good: bool) -> None:
             check_same(network, session, batch)
 
 
+def test_half_the_space_and_the_same_answers(run: Path, bundle_folder: Path, data: Path, tmp_path: Path) -> None:
+    small = load_model(export(run, data, tmp_path / "small", half=True))
+    whole = load_model(bundle_folder)
+    assert small.spec.recipe["stored"] == "float16"
+    assert whole.spec.recipe["stored"] == "float32"
+    weights = sum(p.numel() for p in averaged_network(run).parameters() if p.numel() >= 256)
+    saved = (whole.folder / "model.onnx").stat().st_size - (small.folder / "model.onnx").stat().st_size
+    assert saved > 1.7 * weights  # two bytes each, but for the casts
+    batch = np.random.default_rng(0).normal(size=(8, 1, 16, 16)).astype(np.float32)
+    one, two = whole.session(batch), small.session(batch)
+    assert 0 < max(np.abs(one[name] - two[name]).max() for name in one) < module.HALF_TOLERANCE
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> None:
+    tiny_network(tmp_path / "model.onnx", {"a": 300}, size=16)
+    model = onnx.load(tmp_path / "model.onnx")
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.size >= 256:
+            weight.CopyFrom(numpy_helper.from_array(np.full_like(values, 1e6), weight.name))
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match="that half precision cannot"):
+        store_half(tmp_path / "model.onnx")
+
+
 # --- temperature and prior
+
+
+def test_a_bundle_has_a_natural_and_a_balanced_prior(bundle_folder: Path, data: Path) -> None:
+    bundle = load_model(bundle_folder)
+    head = bundle.spec.head("ferplus")
+    assert [prior.name for prior in head.priors] == ["natural", "balanced"]
+    assert not any(head.priors[0].bias)
+    assert head.with_prior("balanced").bias == head.priors[1].bias
+    assert sum(head.priors[1].bias) == pytest.approx(0, abs=1e-2)
+    effects = bundle.spec.evaluation["ferplus-strict"]["PrivateTest"]["priors"]
+    assert set(effects) == {"tuned", "natural", "balanced"}
+    faces = load_faces(data, bundle.spec.crop).of("PrivateTest")
+    said = Expressions(bundle, prior="balanced")(faces.crops).argmax(axis=1)
+    truth = faces.truth("ferplus")
+    assert (said == truth)[truth >= 0].mean() == pytest.approx(effects["balanced"]["accuracy"])
+    with pytest.raises(ModelError, match="no prior 'even'; it has: natural, balanced"):
+        Expressions(bundle, prior="even")
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])

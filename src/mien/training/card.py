@@ -75,6 +75,15 @@ def _protocol(protocol: str, splits: dict[str, Any]) -> list[str]:
     peers = "; ".join(f"{name} {_percent(value)}" for name, value in found.get("peers", {}).items())
     if peers:
         out += [f"Other tools' classifiers on the same pictures: {peers}."]
+    if "priors" in found:
+        out += ["", "| prior | accuracy | macro-F1 | balanced accuracy | ECE |", "| --- | ---: | ---: | ---: | ---: |"]
+        for name, scores in found["priors"].items():
+            what = f"{name} (unless another is asked for)" if name == "tuned" else name
+            out.append(
+                f"| {what} | {_percent(scores['accuracy'])} | {scores['macro_f1']:.3f} | {_percent(scores['balanced_accuracy'])} "
+                f"| {_percent(scores['ece'])} |"
+            )
+        out += [""]
     end = found["end_to_end"]
     out += [f"The detector found a face in {end['detected']:,} of {end['n']:,} pictures.", ""]
     out += ["| | N | precision | recall | F1 | " + " | ".join(f"said {name}" for name in labels) + " |"]
@@ -96,7 +105,8 @@ def _making(spec: ModelSpec) -> list[str]:
         moved = [f"{name} {b:+.2f}" for name, b in zip(head.labels, head.bias, strict=False)] if any(head.bias) else []
         bias = ", ".join(moved) or "nothing"
         out.append(f"- `{head.name}`: temperature {head.temperature:.3f}; prior moved by {bias}")
-    shown = {k: v for k, v in spec.recipe.items() if k not in ("crop", "augment", "versions", "description", "name")}
+    apart = ("crop", "augment", "versions", "description", "name")
+    shown = {k: v for k, v in spec.recipe.items() if k not in apart and v not in ("", [], None)}
     out.append(f"- recipe: {', '.join(f'{key} {value}' for key, value in shown.items())}")
     if "augment" in spec.recipe:
         out.append(f"- augmentation: {', '.join(f'{key} {value}' for key, value in spec.recipe['augment'].items())}")

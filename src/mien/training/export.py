@@ -9,24 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 from scipy.optimize import minimize_scalar
 
 import mien
 from mien.crop import CropSpec
-from mien.emotion import network_input
+from mien.emotion import Expressions, network_input
 from mien.errors import DataError, ModelError
 from mien.labels import LABEL_SETS
-from mien.models import Head, ModelSpec, OnnxSession, load_model, sha256_of
+from mien.models import Bundle, Head, ModelSpec, OnnxSession, Prior, load_model, sha256_of
 from mien.training.card import card
-from mien.training.data import SPLITS, FaceSet, load_faces, strict_labels, vote_targets
-from mien.training.evaluate import PROTOCOLS, class_scores, evaluate_bundle
+from mien.training.data import SPLITS, FaceSet, load_faces
+from mien.training.evaluate import class_scores, evaluate, evaluate_bundle
 from mien.training.recipe import Recipe
 from mien.training.train import averaged_network, commit, run_recipe, versions
 
 TOLERANCE = 1e-4
 """An exported network that differs from the trained one by more (absolute, in logits) is refused."""
+
+HALF_TOLERANCE = 0.05
+"""The same for weights stored in half precision."""
 
 ACCURACY_TO_GIVE = 0.003
 """How much accuracy on PublicTest the decision's prior may cost for a better macro-F1."""
@@ -56,8 +61,11 @@ def _data(faces: FaceSet) -> str:
     )
 
 
-def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path:
+def export(run: Path, data: Path, out: Path, *, name: str | None = None, half: bool = False, layout: str = "auto") -> Path:
     """Write the bundle of a finished run to the folder `out`, whole or not at all; gives back `out`.
+
+    `half` stores the weights in half precision, in half the space; they are widened when the network is loaded, and it computes as
+    fast as before. `layout` says how `data` is laid out (see `load_faces`).
 
     Needs the faces again: temperature and prior are found on PublicTest, then every figure of the card is measured, on
     PublicTest and once on PrivateTest. Raises `ModelError` where the exported network differs, `DataError` for a missing run.
@@ -66,17 +74,21 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path
     if out.exists():
         raise DataError(f"{out}: is there already; remove it or give another folder")
     network = averaged_network(run)
-    faces = load_faces(data, recipe.crop, align=recipe.align)
+    faces = load_faces(data, recipe.crop, align=recipe.align, layout=layout)
     select = faces.of("PublicTest")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
         to_onnx(network, recipe.crop, tuple(recipe.heads), folder / "model.onnx")
-        session = OnnxSession(folder / "model.onnx")
         batch = network_input(select.crops, recipe.mean, recipe.std)
+        check_same(network, OnnxSession(folder / "model.onnx"), batch[:64])
+        if half:
+            store_half(folder / "model.onnx")
+        session = OnnxSession(folder / "model.onnx")
+        if half:
+            check_same(network, session, batch[:256], tolerance=HALF_TOLERANCE)
         logits = [session(batch[i : i + 256]) for i in range(0, len(batch), 256)]
-        check_same(network, session, batch[:64])
         heads = tuple(_tuned_head(n, np.concatenate([part[n] for part in logits]), select) for n in recipe.heads)
         facts = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
         spec = ModelSpec(
@@ -90,7 +102,7 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path
             sha256=sha256_of(folder / "model.onnx"),
             licences=_licences(recipe),
             data=_data(faces),
-            recipe=recipe.to_json() | {"versions": facts.get("versions", versions())},
+            recipe=recipe.to_json() | {"stored": "float16" if half else "float32", "versions": facts.get("versions", versions())},
             commit=str(facts.get("commit") or commit()),
             evaluation={},
         )
@@ -98,8 +110,11 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None) -> Path
         bundle = load_model(folder)
         evaluation: dict[str, Any] = {"parameters": int(sum(p.numel() for p in network.parameters()))}
         for head in recipe.heads:
-            protocol = next(name for name, labels in PROTOCOLS.items() if labels == LABEL_SETS[head])
-            evaluation[protocol] = {s: evaluate_bundle(bundle, data, protocol, split=s) for s in ("PublicTest", "PrivateTest")}
+            protocol = protocol_for(head, faces)
+            splits = [split for split in ("PublicTest", "PrivateTest") if (faces.split == split).any()]
+            evaluation[protocol] = {split: evaluate_bundle(bundle, data, protocol, split=split) for split in splits}
+            for split, found in evaluation[protocol].items():
+                found["priors"] = prior_effects(bundle, faces.of(split), head, protocol)
         write_bundle(ModelSpec(**{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"evaluation": evaluation}), folder)
         shutil.move(folder, out)
     return out
@@ -142,31 +157,75 @@ def to_onnx(network: torch.nn.Module, crop: CropSpec, heads: tuple[str, ...], pa
     program.save(str(path), external_data=False)
 
 
-def check_same(network: torch.nn.Module, session: OnnxSession, batch: NDArray[np.float32]) -> float:
-    """The largest absolute difference of logits between torch and the exported network. Raises `ModelError` above `TOLERANCE`."""
+def store_half(path: Path) -> None:
+    """Rewrite an ONNX file with its larger weights as float16, each followed by a cast that the runtime does once, at loading."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    casts, kept = [], []
+    for weight in graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < 256:
+            kept.append(weight)
+            continue
+        if not np.abs(values).max() < np.finfo(np.float16).max:
+            raise ModelError(f"{path}: {weight.name} holds weights that half precision cannot; export without half")
+        kept.append(numpy_helper.from_array(values.astype(np.float16), f"{weight.name}.half"))
+        casts.append(helper.make_node("Cast", [f"{weight.name}.half"], [weight.name], to=onnx.TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept)
+    graph.node.extend([*casts, *nodes])
+    del graph.value_info[:]  # what they say of the weights is no longer so
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def protocol_for(head: str, faces: FaceSet) -> str:
+    """How a head is judged on these faces: by the raters' majority where there are votes, by single labels elsewhere."""
+    if head == "ferplus":
+        return "ferplus-strict" if faces.votes.any() else "labels"
+    return "fer2013" if head == "fer2013" else "labels"
+
+
+def prior_effects(bundle: Bundle, faces: FaceSet, head: str, protocol: str) -> dict[str, dict[str, float]]:
+    """What each prior of a head, and the one it was tuned to, gives on the faces of one split."""
+    names = ("accuracy", "macro_f1", "balanced_accuracy", "ece")
+    found = {}
+    for prior in (None, *(p.name for p in bundle.spec.head(head).priors)):
+        scores = evaluate(Expressions(bundle, head=head, prior=prior)(faces.crops), faces, protocol, rounds=1)
+        found[prior or "tuned"] = {name: float(scores[name]) for name in names}
+    return found
+
+
+def check_same(
+    network: torch.nn.Module, session: OnnxSession, batch: NDArray[np.float32], *, tolerance: float = TOLERANCE
+) -> float:
+    """The largest absolute difference of logits between torch and the exported network. Raises `ModelError` above `tolerance`."""
     with torch.no_grad():
         wanted = network.eval()(torch.from_numpy(np.ascontiguousarray(batch)))
     given = session(batch)
     # numpy's max, for Python's forgets a NaN that does not come first.
     difference = float(np.max([np.abs(wanted[name].numpy() - given[name]).max() for name in wanted]))
-    if not difference <= TOLERANCE:
-        raise ModelError(f"the exported network differs from the trained one by {difference:.2g}; wanted at most {TOLERANCE:g}")
+    if not difference <= tolerance:
+        raise ModelError(f"the exported network differs from the trained one by {difference:.2g}; wanted at most {tolerance:g}")
     return difference
 
 
 def _tuned_head(name: str, logits: NDArray[np.float32], select: FaceSet) -> Head:
-    """Prior, then temperature, on the selection split."""
+    """Prior, then temperature, on the selection split; and the two priors that may be asked for by name."""
     labels = LABEL_SETS[name]
-    truth = select.fer2013 if name == "fer2013" else strict_labels(select.votes)
+    truth = select.truth(name)
     counts = truth >= 0
-    if name == "fer2013":
-        prior = np.bincount(truth[counts], minlength=len(labels)) / counts.sum()
-    else:
-        targets, usable = vote_targets(select.votes)
-        prior = targets[usable].mean(axis=0)
-    bias = choose_prior(logits[counts], truth[counts], prior)
-    temperature = fit_temperature(logits[counts] + bias, truth[counts])
-    return Head(name, labels, round(temperature, 4), tuple(round(float(b), 4) for b in bias))
+    share = select.targets(name).sum(axis=0) / max(1.0, float(select.targets(name).sum()))
+    even = -np.log(np.maximum(share, 1e-4))
+
+    def way(bias: NDArray[np.floating]) -> tuple[float, tuple[float, ...]]:
+        return round(fit_temperature(logits[counts] + bias, truth[counts]), 4), tuple(round(float(b), 4) for b in bias)
+
+    ways = {"natural": way(np.zeros(len(labels))), "balanced": way(even - even.mean())}
+    priors = tuple(Prior(prior, temperature, bias) for prior, (temperature, bias) in ways.items())
+    temperature, bias = way(choose_prior(logits[counts], truth[counts], share))
+    return Head(name, labels, temperature, bias, priors)
 
 
 def choose_prior(logits: NDArray[np.float32], truth: NDArray[np.int64], prior: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """What a training run is made of: a TOML file as a frozen record. Needs no torch, so that a recipe can be read anywhere."""
 
 import dataclasses
+import json
 import tomllib
 import types
 import typing
@@ -71,6 +72,7 @@ class Recipe:
     teach                   the teachers' share of the targets, from 0 to 1; of the heads that they have
     teacher_temperature     above 1 softens what they say
     stop_after              epochs without a better score after which the run stops; 0 for never
+    faces                   how many Training faces are learnt from, drawn by the seed; 0 for all (teachers need all)
     align                   whether landmarks frame the pictures, or the pictures are used whole
     """
 
@@ -99,6 +101,7 @@ class Recipe:
     teach: float = 0.5
     teacher_temperature: float = 1.0
     stop_after: int = 0
+    faces: int = 0
     seed: int = 1
     align: bool = True
     mean: float = 0.5
@@ -118,9 +121,11 @@ class Recipe:
         for name, share in shares.items():
             if not 0 <= share < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, but got {share}")
-        for name in ("mixup", "logit_adjustment", "stop_after", "warmup_epochs", "weight_decay"):
+        for name in ("mixup", "logit_adjustment", "stop_after", "faces", "warmup_epochs", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, but got {getattr(self, name)}")
+        if self.faces and self.teachers:
+            raise ValueError(f"faces must be 0 where there are teachers, who speak of all of them, but got {self.faces}")
         unknown = set(self.heads) - set(LABEL_SETS)
         if not self.std > 0:
             raise ValueError(f"std must be above 0, but got {self.std}")
@@ -133,7 +138,8 @@ class Recipe:
         return self.stages or (Stage(self.epochs, self.lr),)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain JSON values, from which `recipe_from` makes the same recipe."""
+        return typing.cast(dict[str, Any], json.loads(json.dumps(asdict(self))))
 
 
 def read_recipe(path: Path) -> Recipe:

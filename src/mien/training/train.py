@@ -375,8 +375,9 @@ def train(
             raise DataError(f"{data}: has no picture in the split {split}; wanted some to train on and some to choose by")
     run.mkdir(parents=True, exist_ok=True)
     taught = _taught(recipe, data, run)
-    module = ExpressionTrainer(recipe, faces.of("Training"), faces.of("PublicTest"), taught)
-    facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(faces.of("Training"))}
+    learnt = training_faces(faces, recipe)
+    module = ExpressionTrainer(recipe, learnt, faces.of("PublicTest"), taught)
+    facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(learnt)}
     if first:
         (run / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     best = _Checkpoint(run, filename="best", monitor="score", mode="max", enable_version_counter=False)
@@ -408,6 +409,20 @@ def train(
             warnings.filterwarnings("ignore", message=meant)
         trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=False)
     return run
+
+
+def training_faces(faces: FaceSet, recipe: Recipe) -> FaceSet:
+    """The Training faces that a run learns from: those with a label of one of its heads, or all where teachers speak of each.
+
+    Where `recipe.faces` is set, so many of them, drawn by the seed.
+    """
+    own = faces.of("Training")
+    if recipe.teachers:
+        return own
+    own = own[np.any([own.targets(head).any(axis=1) for head in recipe.heads], axis=0)]
+    if 0 < recipe.faces < len(own):
+        own = own[np.sort(np.random.default_rng(recipe.seed).choice(len(own), recipe.faces, replace=False))]
+    return own
 
 
 def _taught(recipe: Recipe, data: Path, run: Path) -> dict[str, NDArray[np.float32]]:
