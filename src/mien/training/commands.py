@@ -166,5 +166,16 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def show_layers(name: str) -> int:
+    """Prints the layers of a network by its name, by a recipe or by a bundle; for `mien models show --layers`."""
+    _needs_training("models show --layers")
+    from mien.training.networks import shown
+    from mien.training.summary import format_layers, layer_table
+
+    network, title, size, channels = shown(name)
+    print(f"{title}\n\n{format_layers(layer_table(network, size, channels))}")
+    return 0
+
+
 COMMANDS = (_evaluate, _train, _export)
 """Each adds its command to the parser, in the order of the help."""

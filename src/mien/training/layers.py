@@ -16,7 +16,7 @@ KERAS_MOMENTUM = 0.01
 
 
 class Network(nn.Module):
-    """A trunk that ends in features, and one last layer for each head.
+    """A trunk that ends in features, and one last layer for each head, `heads`.
 
     The batch is (N, C, S, S), float. `channels` is what the first layer takes: a network of three channels also takes grey
     pictures (C = 1) and copies them to three. `forward` gives logits by the head's name, (N, classes) each.
@@ -28,7 +28,7 @@ class Network(nn.Module):
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:
         """The last hidden layer, (N, F): what the heads are given."""
-        return cast(torch.Tensor, self.trunk(self.seen(batch)))
+        return cast(torch.Tensor, self.trunk(self.seen(batch))).flatten(1)
 
     def forward(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
         features = self.features(batch)
@@ -132,3 +132,45 @@ def convolution_heads(heads: Mapping[str, int], channels: int, side: int) -> nn.
             for name, count in heads.items()
         }
     )
+
+
+def weighted_layers(network: nn.Module) -> list[tuple[nn.Module, ...]]:
+    """The layers that have weights, from the first to the last, as Keras counts them.
+
+    A separable convolution is one layer. The heads stand beside each other and are the last one together.
+    """
+    found: list[tuple[nn.Module, ...]] = []
+    for name, child in network.named_children():
+        if name == "heads":
+            found.append(tuple(layer for group in weighted_layers(child) for layer in group))
+        elif isinstance(child, SeparableConv2d) or next(child.parameters(recurse=False), None) is not None:
+            found.append((child,))
+        else:
+            found.extend(weighted_layers(child))
+    return found
+
+
+def freeze_until(network: nn.Module, last: int) -> int:
+    """Freeze all but the `last` layers with weights, counted from the end; 0 trains all. Gives back how many were frozen.
+
+    A frozen layer is no longer moved by training, and a frozen normalisation works with its running figures and leaves them as
+    they are, also where the network is set to train afterwards. Raises `ValueError` where there are not so many layers.
+    """
+    layers = weighted_layers(network)
+    if not 0 <= last <= len(layers):
+        raise ValueError(f"wanted 0 to {len(layers)} layers to train, but got {last}: the network has no more with weights")
+    frozen = len(layers) - last if last else 0
+    for i, group in enumerate(layers):
+        for layer in (module for member in group for module in member.modules()):
+            for weight in layer.parameters(recurse=False):
+                weight.requires_grad_(i >= frozen)
+            if isinstance(layer, nn.BatchNorm2d):
+                if _rest_while_frozen not in layer._forward_pre_hooks.values():
+                    layer.register_forward_pre_hook(_rest_while_frozen)
+                layer.training = network.training and i >= frozen
+    return frozen
+
+
+def _rest_while_frozen(layer: nn.Module, inputs: object) -> None:
+    if not next(layer.parameters()).requires_grad:
+        layer.training = False

@@ -4,14 +4,19 @@ Each takes a batch (N, C, S, S) and gives a dictionary of logits, one entry for 
 """
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
 
 import torch
 from torch import nn
 
 from mien.errors import ModelError
+from mien.labels import LABEL_SETS
+from mien.models import load_model
 from mien.training.layers import Add, GlobalMeanPool2d, Network, check_channels, check_size, dense_heads
-from mien.training.papers import PAPER_NETWORKS
+from mien.training.papers import LISTINGS, PAPER_NETWORKS
+from mien.training.recipe import read_recipe
 
 
 class EfficientNetLite0(Network):
@@ -60,12 +65,13 @@ class EfficientNetLite0(Network):
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.1  # the package's .01 is made for runs a hundred times as long
         self.trunk = trunk
+        self.pool = GlobalMeanPool2d()
         self.dropout = nn.Dropout(0.3 if dropout is None else dropout)
         self.heads = dense_heads(heads, self.FEATURES)
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:
         maps: torch.Tensor = self.trunk.extract_features(self.seen(batch))  # type: ignore[operator]
-        return cast(torch.Tensor, self.dropout(maps.mean(dim=(2, 3))))
+        return cast(torch.Tensor, self.dropout(self.pool(maps)))
 
 
 class _Block(nn.Module):
@@ -138,6 +144,30 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a network is from, and how it is shown where nothing else is said.
+
+    size, heads   side of its pictures in pixels, and the label sets it was made for
+    imagenet      whether `pretrained` gives it ImageNet weights ("package"), `load_imagenet` can ("file"), or nothing does ("")
+    """
+
+    paper: str
+    size: int
+    heads: tuple[str, ...] = ("fer2013",)
+    imagenet: Literal["package", "file", ""] = ""
+
+
+ORIGINS: dict[str, Origin] = {
+    "efficientnet-lite0": Origin("Tan & Le 2019; Lite: 2020", 64, ("ferplus", "fer2013"), "package"),
+    "mien-small": Origin("this project", 64, ("ferplus", "fer2013")),
+    **{name: Origin(listing.paper, listing.size, (listing.classes,)) for name, listing in LISTINGS.items()},
+    "p4-resnet50": Origin("P4, He et al. 2015; as Keras has it", 48, imagenet="file"),
+    "p4-resnet50-torchvision": Origin("P4, He et al. 2015; as torchvision has it", 48, imagenet="file"),
+    "mini-xception": Origin("Arriaga et al. 2017", 64),
+}
+
+
 def build(name: str, heads: Mapping[str, int], size: int, *, channels: int = 1, **options: object) -> nn.Module:
     """The network called `name` for crops of `size` pixels and `channels` (1 grey, 3 RGB), with a last layer for each of `heads`.
 
@@ -148,3 +178,31 @@ def build(name: str, heads: Mapping[str, int], size: int, *, channels: int = 1, 
     if name not in NETWORKS:
         raise ModelError(f"no network {name!r}; known: {', '.join(NETWORKS)}")
     return NETWORKS[name](heads, size, channels=channels, **options)
+
+
+def shown(name: str) -> tuple[nn.Module, str, int, int]:
+    """The network of a name in `NETWORKS`, of a recipe (TOML file) or of a bundle; its title, size of picture and channels.
+
+    The weights are first ones. Raises `ModelError` for a name that is none of these and for a bundle whose recipe names no network
+    of this project, `DataError` for a damaged recipe.
+    """
+    if name in ORIGINS:
+        origin = ORIGINS[name]
+        network, size, channels = name, origin.size, 1
+        heads = {head: len(LABEL_SETS[head]) for head in origin.heads}
+    elif name.endswith(".toml"):
+        recipe = read_recipe(Path(name))
+        network, size, channels = recipe.network, recipe.crop.size, 1 if recipe.crop.colour == "gray" else 3
+        heads = {head: len(LABEL_SETS[head]) for head in recipe.heads}
+    else:
+        try:
+            spec = load_model(name).spec
+        except ModelError as error:
+            raise ModelError(f"{error}; networks: {', '.join(NETWORKS)}") from error
+        network, size, channels = str(spec.recipe.get("network", "")), spec.crop.size, 1 if spec.crop.colour == "gray" else 3
+        heads = {head.name: len(head.labels) for head in spec.heads}
+    built = build(network, heads, size, channels=channels, pretrained=False)
+    takes = getattr(built, "channels", channels)
+    copied = f", grey copied to {takes} channels" if takes != channels else ""
+    labels = ", ".join(f"{head} ({count})" for head, count in heads.items())
+    return built, f"{network}: {size} × {size} × {channels}{copied} → {labels}", size, channels

@@ -80,14 +80,14 @@ Step = Conv | MaxPool | MeanPool | Dense | Dropout | Flatten | BatchNorm | Relu
 class Listing:
     """A network that is one layer after the other; its heads come last and are not in `steps`.
 
-    size, classes   the paper's; another size is taken unless `fixed`, and gives another number of weights
+    size, classes   the paper's side of a picture and label set; another size is taken unless `fixed`, with other dense layers
     channels        of the first layer
     """
 
     paper: str
     size: int
     channels: int
-    classes: int
+    classes: Literal["fer2013", "ekman"]
     steps: tuple[Step, ...]
     head: Literal["dense", "convolution"] = "dense"
     fixed: bool = False
@@ -125,7 +125,7 @@ def _p1(paper: str, first: float, second: float, last: float) -> Listing:
         *(Conv(128, 3), MaxPool(2, 2), Conv(128, 3), MaxPool(2, 2), Dropout(second)),
         *(Flatten(), Dense(1024), Dropout(last)),
     )
-    return Listing(paper, 48, 1, 7, steps)
+    return Listing(paper, 48, 1, "fer2013", steps)
 
 
 def _p2(size: int) -> Listing:
@@ -133,7 +133,7 @@ def _p2(size: int) -> Listing:
         *(Conv(32, 3, "same"), MaxPool(2, 2), Conv(64, 3, "same"), Conv(128, 3, "same"), Dropout(0.1)),
         *(MaxPool(2, 2), MaxPool(2, 2), Flatten(), Dense(256)),
     )
-    return Listing("P2", size, 3, 6, steps, fixed=True)
+    return Listing("P2", size, 3, "ekman", steps, fixed=True)
 
 
 def _twice(filters: int, kernel: int) -> tuple[Step, ...]:
@@ -144,7 +144,7 @@ def _twice(filters: int, kernel: int) -> tuple[Step, ...]:
 LISTINGS: dict[str, Listing] = {
     "p0-arch1": Listing(
         "P0",
-        *(48, 3, 7),
+        *(48, 3, "fer2013"),
         (
             *(Conv(64, 5), MaxPool(5, 2), Conv(64, 3), Conv(64, 3), MeanPool(3, 2), Conv(128, 3), Conv(128, 3), MeanPool(3, 2)),
             *(Flatten(), Dense(1024), Dropout(0.2), Dense(1024), Dropout(0.2)),
@@ -152,12 +152,12 @@ LISTINGS: dict[str, Listing] = {
     ),
     "p0-arch2": Listing(
         "P0",
-        *(48, 3, 7),
+        *(48, 3, "fer2013"),
         (Conv(32, 3), MaxPool(2, 2), Conv(32, 3), MaxPool(2, 2), Flatten(), Dense(128), Dropout(0.2)),
     ),
     "p0-arch3": Listing(
         "P0",
-        *(48, 3, 7),
+        *(48, 3, "fer2013"),
         (
             *(Conv(32, 3), Conv(32, 3), MaxPool(2, 2), Conv(64, 3), Conv(64, 3), MaxPool(2, 2)),
             *(Conv(128, 3), Conv(128, 3), MaxPool(2, 2), Flatten()),
@@ -173,7 +173,7 @@ LISTINGS: dict[str, Listing] = {
     # the dense layer and the rates are this project's choice.
     "p4-cnn": Listing(
         "P4",
-        *(48, 1, 7),
+        *(48, 1, "fer2013"),
         (
             *(Conv(64, 3), Conv(64, 3), MaxPool(2, 2), Dropout(0.25)),
             *(Conv(128, 2), MaxPool(2, 2), Dropout(0.25), Conv(128, 2), MaxPool(2, 2), Dropout(0.25)),
@@ -183,7 +183,7 @@ LISTINGS: dict[str, Listing] = {
     # The authors' `simple_CNN`; its last convolution has a map per class.
     "sequential-fcn": Listing(
         "Arriaga et al. 2017",
-        *(48, 1, 7),
+        *(48, 1, "fer2013"),
         (
             *(step for filters, kernel in ((16, 7), (32, 5), (64, 3), (128, 3)) for step in _twice(filters, kernel)),
             *(Conv(256, 3, "same", relu=False), BatchNorm()),
@@ -222,10 +222,8 @@ class Stack(Network):
         for step, side in zip(listing.steps, sides, strict=False):
             made, width = _made(step, width, side, dropout)
             layers.extend(made)
-        if listing.head == "dense":
-            self.trunk, self.heads = nn.Sequential(*layers), dense_heads(heads, width * sides[-1] ** 2)
-        else:
-            self.trunk, self.heads = nn.Sequential(*layers, nn.Flatten()), convolution_heads(heads, width, sides[-1])
+        self.trunk = nn.Sequential(*layers)
+        self.heads = dense_heads(heads, width) if listing.head == "dense" else convolution_heads(heads, width, sides[-1])
         keras_start(self)
 
 
@@ -297,7 +295,7 @@ class MiniXception(Network):
         for given, filters in ((8, 16), (16, 32), (32, 64), (64, 128)):
             layers.append(_XceptionModule(given, filters))
             side = math.ceil(side / 2)
-        self.trunk = nn.Sequential(*layers, nn.Flatten())
+        self.trunk = nn.Sequential(*layers)
         self.heads = convolution_heads(heads, 128, side)
         keras_start(self)
 
