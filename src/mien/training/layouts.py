@@ -306,7 +306,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
-def _said_shares(shares: Sequence[float]) -> str:
+def said_shares(shares: Sequence[float]) -> str:
     return ", ".join(f"{name} {_percent(share)}" for name, share in zip(SPLITS, shares, strict=True))
 
 
@@ -315,7 +315,7 @@ def _divide_by_person(reading: _Reading, persons: Sequence[str], labels: Sequenc
         return []
     found = split_by_person(persons, labels, reading.shares, reading.seed)
     reading.notes.append(
-        f"divided by person: {_said_shares(reading.shares)} of {len(set(persons))} persons, seed {reading.seed}; "
+        f"divided by person: {said_shares(reading.shares)} of {len(set(persons))} persons, seed {reading.seed}; "
         "nobody is in two splits"
     )
     return found
@@ -548,7 +548,7 @@ def _read_folders(reading: _Reading) -> list[Row]:
     places = _split_folders(reading.folder)
     if not places:
         found = _classes(reading, reading.folder)
-        reading.notes.append(f"divided per class: {_said_shares(reading.shares)} of {len(found):,} pictures, seed {reading.seed}")
+        reading.notes.append(f"divided per class: {said_shares(reading.shares)} of {len(found):,} pictures, seed {reading.seed}")
         return _picture_rows(reading, found, split_stratified([label for _, label in found], reading.shares, reading.seed))
     if other := [path.name for path in _folders_in(reading.folder) if path not in places]:
         reading.problem(
