@@ -1,0 +1,126 @@
+"""A run folder, read: what `mien train` and `mien.training.scoring` left there. Needs no torch and no data."""
+
+import csv
+import json
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.errors import DataError
+from mien.training.recipe import Recipe, recipe_from
+
+Scores = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """What is known of a run.
+
+    facts      recipe.json: the recipe, versions, commit, how many faces it learnt from
+    epochs     metrics.csv, a row per finished epoch
+    timing     timing.csv, likewise; seconds on the clock, of the CPU and of the GPU (None where there was none), device
+    public     public.json, scores of the best epoch on PublicTest by head; None where they were not worked out
+    private    private.json, likewise on PrivateTest
+    network    network.json, parameters and seconds per picture; None where they were not measured
+    """
+
+    path: Path
+    recipe: Recipe
+    facts: Mapping[str, Any]
+    epochs: tuple[Mapping[str, float], ...]
+    timing: tuple[Mapping[str, Any], ...]
+    public: Scores | None
+    private: Scores | None
+    network: Mapping[str, Any] | None
+
+    @property
+    def head(self) -> str:
+        """The head that tables show: the first of the recipe."""
+        return next(iter(self.recipe.heads))
+
+    @property
+    def planned(self) -> int:
+        """How many epochs the recipe asks for."""
+        return sum(stage.epochs for stage in self.recipe.parts)
+
+    @property
+    def best(self) -> Mapping[str, float]:
+        """The row of the epoch with the best score on PublicTest: of several, the first. Raises `DataError` before there is one."""
+        if not self.epochs:
+            raise DataError(f"{self.path}: has no finished epoch yet")
+        return max(self.epochs, key=lambda row: row["score"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end: all its epochs, or as many as its early stop left it."""
+        if not self.epochs:
+            return False
+        last, patience = self.epochs[-1]["epoch"], self.recipe.stop_after
+        return last >= self.planned or (bool(patience) and last - self.best["epoch"] >= patience)
+
+    def epoch_seconds(self, name: str) -> float | None:
+        """The median of a column of timing.csv ("seconds", "cpu_seconds", "gpu_seconds"); None where it was not taken."""
+        values = [row[name] for row in self.timing if row.get(name) is not None]
+        return statistics.median(values) if values else None
+
+
+def read_run(path: Path) -> RunFolder:
+    """A run folder with at least its recipe.json. Raises `DataError` that names the file and the row."""
+    facts = read_json(path / "recipe.json")
+    if not isinstance(facts.get("recipe"), dict):
+        raise DataError(f"{path / 'recipe.json'}: wanted the key recipe with the recipe of the run")
+    numbers: list[dict[str, float]] = []
+    for number, row in enumerate(_rows(path / "metrics.csv"), start=2):
+        numbers.append({name: _number(value, path / "metrics.csv", number, name) for name, value in row.items()})
+        if not {"epoch", "score"} <= set(row):
+            raise DataError(f"{path / 'metrics.csv'}: wanted the columns epoch and score, but got {', '.join(row)}")
+    times: list[dict[str, Any]] = []
+    for number, row in enumerate(_rows(path / "timing.csv"), start=2):
+        seconds = {k: _number(v, path / "timing.csv", number, k) if v else None for k, v in row.items() if k != "device"}
+        times.append(seconds | {"device": row.get("device", "")})
+    kept = {name: read_json(path / f"{name}.json") if (path / f"{name}.json").is_file() else None for name in _KEPT}
+    return RunFolder(path, recipe_from(facts["recipe"], str(path / "recipe.json")), facts, tuple(numbers), tuple(times), **kept)
+
+
+_KEPT = ("public", "private", "network")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise DataError(f"{path}, row {number}: wanted as many cells as the header has")
+    return rows
+
+
+def _number(text: str, path: Path, row: int, column: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise DataError(f"{path}, row {row}: wanted a number in {column}, but got {text!r}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object out of a file of a run folder. Raises `DataError`."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: wanted an object, but got {type(found).__name__}")
+    return found
+
+
+def write_json(path: Path, found: Mapping[str, Any]) -> None:
+    """Whole or not at all, so that a kill leaves no half of it."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    partial.replace(path)
