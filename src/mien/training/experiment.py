@@ -172,7 +172,7 @@ def _rows(content: Mapping[str, Any], path: Path) -> list[tuple[str, dict[str, A
             parts = [_typed(row["name"], str, f"{path}: runs[{i}].name")] if "name" in row else []
             if listed and not parts:
                 raise DataError(f"{path}: runs[{i}]: wanted a name")
-            parts += [_in_name(key, value) for key, value in combination.items()]
+            parts += [_in_name(key, value, path) for key, value in combination.items()]
             name = "-".join(parts)
             if not re.fullmatch(r"[A-Za-z0-9][\w.+=-]*", name, re.ASCII):
                 raise DataError(f"{path}: a row's name becomes that of a folder; wanted letters, digits and ._-, but got {name!r}")
@@ -180,10 +180,10 @@ def _rows(content: Mapping[str, Any], path: Path) -> list[tuple[str, dict[str, A
     return rows
 
 
-def _in_name(key: str, value: Any) -> str:
+def _in_name(key: str, value: Any, path: Path) -> str:
     """("batch", 16) as "batch16"; of a network the name is enough."""
     if not isinstance(value, bool | int | float | str):
-        raise DataError(f"grid.{key}: wanted plain values, but got {value!r}; rows that differ in tables go under [[runs]]")
+        raise DataError(f"{path}: grid.{key}: wanted plain values, but got {value!r}; rows that differ in tables go under [[runs]]")
     return str(value) if key == "network" else f"{key.rpartition('.')[2]}{value}"
 
 
