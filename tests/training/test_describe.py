@@ -223,7 +223,7 @@ def test_mien_data_prepare(folders: Path, tmp_path: Path, capsys: pytest.Capture
     assert "train/happy/3.png" in err
     code, out, err = run(capsys, "data", "prepare", folders, "--out", tmp_path / "bad", "--skip-bad")
     assert (code, err) == (0, "")
-    assert "1 that could not be read are left out, see problems.csv" in out
+    assert "could not be read and left out: 1, see problems.csv" in out
 
 
 @pytest.mark.parametrize(

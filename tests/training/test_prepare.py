@@ -119,7 +119,7 @@ def test_ravdess_films_with_a_picture_once_each(tmp_path: Path) -> None:
         ("Actor/01-01-05-01-01-01-01.mp4", "anger", "01"),
         ("Actor/02-01-03-01-01-01-02.mp4", "happiness", "02"),
     ]
-    assert notes == ["1 files with sound only are left out", "1 films that show the same take a second time are left out"]
+    assert notes == ["files with sound only, left out: 1", "films that show the same take a second time, left out: 1"]
 
 
 def test_a_folder_of_neither(tmp_path: Path) -> None:
@@ -432,7 +432,7 @@ def test_bad_pictures_are_refused_or_listed(tmp_path: Path, data: Path) -> None:
     (source / "anger" / "note.txt").touch()
     facts = prepare(source, tmp_path / "out", skip_bad=True)
     assert (facts["pictures"], facts["problems"]) == (19, 2)
-    assert facts["notes"][-1] == "2 that could not be read are left out, see problems.csv"
+    assert facts["notes"][-1] == "could not be read and left out: 2, see problems.csv"
     assert [row["file"] for row in table(tmp_path / "out" / "problems.csv")] == ["anger/note.txt", "fear/3.png"]
     assert len(load_faces(tmp_path / "out", CropSpec(size=16))) == 19
     shutil.copy(data / "fer2013.csv", tmp_path)

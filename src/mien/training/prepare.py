@@ -164,9 +164,9 @@ def find_clips(source: Path, layout: str = "auto") -> tuple[str, list[Clip], lis
         clips.append(clip)
         takes.setdefault(path.stem.partition("-")[2] if layout == "ravdess" else shown, clip)
     if silent:
-        notes.append(f"{silent:,} files with sound only are left out")
+        notes.append(f"files with sound only, left out: {silent:,}")
     if len(takes) < len(clips):  # 01 is the film with sound, 02 the same take without; sorted, the first comes first
-        notes.append(f"{len(clips) - len(takes):,} films that show the same take a second time are left out")
+        notes.append(f"films that show the same take a second time, left out: {len(clips) - len(takes):,}")
         clips = list(takes.values())
     if not clips:
         refuse([f"{source / where}: {what}" for where, what in problems])
@@ -306,7 +306,7 @@ def _prepare_pictures(
             refuse([*skipped, *unreadable])
         notes = [
             *listing.notes,
-            *([f"{len(problems):,} that could not be read are left out, see problems.csv"] if problems else []),
+            *([f"could not be read and left out: {len(problems):,}, see problems.csv"] if problems else []),
         ]
         settings = {"shares": list(shares), "seed": seed, "skip_bad": skip_bad}
         facts = _facts(listing.layout, rows, notes, settings) | {"problems": len(problems)}
@@ -401,9 +401,9 @@ def _prepare_films(
             problems.append(("", f"the class {name} is empty: no film of it gave a face"))
     notes.append(f"divided by person: {said_shares(shares)} of {len({clip.person for clip in clips})} persons, seed {seed}")
     if problems:
-        notes.append(f"{len(problems):,} problems, see problems.csv")
+        notes.append(f"problems: {len(problems):,}, see problems.csv")
     if without:
-        notes.append(f"{len(without):,} frames without a face, see without_face.csv")
+        notes.append(f"frames without a face: {len(without):,}, see without_face.csv")
     notes += [
         f"{name} is empty" for name, share in zip(SPLITS, shares, strict=True) if share and name not in {r.split for r in rows}
     ]
