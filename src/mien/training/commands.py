@@ -1,6 +1,7 @@
 """The laboratory's commands: evaluate, train, export. Needs no torch until one of them does."""
 
 import argparse
+import contextlib
 import csv
 import dataclasses
 import importlib.util
@@ -19,28 +20,77 @@ def _evaluate(commands: Any) -> None:
         commands,
         "evaluate",
         evaluate,
-        "measure a model on FER2013 or FER+, with N, intervals, the human line and other tools",
-        "DIR holds fer2013.csv (Kaggle) and fer2013new.csv (microsoft/FERPlus). Choose on PublicTest; PrivateTest is for once.",
+        "measure models on labelled faces: accuracy, calibration, confusions, other data, bad pictures",
+        "The protocol fer2013 takes the single labels of FER2013, ferplus-strict the majority of FER+'s raters, labels every\n"
+        "picture whose single label the model knows, for any other data. Several models or several DIRs give one table.\n"
+        "Choose on PublicTest; PrivateTest is for once. Robustness is measured on PublicTest.",
     )
-    parser.add_argument("model", metavar="MODEL", help="name or folder of a model; 'default' names the one that ships")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
-    parser.add_argument("--protocol", choices=("fer2013", "ferplus-strict"), required=True)
-    parser.add_argument("--split", choices=("PublicTest", "PrivateTest"), default="PrivateTest", help="default PrivateTest")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="names or folders of models; 'default' names the one that ships")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="DIR", help="folders with labelled faces, as fer2013.csv"
+    )
+    parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
+    parser.add_argument("--protocol", choices=("fer2013", "ferplus-strict", "labels"), required=True, help="which labels count")
+    parser.add_argument(
+        "--split",
+        choices=("Training", "PublicTest", "PrivateTest", "all"),
+        help="default PrivateTest; with --robustness PublicTest",
+    )
+    parser.add_argument("--labels", metavar="SET", help="label set of the model; default the one that fits the protocol and data")
+    parser.add_argument("--prior", metavar="NAME", help="how decisions lean: natural or balanced; default as the model was tuned")
+    parser.add_argument("--robustness", action="store_true", help="what blur, noise, low light … leave of it, and non-faces")
+    parser.add_argument("--limit", type=count, default=600, metavar="N", help="pictures drawn for --robustness; default 600")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which pictures --robustness draws; default 0")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write figures, tables and pictures there")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    from mien.models import load_model
-    from mien.training.evaluate import evaluate_bundle
+    several = len(options.models) > 1 or len(options.data) > 1
+    if several and (options.robustness or options.labels or options.prior):
+        raise ValueError("--robustness, --labels and --prior are for one MODEL and one --data DIR")
+    with contextlib.ExitStack() as stack:
+        out = None
+        if options.out is not None:
+            from mien.training.evaluate import results_folder
 
-    bundle = load_model(options.model)
+            out = stack.enter_context(results_folder(options.out))
+        if several:
+            _evaluate_several(options, out)
+        elif options.robustness:
+            _evaluate_robustness(options, out)
+        else:
+            _evaluate_one(options, out)
+    if out is not None and not options.json:
+        print(f"\nresults: {options.out}")
+    return 0
+
+
+def _evaluate_one(options: argparse.Namespace, out: Path | None) -> None:
+    from mien.models import load_model
+    from mien.training.evaluate import measure, write_evaluation
+
     with counting("aligning faces") as progress:
-        found = evaluate_bundle(bundle, options.data, options.protocol, split=options.split, progress=progress)
+        found, answers = measure(
+            load_model(options.models[0]),
+            options.data[0],
+            options.protocol,
+            split=options.split or "PrivateTest",
+            layout=options.layout,
+            head=options.labels,
+            prior=options.prior,
+            progress=progress,
+        )
+    if out is not None:
+        write_evaluation(found, answers, out)
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
     else:
         _print_figures(found)
-    return 0
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:5.1f} %"
 
 
 def _print_figures(found: dict[str, Any]) -> None:
@@ -48,30 +98,132 @@ def _print_figures(found: dict[str, Any]) -> None:
         low, high = found["interval"][name]
         return f"{100 * low:5.1f} to {100 * high:5.1f}"
 
-    def percent(value: float) -> str:
-        return f"{100 * value:5.1f} %"
+    def line(text: str, value: str, more: str = "") -> None:
+        print(f"  {text:<34}{value}{f'   {more}' if more else ''}")
 
     print(f"{found['model']} on {found['split']} by the protocol {found['protocol']}, N = {found['n']:,}\n")
     for name, text in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"), ("balanced_accuracy", "balanced accuracy")):
-        print(f"  {text:<34}{percent(found[name])}   95 % interval {interval(name)}")
-    print(f"  {'calibration error (ECE, 15 bins)':<34}{percent(found['ece'])}")
-    print(f"  {'one-vs-rest accuracy (P0)':<34}{percent(found['one_vs_rest_accuracy'])}")
-    print(f"  {'accuracy with flip averaging':<34}{percent(found['flip_average']['accuracy'])}")
+        line(text, _percent(found[name]), f"95 % interval {interval(name)}")
+    if "macro_f1_without_contempt" in found:
+        line("macro-F1 without contempt", _percent(found["macro_f1_without_contempt"]))
+    line("calibration error (ECE, 15 bins)", _percent(found["ece"]))
+    line("Brier score, NLL", f"{found['brier']:5.3f}, {found['nll']:.3f}")
+    line("one-vs-rest accuracy (P0)", _percent(found["one_vs_rest_accuracy"]))
+    line("accuracy with flip averaging", _percent(found["flip_average"]["accuracy"]))
     end = found["end_to_end"]
-    print(f"  {'whole pipeline':<34}{percent(end['accuracy'])}   face found in {end['detected']:,} of {end['n']:,}")
+    line("whole pipeline", _percent(end["accuracy"]), f"face found in {end['detected']:,} of {end['n']:,}")
+    if "false_neutral" in found:
+        line("false neutrals", _percent(found["false_neutral"]["rate"]), f"of {found['false_neutral']['n']:,} that are not neutral")
+    if found.get("near_neutral", {}).get("n"):
+        near = found["near_neutral"]
+        line("accuracy near neutral", _percent(near["accuracy"]), f"{near['n']:,} with 3 or more of 10 votes for neutral")
     if "cross_entropy_to_votes" in found:
-        floor = f"floor {found['cross_entropy_floor']:.3f}"
-        print(f"  {'cross-entropy to the votes':<34}{found['cross_entropy_to_votes']:5.3f}     {floor}")
-    print("\n  beside it")
-    if "human_line" in found:
-        print(f"  {'one rater against the other nine':<34}{percent(found['human_line'])}")
-    for name, value in found.get("peers", {}).items():
-        print(f"  {name:<34}{percent(value)}")
+        line("cross-entropy to the votes", f"{found['cross_entropy_to_votes']:5.3f}", f"  floor {found['cross_entropy_floor']:.3f}")
+    if found.get("left_out"):
+        line("left out", f"{found['left_out']:5,}", f"whose label is none of the set {found['head']}")
+    beside = {"one rater against the other nine": found["human_line"]} if "human_line" in found else {}
+    beside |= found.get("peers", {})
+    if beside:
+        print("\n  beside it")
+        for name, value in beside.items():
+            line(name, _percent(value))
     labels = found["labels"]
     print(f"\n  {'':<11}{'N':>5}  precision  recall     F1   said " + " ".join(f"{name[:5]:>5}" for name in labels))
     for name, row in zip(labels, found["confusion"], strict=True):
-        figures = f"{percent(found['precision'][name])}  {percent(found['recall'][name])}  {found['f1'][name]:5.3f}"
+        figures = f"{_percent(found['precision'][name])}  {_percent(found['recall'][name])}  {found['f1'][name]:5.3f}"
         print(f"  {name:<11}{sum(row):>5}    {figures}        " + " ".join(f"{count:>5}" for count in row))
+
+
+def _evaluate_several(options: argparse.Namespace, out: Path | None) -> None:
+    from mien.models import load_model
+    from mien.training.evaluate import cross_data, write_cross_data
+
+    bundles = [load_model(name) for name in options.models]
+    with counting("aligning faces") as progress:
+        rows = cross_data(
+            bundles,
+            options.data,
+            options.protocol,
+            split=options.split or "PrivateTest",
+            layout=options.layout,
+            progress=progress,
+        )
+    if out is not None:
+        write_cross_data(rows, out / "cross_data.csv")
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False))
+    else:
+        _print_cross_data(rows, options.models)
+
+
+def _print_cross_data(rows: list[dict[str, Any]], models: list[str]) -> None:
+    """A line for each model, in the order given, a column for each data set; rows come data set by data set."""
+    columns = [rows[i : i + len(models)] for i in range(0, len(rows), len(models))]
+    print(f"accuracy and macro-F1 by the protocol {rows[0]['protocol']}, {rows[0]['split']}\n")
+    width = max(len(name) for name in models)
+    print(f"  {'':<{width}}" + "".join(f"{f'data {i}':>20}" for i in range(1, len(columns) + 1)))
+    marks = {"trained on": "*", "chosen on": "+"}
+    for at, name in enumerate(models):
+        cells = [f"{_percent(c[at]['accuracy'])}  {c[at]['macro_f1']:.3f} {marks.get(c[at]['seen'], ' ')}" for c in columns]
+        print(f"  {name:<{width}}" + "".join(f"{cell:>20}" for cell in cells))
+    print()
+    for i, column in enumerate(columns, start=1):
+        print(f"  data {i}: {column[0]['data']}, N = {column[0]['n']:,}; told apart: {', '.join(column[0]['emotions'])}")
+    seen = {row["seen"] for row in rows}
+    for what, mark in marks.items():
+        if what in seen:
+            print(f"  {mark} the model was {what} these very pictures: no measure of how it does on others")
+
+
+def _evaluate_robustness(options: argparse.Namespace, out: Path | None) -> None:
+    from mien.models import load_model
+    from mien.training.robustness import measure_robustness, write_robustness
+
+    with counting("harming pictures") as progress:
+        found = measure_robustness(
+            load_model(options.models[0]),
+            options.data[0],
+            options.protocol,
+            split=options.split or "PublicTest",
+            layout=options.layout,
+            head=options.labels,
+            prior=options.prior,
+            limit=options.limit,
+            seed=options.seed,
+            progress=progress,
+        )
+    if out is not None:
+        write_robustness(found, out)
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        _print_robustness(found)
+
+
+def _print_robustness(found: dict[str, Any]) -> None:
+    drawn = f"{found['n']:,} of {found['of']:,} pictures of {found['split']}, seed {found['seed']}"
+    print(f"{found['model']} by the protocol {found['protocol']}, whole pipeline, {drawn}\n")
+    print(f"  {'':<37}  right   95 % interval   face found   false neutrals   right, given the place")
+    before = ""
+    for row in found["harms"]:
+        title = row["title"] if row["title"] != before else ""
+        before = row["title"]
+        strength = f"{row['strength']:g}" if row["harm"] != "none" else ""
+        neutral = "      –" if row["false_neutral"] is None else _percent(row["false_neutral"])
+        interval = f"{100 * row['low']:5.1f} to {100 * row['high']:5.1f}"
+        print(
+            f"  {title:<33}{strength:>4}{_percent(row['accuracy'])}  {interval}      {_percent(row['found'])}"
+            f"          {neutral}                  {_percent(row['placed_accuracy'])}"
+        )
+    print(f"\n  {'pictures without a face':<24}{'N':>5}   face found   mean confidence   above 80 %   mostly called, if made to")
+    for row in found["not_faces"]:
+        most = sorted(row["said"].items(), key=lambda item: -item[1])[:2]
+        called = ", ".join(f"{name} {100 * share:.0f} %" for name, share in most if share)
+        print(
+            f"  {row['kind']:<24}{row['n']:>5}      {_percent(row['let_through'])}           {_percent(row['confidence'])}"
+            f"      {_percent(row['sure'])}   {called}"
+        )
+    print(f"\n  {found['seconds']:.0f} s")
 
 
 def _needs_training(command: str) -> None:
@@ -270,5 +422,53 @@ def data_prepare(options: argparse.Namespace) -> int:
     return 1 if facts["problems"] and not options.skip_bad else 0
 
 
-COMMANDS = (_data, _evaluate, _train, _export)
+def _compare(commands: Any) -> None:
+    parser = command(
+        commands,
+        "compare",
+        compare,
+        "train or read the runs of an experiment, and put them into one table",
+        "EXPERIMENT is a TOML file (see experiments/ in the repository). OUT gets a run folder per row and seed, table.csv, table.md\n"
+        "and index.html. Run it again to go on where it stopped; finished runs are read, and PrivateTest is scored once for each.\n"
+        "Needs: pip install 'mien[train]'; with --read-only neither that nor data.",
+    )
+    parser.add_argument("experiment", type=Path, metavar="EXPERIMENT")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with labelled faces, as fer2013.csv")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run folders and the table")
+    parser.add_argument("--scaled", action="store_true", help="as the experiment's table [scaled] makes it smaller")
+    parser.add_argument("--limit-epochs", type=count, metavar="N", help="no run longer than this, for a first look")
+    parser.add_argument("--read-only", action="store_true", help="train and score nothing; the tables of what is there")
+    parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
+    parser.add_argument("--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto")
+    parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
+
+
+def compare(options: argparse.Namespace) -> int:
+    if not options.read_only:
+        if options.data is None:
+            raise ValueError("mien compare needs --data DIR, or --read-only for what is there")
+        _needs_training("compare")
+    from mien.training.compare import compare as run_experiment
+    from mien.training.experiment import Result, read_experiment
+
+    def tell(result: Result) -> None:
+        print(f"{result.cell.folder}: {result.status}" + (f": {result.failure}" if result.failure else ""), flush=True)
+
+    found = run_experiment(
+        read_experiment(options.experiment, scaled=options.scaled, limit_epochs=options.limit_epochs),
+        None if options.read_only else options.data,
+        options.out,
+        read_only=options.read_only,
+        threads=options.threads,
+        accelerator=options.accelerator,
+        layout=options.layout,
+        progress=sys.stderr.isatty(),
+        told=tell,
+    )
+    for name in ("table.csv", "table.md", "index.html"):
+        print(f"table: {options.out / name}" if name.startswith("table") else f"page: {options.out / name}")
+    return 1 if any(result.status == "failed" for result in found) else 0
+
+
+COMMANDS = (_data, _evaluate, _train, _compare, _export)
 """Each adds its command to the parser, in the order of the help."""

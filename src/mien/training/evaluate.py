@@ -1,24 +1,38 @@
 """Figures of a classifier, each by its name, with N and intervals. numpy only: an evaluation needs no torch."""
 
+import contextlib
+import csv
 import functools
-from collections.abc import Callable
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.crop import CropSpec, crop_faces
-from mien.detect import YuNet
+from mien.crop import crop_faces
+from mien.detect import Detector, YuNet
 from mien.emotion import Expressions
 from mien.errors import DataError
-from mien.labels import FER2013, FERPLUS
+from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, convert
 from mien.models import Bundle
-from mien.training.data import SIDE, FaceSet, load_faces, read_fer2013, strict_labels, vote_targets
+from mien.training.data import SIDE, SPLITS, FaceSet, load_faces, strict_labels, vote_targets
+from mien.training.layouts import Listing, Row, find_layout, fingerprint, read_layout
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {"fer2013": FER2013, "ferplus-strict": FERPLUS}
 """Protocol → its labels. `fer2013`: every picture, single labels. `ferplus-strict`: see `mien.training.data.strict_labels`."""
+
+SINGLE_LABELS = "labels"
+"""The protocol for other data: every picture whose single label is one of the head's, whatever set that is."""
+
+PROTOCOL_NAMES = (*PROTOCOLS, SINGLE_LABELS)
+
+ALL_SPLITS = "all"
+"""Instead of a split's name: the pictures of all splits, for data that no model here has seen."""
 
 PEERS: dict[str, tuple[tuple[str, float], ...]] = {
     "fer2013": (("fer 25.10.3", 0.659), ("@vladmandic/human 3.3.6", 0.667), ("face-api 1.7.15", 0.591)),
@@ -101,56 +115,195 @@ def human_line(votes: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
     return float((agreed / votes.sum(axis=1)).mean())
 
 
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share, `right` of `n` (Wilson 1927); from 0 to 1 where n is 0."""
+    if not n:
+        return 0.0, 1.0
+    z, p = 1.959964, right / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32], bins: int = BINS) -> NDArray[np.float64]:
+    """(bins, 5): how many pictures fall into each bin of confidence, their mean confidence, their accuracy and its 95 % interval.
+
+    NaN where a bin is empty.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == truth
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    rows = np.full((bins, 5), np.nan)
+    for i in range(bins):
+        here = which == i
+        rows[i, 0] = here.sum()
+        if here.any():
+            rows[i, 1:] = confidence[here].mean(), right[here].mean(), *wilson(int(right[here].sum()), int(here.sum()))
+    return rows
+
+
+def false_neutral(truth: NDArray[np.int64], said: NDArray[np.int64], labels: Sequence[str]) -> tuple[int, int]:
+    """How many pictures that are not neutral were called neutral, and how many are not neutral. 0 of 0 without the label."""
+    if "neutral" not in labels:
+        return 0, 0
+    neutral = list(labels).index("neutral")
+    others = truth != neutral
+    return int((said[others] == neutral).sum()), int(others.sum())
+
+
+class Labelled(Protocol):
+    """A `FaceSet`, or a `layouts.Listing` whose pictures are not read yet."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+
+    @property
+    def votes(self) -> NDArray[np.int64]: ...
+
+
+def truth_for(faces: Labelled, protocol: str, labels: Sequence[str]) -> NDArray[np.int64]:
+    """(N,) index into `labels` of what each face counts as under a protocol, -1 where it does not count.
+
+    Raises `ValueError` for a protocol that does not exist, or labels that are not its own.
+    """
+    if protocol not in PROTOCOL_NAMES:
+        raise ValueError(f"no protocol {protocol!r}; known: {', '.join(PROTOCOL_NAMES)}")
+    if tuple(labels) != PROTOCOLS.get(protocol, tuple(labels)):
+        raise ValueError(f"the labels of {protocol} are {', '.join(PROTOCOLS[protocol])}, but got {', '.join(labels)}")
+    if protocol == "ferplus-strict":
+        return strict_labels(faces.votes)
+    place = [list(labels).index(name) if name in labels else -1 for name in faces.names]
+    return np.array([*place, -1], dtype=np.int64)[faces.labels]  # label -1 takes the last, which is -1
+
+
 def evaluate(
-    probabilities: NDArray[np.float32], faces: FaceSet, protocol: str, *, rounds: int = 1000, seed: int = 0
+    probabilities: NDArray[np.float32],
+    faces: FaceSet,
+    protocol: str,
+    *,
+    labels: Sequence[str] | None = None,
+    rounds: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """All figures of DESIGN's protocol for probabilities (N, K) over the faces of one split, as plain JSON values.
 
-    `ferplus-strict` adds the cross-entropy to the raters' votes, its floor (their own entropy) and the human line.
-    Raises `ValueError` for a protocol that does not exist.
+    `labels` are the columns' names; the protocol `labels` needs them, the others have their own. `ferplus-strict` adds the
+    cross-entropy to the raters' votes, its floor (their own entropy), the human line, macro-F1 over the seven expressions besides
+    contempt, and the near-neutral pictures: those with at least three votes of ten for neutral.
+
+    Raises `ValueError` for a protocol that does not exist or labels that do not fit, `DataError` where no picture counts.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"no protocol {protocol!r}; known: {', '.join(PROTOCOLS)}")
-    labels = PROTOCOLS[protocol]
-    truth = faces.fer2013 if protocol == "fer2013" else strict_labels(faces.votes)
+    names = tuple(labels or PROTOCOLS.get(protocol, ()))
+    truth = truth_for(faces, protocol, names)
+    if probabilities.shape != (len(faces), len(names)):
+        wanted = f"({len(faces)}, {len(names)}) for the labels {', '.join(names) or '(none given)'}"
+        raise ValueError(f"probabilities must have shape {wanted}, but got {probabilities.shape}")
     counts = truth >= 0
     if not counts.any():
-        raise DataError(f"no picture counts under the protocol {protocol}; wanted labels, but all {len(truth)} rows are without")
-    said = probabilities.argmax(axis=1)
-    found = class_scores(truth[counts], said[counts], len(labels))
+        have = (
+            f"labels are {', '.join(faces.names) or 'none'}" if protocol == SINGLE_LABELS else f"all {len(truth)} rows are without"
+        )
+        raise DataError(f"no picture counts under the protocol {protocol}; wanted labels, but {have}")
+    is_, given = truth[counts], probabilities[counts].astype(np.float64)
+    said = given.argmax(axis=1)
+    found = class_scores(is_, said, len(names))
+    one_hot = is_[:, None] == np.arange(len(names))
+    wrongly, others = false_neutral(is_, said, names)
     result: dict[str, Any] = {
         "protocol": protocol,
-        "labels": list(labels),
+        "labels": list(names),
         "n": found["n"],
+        "support": {name: int(n) for name, n in zip(names, found["confusion"].sum(axis=1), strict=True)},
         "accuracy": found["accuracy"],
         "macro_f1": found["macro_f1"],
         "balanced_accuracy": found["balanced_accuracy"],
         "one_vs_rest_accuracy": found["one_vs_rest_accuracy"],
-        "ece": calibration_error(truth[counts], probabilities[counts]),
-        "interval": {k: list(v) for k, v in bootstrap(truth[counts], said[counts], len(labels), rounds=rounds, seed=seed).items()},
-        "precision": {name: float(v) for name, v in zip(labels, found["precision"], strict=True)},
-        "recall": {name: float(v) for name, v in zip(labels, found["recall"], strict=True)},
-        "f1": {name: float(v) for name, v in zip(labels, found["f1"], strict=True)},
+        "ece": calibration_error(is_, probabilities[counts]),
+        "brier": float(((given - one_hot) ** 2).sum(axis=1).mean()),
+        "nll": float(-np.log(np.clip(given[one_hot], 1e-9, 1)).mean()),
+        "interval": {k: list(v) for k, v in bootstrap(is_, said, len(names), rounds=rounds, seed=seed).items()},
+        "precision": {name: float(v) for name, v in zip(names, found["precision"], strict=True)},
+        "recall": {name: float(v) for name, v in zip(names, found["recall"], strict=True)},
+        "f1": {name: float(v) for name, v in zip(names, found["f1"], strict=True)},
         "confusion": found["confusion"].tolist(),
     }
+    if others and "neutral" in names:
+        result["false_neutral"] = {"n": others, "rate": wrongly / others}
     if protocol == "ferplus-strict":
-        targets, usable = vote_targets(faces.votes)
-        chosen = counts & usable
-        goal, given = targets[chosen].astype(np.float64), np.clip(probabilities[chosen].astype(np.float64), 1e-9, 1)
-        result["cross_entropy_to_votes"] = float(-(goal * np.log(given)).sum(axis=1).mean())
-        result["cross_entropy_floor"] = float(-(goal * np.log(np.where(goal > 0, goal, 1))).sum(axis=1).mean())
-        result["human_line"] = human_line(faces.votes, truth)
+        result |= _against_votes(probabilities, faces.votes, truth)
+        seven = [i for i, name in enumerate(names) if name in FER2013 and result["support"][name]]
+        result["macro_f1_without_contempt"] = float(found["f1"][seven].mean()) if seven else 0.0
     return result
 
 
-def head_for(bundle: Bundle, protocol: str) -> str:
-    """The bundle's head that speaks the protocol's labels. Raises `DataError` where there is none."""
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"no protocol {protocol!r}; known: {', '.join(PROTOCOLS)}")
-    for head in bundle.spec.heads:
+def _against_votes(probabilities: NDArray[np.float32], votes: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[str, Any]:
+    targets, usable = vote_targets(votes)
+    counts = truth >= 0
+    chosen = counts & usable
+    goal, given = targets[chosen].astype(np.float64), np.clip(probabilities[chosen].astype(np.float64), 1e-9, 1)
+    neutral = votes[:, FERPLUS_COLUMNS.index("neutral")]
+    near = counts & (10 * neutral >= 3 * votes.sum(axis=1))
+    said = probabilities[near].argmax(axis=1)
+    wrongly, others = false_neutral(truth[near], said, FERPLUS)
+    return {
+        "cross_entropy_to_votes": float(-(goal * np.log(given)).sum(axis=1).mean()),
+        "cross_entropy_floor": float(-(goal * np.log(np.where(goal > 0, goal, 1))).sum(axis=1).mean()),
+        "human_line": human_line(votes, truth),
+        "near_neutral": {
+            "n": int(near.sum()),
+            "accuracy": float((said == truth[near]).mean()) if near.any() else 0.0,
+            "not_neutral": others,
+            "false_neutral": wrongly / max(1, others),
+        },
+    }
+
+
+def head_for(bundle: Bundle, protocol: str, names: Sequence[str] = ()) -> str:
+    """The bundle's head that speaks the protocol's labels. Raises `DataError` where there is none.
+
+    Under the protocol `labels`: the head that knows most of the `names` that occur in the data, of several the one with the fewest
+    labels besides, of those the first.
+    """
+    if protocol not in PROTOCOL_NAMES:
+        raise ValueError(f"no protocol {protocol!r}; known: {', '.join(PROTOCOL_NAMES)}")
+    heads = bundle.spec.heads
+    if protocol == SINGLE_LABELS:
+        known = [len(set(head.labels) & set(names)) for head in heads]
+        best = max(range(len(heads)), key=lambda i: (known[i], -len(heads[i].labels), -i))
+        if names and not known[best]:
+            raise DataError(f"{bundle.spec.name} has no head with any of the labels of the data ({', '.join(names)})")
+        return heads[best].name
+    for head in heads:
         if head.labels == PROTOCOLS[protocol]:
             return head.name
     raise DataError(f"{bundle.spec.name} has no head with the labels of {protocol} ({', '.join(PROTOCOLS[protocol])})")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a model said of the faces of one split.
+
+    faces          N of them
+    labels         K names
+    truth          (N,) int64, index into `labels`, -1 for a face that does not count under the protocol
+    probabilities  (N, K) float32
+    """
+
+    faces: FaceSet
+    labels: tuple[str, ...]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.faces), len(self.labels))
+        if self.truth.shape != shape[:1] or self.probabilities.shape != shape:
+            raise ValueError(
+                f"truth and probabilities must have shape ({shape[0]},) and {shape}, "
+                f"but got {self.truth.shape} and {self.probabilities.shape}"
+            )
 
 
 def evaluate_bundle(
@@ -159,51 +312,270 @@ def evaluate_bundle(
     protocol: str,
     *,
     split: str = "PrivateTest",
+    layout: str = "auto",
+    head: str | None = None,
+    prior: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """A bundle on the faces in `data` (a folder with fer2013.csv and fer2013new.csv), as it is and with flip averaging.
+    """A bundle on the faces in `data`, as it is and with flip averaging: what `measure` gives, without the answers."""
+    return measure(bundle, data, protocol, split=split, layout=layout, head=head, prior=prior, progress=progress)[0]
+
+
+def measure(
+    bundle: Bundle,
+    data: Path,
+    protocol: str,
+    *,
+    split: str = "PrivateTest",
+    layout: str = "auto",
+    head: str | None = None,
+    prior: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[dict[str, Any], Answers]:
+    """Figures of a bundle on the faces of one split (or of `ALL_SPLITS`), and its answers.
+
+    data, layout  where the faces lie and how, as `load_faces` has them
+    head, prior   which of the bundle's label sets, and how its decisions lean; by default the one that fits, as it was tuned
 
     The crops are those of `mien.training.data`: framed by landmarks, whole where none are found. `end_to_end` is the accuracy of
-    the whole pipeline instead: the picture enlarged to 192 pixels is given to the detector with its default settings, and a
-    picture in which it finds nobody counts as wrong.
+    the whole pipeline instead: the picture, enlarged to 192 pixels if it is smaller, is given to the detector with its default
+    settings, and a picture in which it finds nobody counts as wrong. Raises `DataError`, `ModelError`.
     """
-    head = head_for(bundle, protocol)
-    model = Expressions(bundle, head=head)
-    align = bool(bundle.spec.recipe.get("align", True))
-    faces = load_faces(data, bundle.spec.crop, align=align, progress=progress).of(split)
+    faces = faces_of(bundle, data, split=split, layout=layout, progress=progress)
+    head = head or head_for(bundle, protocol, occurring(faces))
+    model = Expressions(bundle, head=head, prior=prior)
+    probabilities = model(faces.crops)
     result: dict[str, Any] = {"model": bundle.spec.name, "sha256": bundle.spec.sha256, "split": split}
-    result |= evaluate(model(faces.crops), faces, protocol)
-    flipped = evaluate(Expressions(bundle, head=head, flip=True)(faces.crops), faces, protocol, rounds=1)
-    result["flip_average"] = {k: flipped[k] for k in ("accuracy", "macro_f1", "balanced_accuracy", "ece")}
-    truth = faces.fer2013 if protocol == "fer2013" else strict_labels(faces.votes)
-    result["end_to_end"] = _end_to_end(model, data, split, truth)
-    if split == "PrivateTest":
+    result |= evaluate(probabilities, faces, protocol, labels=model.labels)
+    if protocol == SINGLE_LABELS:
+        result |= {"head": head, "left_out": len(faces) - result["n"]}
+    if prior is not None:
+        result["prior"] = prior
+    flipped = Expressions(bundle, head=head, prior=prior, flip=True)(faces.crops)
+    with_flip = evaluate(flipped, faces, protocol, labels=model.labels, rounds=1)
+    result["flip_average"] = {k: with_flip[k] for k in ("accuracy", "macro_f1", "balanced_accuracy", "ece")}
+    truth = truth_for(faces, protocol, model.labels)
+    counts = truth >= 0
+    result["end_to_end"] = _end_to_end(model, whole_pictures(data, layout, faces[counts]), truth[counts])
+    if split == "PrivateTest" and protocol in PEERS and _is_fer2013(faces):
         result["peers"] = {name: accuracy for name, accuracy in PEERS[protocol]}
-    return result
+    return result, Answers(faces, model.labels, truth, probabilities)
+
+
+def faces_of(
+    bundle: Bundle, data: Path, *, split: str, layout: str = "auto", progress: Callable[[int, int], None] | None = None
+) -> FaceSet:
+    """The faces of one split (or of `ALL_SPLITS`), framed as the bundle wants them. Raises `DataError` where there are none."""
+    align = bool(bundle.spec.recipe.get("align", True))
+    faces = load_faces(data, bundle.spec.crop, align=align, layout=layout, progress=progress)
+    chosen = faces if split == ALL_SPLITS else faces.of(split)
+    if not len(chosen):
+        have = ", ".join(f"{name} ({n:,})" for name in SPLITS if (n := int((faces.split == name).sum())))
+        raise DataError(f"{data}: has no picture in the split {split}; it has {have}; --split all takes every one")
+    return chosen
+
+
+def occurring(faces: Labelled) -> tuple[str, ...]:
+    """The emotions that some face has as its single label, in the order of `names`."""
+    there = set(faces.labels.tolist())
+    return tuple(name for i, name in enumerate(faces.names) if i in there)
+
+
+def _is_fer2013(faces: FaceSet) -> bool:
+    """Whether these are pictures of FER2013's tables, by what the table is called."""
+    return all(source.startswith(("fer2013.csv", "icml_face_data.csv")) for source in faces.source.tolist())
+
+
+# --- whole pictures ---------------------------------------------------------------------------------------------------------------
+
+
+def listed(data: Path, layout: str = "auto") -> Listing:
+    """The pictures of a folder, not read yet. Listing FER2013 takes ten seconds, so the last two folders are remembered."""
+    name = find_layout(data) if layout == "auto" else layout
+    return _listed(data, name, fingerprint(data, name))
 
 
 @functools.lru_cache(maxsize=2)
-def _pictures(path: Path, split: str) -> NDArray[np.uint8]:
-    """The whole pictures of one split; reading the file takes ten seconds, and two protocols want the same."""
-    pictures, _, splits = read_fer2013(path)
-    return np.asarray(pictures[splits == split], dtype=np.uint8)
+def _listed(data: Path, layout: str, stamp: str) -> Listing:
+    return read_layout(data, layout)
 
 
-def _end_to_end(model: Expressions, data: Path, split: str, truth: NDArray[np.int64]) -> dict[str, Any]:
+def whole_pictures(data: Path, layout: str, faces: FaceSet) -> Iterator[NDArray[np.uint8]]:
+    """The whole picture of each face as (H, W, 3) RGB, enlarged so that its longer side has at least 192 pixels."""
+    rows: dict[str, Row] = {row.source: row for row in listed(data, layout).rows}
+    for source in faces.source.tolist():
+        yield enlarged(rows[source].read())
+
+
+def enlarged(picture: NDArray[np.uint8], side: int = 4 * SIDE) -> NDArray[np.uint8]:
+    """A picture (H, W) grey or (H, W, 3) RGB as (H, W, 3) RGB whose longer side has at least `side` pixels."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale > 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    return np.repeat(picture[:, :, None], 3, axis=2) if picture.ndim == 2 else picture
+
+
+def answer(model: Expressions, detector: Detector, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """(K,) probabilities for the largest face of a picture, None where the detector finds nobody."""
+    faces = detector(rgb)
+    if not len(faces):
+        return None
+    largest = int((faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1).argmax())
+    return np.asarray(model(crop_faces(rgb, faces[[largest]], model.crop))[0], dtype=np.float32)
+
+
+def _end_to_end(model: Expressions, pictures: Iterator[NDArray[np.uint8]], truth: NDArray[np.int64]) -> dict[str, Any]:
     """Whole pictures through detector, crop and network."""
-    pictures = _pictures(data / "fer2013.csv", split)
     detector = YuNet()
-    crop: CropSpec = model.crop
-    found = right = counted = 0
-    for picture, label in zip(pictures, truth, strict=True):
-        if label < 0:
-            continue
-        counted += 1
-        large = cv2.resize(picture, (4 * SIDE, 4 * SIDE), interpolation=cv2.INTER_CUBIC)
-        rgb = np.repeat(large[:, :, None], 3, axis=2)
-        faces = detector(rgb)
-        if len(faces):
+    found = right = 0
+    for rgb, label in zip(pictures, truth.tolist(), strict=True):
+        said = answer(model, detector, rgb)
+        if said is not None:
             found += 1
-            best = int(((faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1)).argmax())
-            right += int(model(crop_faces(rgb, faces[[best]], crop)).argmax() == label)
-    return {"n": counted, "detected": found, "accuracy": right / max(1, counted)}
+            right += int(said.argmax() == label)
+    return {"n": len(truth), "detected": found, "accuracy": right / max(1, len(truth))}
+
+
+# --- several models, several data sets --------------------------------------------------------------------------------------------
+
+TRAINED, CHOSEN = "trained on", "chosen on"
+"""How a model knows the pictures that it is measured on."""
+
+
+def seen(bundle: Bundle, faces: FaceSet, split: str) -> str:
+    """`TRAINED`, `CHOSEN` or "": what the pictures were to a bundle whose `data` names FER2013, where they are FER2013's.
+
+    By the table's name and the bundle's own word; a model that does not say what it was trained on is not found out.
+    """
+    if "FER2013" not in bundle.spec.data or not _is_fer2013(faces):
+        return ""
+    return {"Training": TRAINED, ALL_SPLITS: TRAINED, "PublicTest": CHOSEN}.get(split, "")
+
+
+def cross_data(
+    bundles: Sequence[Bundle],
+    folders: Sequence[Path],
+    protocol: str,
+    *,
+    split: str = "PrivateTest",
+    layout: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Each model on each data set: a row for each pair, with accuracy, macro-F1, N and the emotions that were told apart.
+
+    The figures of one data set are of the same pictures and the same emotions for all models: those that the protocol (or, under
+    `labels`, the data) has and that every model knows. A model's other labels are left out by `labels.convert`, and pictures of
+    others do not count. Raises `DataError` where fewer than two emotions are shared.
+    """
+    rows = []
+    for folder in folders:
+        first = faces_of(bundles[0], folder, split=split, layout=layout, progress=progress)
+        names = PROTOCOLS.get(protocol) or occurring(first)
+        heads = [head_for(bundle, SINGLE_LABELS, names) for bundle in bundles]
+        known = [set(bundle.spec.head(head).labels) for bundle, head in zip(bundles, heads, strict=True)]
+        shared = tuple(name for name in names if all(name in labels for labels in known))
+        if len(shared) < 2:
+            raise DataError(f"{folder}: wanted at least two emotions that all models know, but got {', '.join(shared) or 'none'}")
+        for bundle, head in zip(bundles, heads, strict=True):
+            faces = faces_of(bundle, folder, split=split, layout=layout, progress=progress)
+            truth = _among(truth_for(faces, protocol, names), names, shared)
+            counts = truth >= 0
+            if not counts.any():
+                raise DataError(f"{folder}: no picture counts under the protocol {protocol}, split {split}")
+            model = Expressions(bundle, head=head)
+            said = convert(model(faces.crops[counts]), model.labels, shared).argmax(axis=1)
+            scores = class_scores(truth[counts], said, len(shared))
+            interval = bootstrap(truth[counts], said, len(shared))
+            rows.append(
+                {
+                    "model": bundle.spec.name,
+                    "sha256": bundle.spec.sha256,
+                    "data": str(folder),
+                    "protocol": protocol,
+                    "split": split,
+                    "head": head,
+                    "emotions": list(shared),
+                    "n": scores["n"],
+                    "accuracy": scores["accuracy"],
+                    "macro_f1": scores["macro_f1"],
+                    "interval": {name: list(interval[name]) for name in ("accuracy", "macro_f1")},
+                    "seen": seen(bundle, faces, split),
+                }
+            )
+    return rows
+
+
+def _among(truth: NDArray[np.int64], names: Sequence[str], shared: Sequence[str]) -> NDArray[np.int64]:
+    """Indices into `names` as indices into `shared`, -1 for what is not there."""
+    place = [list(shared).index(name) if name in shared else -1 for name in names]
+    return np.array([*place, -1], dtype=np.int64)[truth]
+
+
+# --- files ------------------------------------------------------------------------------------------------------------------------
+
+CROSS_COLUMNS = (
+    *("model", "sha256", "data", "protocol", "split", "head", "emotions", "n"),
+    *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high", "seen"),
+)
+
+
+def write_cross_data(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """The rows of `cross_data` as CSV, a line for each model and data set."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(CROSS_COLUMNS)
+        for row in rows:
+            flat = row | {"emotions": " ".join(row["emotions"])}
+            for name, (low, high) in row["interval"].items():
+                flat |= {name: f"{row[name]:.4f}", f"{name}_low": f"{low:.4f}", f"{name}_high": f"{high:.4f}"}
+            table.writerow([flat[name] for name in CROSS_COLUMNS])
+
+
+def write_answers(answers: Answers, path: Path) -> None:
+    """A line for each face: source, split, truth (empty where it does not count), what was said, a probability per label."""
+    said = answers.probabilities.argmax(axis=1)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["source", "split", "truth", "said", *answers.labels])
+        for i in range(len(answers.faces)):
+            truth = answers.labels[answers.truth[i]] if answers.truth[i] >= 0 else ""
+            chances = [f"{p:.5f}" for p in answers.probabilities[i].tolist()]
+            table.writerow([answers.faces.source[i], answers.faces.split[i], truth, answers.labels[said[i]], *chances])
+
+
+@contextlib.contextmanager
+def results_folder(out: Path) -> Iterator[Path]:
+    """A scratch folder whose files come into `out` when all is done, or not at all; what else lies in `out` stays.
+
+    Raises `DataError` at once where `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: is a file; wanted a folder for the results, or a name that is free")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        yield Path(scratch)
+        out.mkdir(exist_ok=True)
+        for path in sorted(Path(scratch).iterdir()):
+            path.replace(out / path.name)
+
+
+def write_evaluation(figures: dict[str, Any], answers: Answers, out: Path) -> None:
+    """Everything that `measure` found, into the folder `out`.
+
+    figures.json, answers.csv (see `write_answers`), confusion.csv and .png, reliability.png, right.png and wrong.png.
+    """
+    from mien.training import pictures
+
+    (out / "figures.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_answers(answers, out / "answers.csv")
+    counts = answers.truth >= 0
+    crops, truth, probabilities = answers.faces.crops[counts], answers.truth[counts], answers.probabilities[counts]
+    what = f"{figures['model']} on {figures['split']}, {figures['protocol']}"
+    matrix = np.array(figures["confusion"])
+    pictures.write_confusion_csv(matrix, answers.labels, out / "confusion.csv")
+    pictures.confusion_picture(matrix, answers.labels, out / "confusion.png", title=what)
+    pictures.reliability_picture(reliability(truth, probabilities), out / "reliability.png", title=what, ece=figures["ece"])
+    for right, name in ((True, "right.png"), (False, "wrong.png")):
+        pictures.answers_sheet(crops, truth, probabilities, answers.labels, out / name, right=right, title=what)
