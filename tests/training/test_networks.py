@@ -36,12 +36,12 @@ def test_features_first_and_then_a_head_for_each_label_set(name: str) -> None:
     assert float(out["ferplus"].std()) > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_network_keeps_what_it_computes_as_onnx(name: str, tmp_path: Path) -> None:
-    """Also where a side is odd, and Keras pads one end more than the other."""
-    size = SIZES.get(name, 50)
+@pytest.mark.parametrize("name", ["p2-cnn-20", "p4-resnet50"])
+def test_grey_copied_to_three_channels_goes_into_onnx(name: str, tmp_path: Path) -> None:
+    """The other kinds of networks are exported where a bundle is a start."""
+    size = SIZES.get(name, 48)
     torch.manual_seed(1)
-    network = build(name, {"fer2013": 7}, size, pretrained=True).eval()
+    network = build(name, {"fer2013": 7}, size).eval()
     to_onnx(network, CropSpec(size=size), ("fer2013",), tmp_path / "model.onnx")
     batch = np.random.default_rng(0).normal(size=(3, 1, size, size)).astype(np.float32)
     assert check_same(network, OnnxSession(tmp_path / "model.onnx"), batch) < 1e-4
@@ -52,7 +52,8 @@ def test_dropout_is_the_networks_own_or_what_is_asked_for(name: str) -> None:
     size = SIZES.get(name, 48)
 
     def rates(**options: float | None) -> list[float]:
-        network = build(name, {"a": 2}, size, pretrained=False, **options)
+        with torch.device("meta"):  # without memory for the weights
+            network = build(name, {"a": 2}, size, pretrained=False, **options)
         return [layer.p for layer in network.modules() if isinstance(layer, torch.nn.Dropout)]
 
     own = {

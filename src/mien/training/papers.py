@@ -336,11 +336,13 @@ class _Bottleneck(nn.Module):
 
 
 def _resnet_norm(channels: int, keras: bool) -> nn.BatchNorm2d:
-    return keras_batch_norm(channels, eps=1.001e-5) if keras else nn.BatchNorm2d(channels)
+    return keras_batch_norm(channels, eps=ResNet50.KERAS_EPS) if keras else nn.BatchNorm2d(channels)
 
 
 class ResNet50(nn.Module):
     """ResNet-50 (He et al. 2015) without its last layer: (N, 3, S, S) → (N, 2048, ⌈S/32⌉, ⌈S/32⌉)."""
+
+    KERAS_EPS = 1.001e-5
 
     def __init__(self, *, keras: bool) -> None:
         super().__init__()
