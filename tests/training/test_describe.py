@@ -233,7 +233,7 @@ def test_mien_data_prepare(folders: Path, tmp_path: Path, capsys: pytest.Capture
         (("data", "describe", "{}"), 1, "wanted fer2013.csv and fer2013new.csv, or icml_face_data.csv"),
         (("data", "describe", "{}", "--layout", "imagenet"), 2, "no layout 'imagenet'; known: auto, fer2013"),
         (("data", "describe", "{}", "--shares", "1", "1", "1"), 2, "wanted three shares of 0 or more that sum to 1"),
-        (("data", "prepare", "{}", "--out", "{}/out"), 1, "wanted pictures in a known layout, or films named as"),
+        (("data", "prepare", "{}", "--out", "{}/out"), 1, "nor films named as s1_an_1.avi"),
         (("data", "prepare", "{}", "--out", "{}/out", "--layout", "x"), 2, "no layout 'x'; known: auto"),
     ],
 )

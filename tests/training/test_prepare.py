@@ -109,6 +109,12 @@ def test_names_that_say_nothing(layout: str, stem: str, says: str) -> None:
         VIDEO_LAYOUTS[layout].read(stem)
 
 
+def test_films_of_no_rule(tmp_path: Path) -> None:
+    (tmp_path / "holiday.mp4").touch()
+    with pytest.raises(DataError, match=r"wanted films named as s1_an_1\.avi, .* but there is none"):
+        find_clips(tmp_path)
+
+
 def test_ravdess_films_with_a_picture_once_each(tmp_path: Path) -> None:
     for name in ("01-01-05-01-01-01-01.mp4", "02-01-05-01-01-01-01.mp4", "02-01-03-01-01-01-02.mp4", "03-01-05-01-01-01-01.mp4"):
         (tmp_path / "Actor").mkdir(exist_ok=True)
@@ -123,7 +129,7 @@ def test_ravdess_films_with_a_picture_once_each(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_neither(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"wanted pictures in a known layout, or films named as s1_an_1\.avi, .* found neither"):
+    with pytest.raises(DataError, match=r"wanted fer2013\.csv .* found none of them, nor films named as s1_an_1\.avi"):
         prepare(tmp_path, tmp_path / "out")
     (tmp_path / "holiday.mp4").touch()
     with pytest.raises(DataError, match=r"holiday\.mp4: wanted a name such as 1001_DFA"):
@@ -215,6 +221,12 @@ def test_other_data_sets_of_films(tmp_path: Path, portraits: list[np.ndarray], l
     assert len(facts["names"]) == 2
     assert [len(facts["persons"][s]) for s in SPLITS] == [1, 1, 1]
     assert facts["pictures"] == 6
+
+
+def test_films_in_folders_named_as_classes(tmp_path: Path, portraits: list[np.ndarray]) -> None:
+    for person in (1, 2, 3):
+        clip(tmp_path / "in" / "happiness" / f"s{person}_ha_1.avi", portraits[0])
+    assert prepare(tmp_path / "in", tmp_path / "out")["layout"] == "enterface"
 
 
 def test_a_broken_film_does_not_take_the_others_along(tmp_path: Path, portraits: list[np.ndarray]) -> None:

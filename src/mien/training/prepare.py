@@ -131,6 +131,25 @@ class Clip:
     person: str
 
 
+def _films(source: Path) -> list[Path]:
+    """All films below a folder, in the order of their names, hidden ones left out."""
+    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts)]
+
+
+def _found_layout(source: Path) -> str:
+    """Films first: they may lie in folders that are named as classes of pictures are."""
+    if not source.is_dir():
+        raise DataError(f"{source}: is no folder; wanted one with films or labelled pictures")
+    if any(rule.pattern.fullmatch(path.stem.strip()) for path in _films(source) for rule in VIDEO_LAYOUTS.values()):
+        return find_clips(source)[0]
+    try:
+        return find_layout(source)
+    except DataError as error:
+        examples = ", ".join(rule.example for rule in VIDEO_LAYOUTS.values())
+        raise DataError(f"{error}, nor films named as {examples}") from error
+
+
 def find_clips(source: Path, layout: str = "auto") -> tuple[str, list[Clip], list[tuple[str, str]], list[str]]:
     """Layout, the films in a folder by name, problems (file and what is wrong with its name) and notes.
 
@@ -138,14 +157,13 @@ def find_clips(source: Path, layout: str = "auto") -> tuple[str, list[Clip], lis
     """
     if not source.is_dir():
         raise DataError(f"{source}: is no folder; wanted one with films named by their data set's rule")
-    films = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
-    films = [path for path in films if not any(part.startswith(".") for part in path.relative_to(source).parts)]
+    films = _films(source)
     if layout == "auto":
         fits = {name: sum(1 for path in films if rule.pattern.fullmatch(path.stem.strip())) for name, rule in VIDEO_LAYOUTS.items()}
         layout = max(fits, key=lambda name: fits[name])
         if not fits[layout]:
             examples = ", ".join(rule.example for rule in VIDEO_LAYOUTS.values())
-            raise DataError(f"{source}: wanted pictures in a known layout, or films named as {examples}, but found neither")
+            raise DataError(f"{source}: wanted films named as {examples}, but there is none")
     elif not films:
         raise DataError(f"{source}: wanted films named as {VIDEO_LAYOUTS[layout].example}, but there is no film")
     rule, clips, problems, notes, silent = VIDEO_LAYOUTS[layout], [], [], [], 0
@@ -210,10 +228,7 @@ def prepare(
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; give a folder")
     if layout == "auto":
-        try:
-            layout = find_layout(source)
-        except DataError:
-            layout = find_clips(source)[0]
+        layout = _found_layout(source)
     if layout in VIDEO_LAYOUTS:
         looking = _Looking(detector or YuNet(), every_s, frames)
         return _prepare_films(source, out, layout, looking, shares, seed, progress)
