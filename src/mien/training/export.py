@@ -112,7 +112,9 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None, half: b
         for head in recipe.heads:
             protocol = protocol_for(head, faces)
             splits = [split for split in ("PublicTest", "PrivateTest") if (faces.split == split).any()]
-            evaluation[protocol] = {split: evaluate_bundle(bundle, data, protocol, split=split) for split in splits}
+            evaluation[protocol] = {
+                split: evaluate_bundle(bundle, data, protocol, split=split, layout=layout, head=head) for split in splits
+            }
             for split, found in evaluation[protocol].items():
                 found["priors"] = prior_effects(bundle, faces.of(split), head, protocol)
         write_bundle(ModelSpec(**{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"evaluation": evaluation}), folder)
@@ -192,7 +194,8 @@ def prior_effects(bundle: Bundle, faces: FaceSet, head: str, protocol: str) -> d
     names = ("accuracy", "macro_f1", "balanced_accuracy", "ece")
     found = {}
     for prior in (None, *(p.name for p in bundle.spec.head(head).priors)):
-        scores = evaluate(Expressions(bundle, head=head, prior=prior)(faces.crops), faces, protocol, rounds=1)
+        model = Expressions(bundle, head=head, prior=prior)
+        scores = evaluate(model(faces.crops), faces, protocol, labels=model.labels, rounds=1)
         found[prior or "tuned"] = {name: float(scores[name]) for name in names}
     return found
 
