@@ -190,7 +190,7 @@ def test_a_pupil_may_have_fewer_heads_than_its_teacher(recipe: Path, bundle_fold
 
 
 def test_stages_have_rates_of_their_own_and_may_freeze(recipe: Path, data: Path, tmp_path: Path) -> None:
-    stages = (Stage(1, 5e-3, train_last=2), Stage(1, 1e-3))
+    stages = (Stage(1, 5e-3, train_last=1), Stage(1, 1e-3))
     made = go(changed(recipe, stages=stages, average=0.0), data, tmp_path / "staged")
     assert [row["epoch"] for row in metrics(made)] == ["1", "2"]
     first = go(changed(recipe, stages=stages[:1], average=0.0), data, tmp_path / "first")
@@ -206,7 +206,7 @@ def test_stages_have_rates_of_their_own_and_may_freeze(recipe: Path, data: Path,
 def test_a_run_with_stages_that_was_killed_at_the_border_goes_on_as_if_nothing_was(
     recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    staged = changed(recipe, stages=(Stage(1, 5e-3, train_last=2), Stage(2, 1e-3)), schedule="constant")
+    staged = changed(recipe, stages=(Stage(1, 5e-3, train_last=1), Stage(2, 1e-3)), schedule="constant")
     whole = go(staged, data, tmp_path / "whole")
     real = ExpressionTrainer.on_train_batch_start
 

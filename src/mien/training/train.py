@@ -41,6 +41,7 @@ from mien.labels import LABEL_SETS
 from mien.training.augment import Augment
 from mien.training.data import FaceSet, load_faces
 from mien.training.evaluate import class_scores
+from mien.training.layers import freeze_until
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
 from mien.training.start import is_run, start_from_bundle
@@ -180,7 +181,7 @@ class ExpressionTrainer(L.LightningModule):
             begun += stage.epochs
         if self.current_epoch == begun and begun > 0:
             self.trainer.optimizers[0].state.clear()
-        train_last(self.network, stage.train_last)
+        freeze_until(self.network, stage.train_last)
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
@@ -473,16 +474,6 @@ def build_network(recipe: Recipe) -> nn.Module:
     return build(recipe.network, counts, recipe.crop.size, channels=1 if recipe.crop.colour == "gray" else 3, **options)
 
 
-def train_last(network: nn.Module, layers: int) -> None:
-    """Freeze all but the last so many layers with weights; 0 trains all. A frozen normalisation keeps its running means."""
-    weighted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.BatchNorm2d)]
-    trained = set(weighted[-layers:]) if layers else set(weighted)
-    for layer in weighted:
-        layer.requires_grad_(layer in trained)
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.train(layer in trained)
-
-
 def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> None:
     """Give the network the weights that `recipe.start` names: a run's, a bundle's, or those of a published file."""
     if is_run(recipe.start):
@@ -490,7 +481,7 @@ def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> None:
     elif Path(recipe.start).is_file():
         from mien.training.start import load_imagenet
 
-        load_imagenet(network, Path(recipe.start))
+        load_imagenet(network, Path(recipe.start), mean=recipe.mean, std=recipe.std)
     else:
         some = network_input(faces.crops[:: max(1, len(faces) // 256)], recipe.mean, recipe.std)
         start_from_bundle(network, recipe.start, torch.from_numpy(some))
