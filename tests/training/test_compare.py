@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from shapes import RECIPE, Tiny
 
+from mien.cli import main
 from mien.errors import DataError
 from mien.training import networks, scoring
 from mien.training import train as train_module
@@ -228,3 +229,18 @@ def test_a_damaged_run_is_a_failed_row(experiment: Experiment, done: tuple[Path,
     first = read_results(experiment, tmp_path)[0]
     assert first.status == "failed"
     assert "metrics.csv, row 3: wanted a number in " in first.failure
+
+
+def test_the_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "shapes.toml"
+    path.write_text(EXPERIMENT + "\n[scaled]\nepochs = 1\nseeds = [5]\n", encoding="utf-8")
+    options = [str(path), "--out", str(tmp_path / "out"), "--scaled"]
+    assert main(["compare", *options, "--data", str(data), "--accelerator", "cpu"]) == 1  # a row is broken
+    out = capsys.readouterr().out
+    assert out.startswith("small-seed5: finished\n")
+    assert "broken-seed5: failed: no network 'tyni'" in out
+    assert out.endswith(f"table: {tmp_path / 'out/table.csv'}\npage: {tmp_path / 'out/index.html'}\n")
+    assert main(["compare", *options, "--read-only", "--limit-epochs", "1"]) == 1
+    assert capsys.readouterr().out == out
+    assert main(["compare", *options]) == 2
+    assert "mien compare needs --data DIR, or --read-only" in capsys.readouterr().err

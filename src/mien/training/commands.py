@@ -428,8 +428,9 @@ def _compare(commands: Any) -> None:
         "compare",
         compare,
         "train or read the runs of an experiment, and put them into one table",
-        "EXPERIMENT is a TOML file (see experiments/ in the repository). OUT gets a run folder per row and seed, table.csv, table.md\n"
-        "and index.html. Run it again to go on where it stopped; finished runs are read, and PrivateTest is scored once for each.\n"
+        "EXPERIMENT is a TOML file (see experiments/ in the repository). OUT gets a run folder per row and seed, table.csv,\n"
+        "table.md and index.html. Run it again to go on where it stopped; finished runs are read, and PrivateTest is scored\n"
+        "once for each.\n"
         "Needs: pip install 'mien[train]'; with --read-only neither that nor data.",
     )
     parser.add_argument("experiment", type=Path, metavar="EXPERIMENT")
@@ -439,7 +440,9 @@ def _compare(commands: Any) -> None:
     parser.add_argument("--limit-epochs", type=count, metavar="N", help="no run longer than this, for a first look")
     parser.add_argument("--read-only", action="store_true", help="train and score nothing; the tables of what is there")
     parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
-    parser.add_argument("--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto")
+    parser.add_argument(
+        "--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto"
+    )
     parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
 
 
@@ -465,8 +468,7 @@ def compare(options: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
         told=tell,
     )
-    for name in ("table.csv", "table.md", "index.html"):
-        print(f"table: {options.out / name}" if name.startswith("table") else f"page: {options.out / name}")
+    print(f"table: {options.out / 'table.csv'}\npage: {options.out / 'index.html'}")
     return 1 if any(result.status == "failed" for result in found) else 0
 
 
