@@ -122,7 +122,7 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     z, p = 1.959964, right / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (middle - half if right else 0.0), (middle + half if right < n else 1.0)
 
 
 def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32], bins: int = BINS) -> NDArray[np.float64]:
