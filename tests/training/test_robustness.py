@@ -63,8 +63,8 @@ def test_a_harm_grows_with_its_strengths_and_leaves_the_picture_itself(name: str
     if name != "rotation":  # a turned face laid back is the face
         assert found[-1] > 1
         assert found[-1] > 1.3 * found[0]
-    if name not in ("rotation", "patch"):
-        assert found[1:] == sorted(found[1:])  # of the mildest, resampling itself may be the larger part
+    if name not in ("rotation", "patch", "size"):  # where chance or resampling has its say
+        assert found == sorted(found)
 
 
 def test_blur_is_measured_by_the_face() -> None:
