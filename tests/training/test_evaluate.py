@@ -1,4 +1,7 @@
+import csv
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +11,30 @@ from sklearn import metrics
 
 from fakes import tiny_bundle
 from mien.cli import main
+from mien.emotion import Expressions
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS
 from mien.models import load_model
 from mien.training.data import FaceSet, read_ferplus, strict_labels
 from mien.training.evaluate import (
     PEERS,
+    Answers,
     bootstrap,
     calibration_error,
     class_scores,
     confusion_matrix,
+    cross_data,
     evaluate,
     evaluate_bundle,
+    faces_of,
+    false_neutral,
     head_for,
     human_line,
+    occurring,
+    reliability,
+    results_folder,
+    truth_for,
+    wilson,
 )
 
 KEYS = {"n", "accuracy", "macro_f1", "balanced_accuracy", "ece", "recall", "confusion", "interval"}
@@ -224,3 +237,282 @@ def test_flip_averaging_and_the_whole_pipeline_are_named(data: Path, bundle_fold
     assert found["end_to_end"] == {"n": 42, "detected": 0, "accuracy": 0.0}
     assert found["accuracy"] > 0.5
     assert found["flip_average"]["accuracy"] < found["accuracy"]  # a mirrored bar stands in another place
+
+
+# --- further figures
+
+
+def test_brier_score_and_nll_of_known_truth() -> None:
+    probabilities = np.zeros((2, 7), np.float32)
+    probabilities[:, FER2013.index("happiness")], probabilities[:, FER2013.index("anger")] = 0.75, 0.25
+    found = evaluate(probabilities, faces(2, {}, fer2013=FER2013.index("anger")), "fer2013", rounds=5)
+    assert found["nll"] == pytest.approx(-np.log(0.25))
+    assert found["brier"] == pytest.approx(2 * 0.75**2)
+    assert found["accuracy"] == 0
+    assert found["support"] == {name: 2 if name == "anger" else 0 for name in FER2013}
+    assert "near_neutral" not in found
+
+
+def test_brier_score_agrees_with_scikit_learn() -> None:
+    rng = np.random.default_rng(2)
+    truth, chance = rng.integers(0, 2, 200), rng.random(200)
+    probabilities = np.zeros((200, 7), np.float32)
+    probabilities[:, 0], probabilities[:, 1] = 1 - chance, chance
+    these = faces(200, {})
+    these = dataclasses.replace(these, labels=truth)
+    found = evaluate(probabilities, these, "fer2013", rounds=1)
+    assert found["brier"] == pytest.approx(2 * metrics.brier_score_loss(truth, chance), rel=1e-4)
+    assert found["nll"] == pytest.approx(metrics.log_loss(truth, chance), rel=1e-4)
+
+
+def test_false_neutrals_are_counted_among_what_is_not_neutral() -> None:
+    truth, said = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 0, 2, 0])
+    assert false_neutral(truth, said, ("neutral", "happiness", "anger")) == (3, 4)
+    assert false_neutral(truth, said, ("happiness", "neutral", "anger")) == (1, 4)
+    assert false_neutral(truth, said, ("happiness", "sadness", "anger")) == (0, 0)
+
+
+def several(*given: dict[str, int]) -> FaceSet:
+    n = len(given)
+    voted = np.concatenate([votes(**one) for one in given])
+    split, none = np.array(["PublicTest"] * n), np.full(n, "")
+    return FaceSet(np.zeros((n, 8, 8), np.uint8), np.full(n, 3), FER2013, voted, split, np.zeros(n, bool), none, none)
+
+
+def certain(*names: str, labels: tuple[str, ...] = FERPLUS) -> np.ndarray:
+    return np.array([[float(label == name) for label in labels] for name in names], np.float32)
+
+
+def test_near_neutral_pictures_have_three_votes_of_ten_for_neutral() -> None:
+    these = several(
+        {"neutral": 3, "happiness": 7},  # near, and right below
+        {"neutral": 2, "happiness": 8},  # too far
+        {"neutral": 3, "sadness": 7},  # near, called neutral
+        {"neutral": 8, "anger": 2},  # neutral itself, right
+        {"neutral": 5, "anger": 5},  # does not count
+    )
+    found = evaluate(certain("happiness", "happiness", "neutral", "neutral", "neutral"), these, "ferplus-strict", rounds=5)
+    assert found["n"] == 4
+    assert found["near_neutral"] == {"n": 3, "accuracy": pytest.approx(2 / 3), "not_neutral": 2, "false_neutral": 0.5}
+    assert found["false_neutral"] == {"n": 3, "rate": pytest.approx(1 / 3)}
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_macro_f1_without_contempt_is_the_mean_of_the_other_seven() -> None:
+    these = several({"contempt": 10}, {"contempt": 10}, {"anger": 10}, {"happiness": 10})
+    found = evaluate(certain("anger", "neutral", "anger", "happiness"), these, "ferplus-strict", rounds=5)
+    assert found["f1"]["anger"] == pytest.approx(2 / 3)  # contempt called anger still counts against anger
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found["macro_f1_without_contempt"] == pytest.approx((2 / 3 + 1) / 2)
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"), [(0, 10, 0, 0.2775), (10, 10, 0.7225, 1), (50, 100, 0.4038, 0.5962), (0, 0, 0, 1)]
+)
+def test_wilson_intervals(right: int, n: int, low: float, high: float) -> None:
+    assert wilson(right, n) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_reliability_adds_up_to_the_calibration_error() -> None:
+    rng = np.random.default_rng(1)
+    probabilities = rng.dirichlet(np.full(5, 0.4), 800).astype(np.float32)
+    truth = rng.integers(0, 5, 800)
+    table = reliability(truth, probabilities, 12)
+    assert table.shape == (12, 5)
+    assert table[:, 0].sum() == 800
+    some = table[:, 0] > 0
+    assert np.isnan(table[~some, 1:]).all()
+    gap = np.abs(table[some, 1] - table[some, 2]) * table[some, 0]
+    assert gap.sum() / 800 == pytest.approx(calibration_error(truth, probabilities, 12))
+    assert (table[some, 3] <= table[some, 2]).all()
+    assert (table[some, 4] >= table[some, 2]).all()
+
+
+# --- other data
+
+
+def test_the_protocol_labels_takes_single_labels_by_name() -> None:
+    names = ("happiness", "contempt", "anger")
+    these = dataclasses.replace(faces(4, {"sadness": 10}), labels=np.array([0, 1, 2, -1]), names=names)
+    assert truth_for(these, "labels", FER2013).tolist() == [FER2013.index("happiness"), -1, FER2013.index("anger"), -1]
+    found = evaluate(
+        certain("happiness", "happiness", "sadness", "fear", labels=FER2013), these, "labels", labels=FER2013, rounds=5
+    )
+    assert (found["n"], found["accuracy"], found["labels"]) == (2, 0.5, list(FER2013))
+    assert occurring(these) == names
+    assert occurring(these[[0, 3]]) == ("happiness",)
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    these = faces(3, {})
+    with pytest.raises(ValueError, match=r"probabilities must have shape \(3, 0\) for the labels \(none given\)"):
+        evaluate(np.zeros((3, 7), np.float32), these, "labels")
+    with pytest.raises(ValueError, match=r"must have shape \(3, 7\).*got \(3, 8\)"):
+        evaluate(np.zeros((3, 8), np.float32), these, "fer2013")
+    with pytest.raises(ValueError, match="the labels of fer2013 are anger"):
+        evaluate(np.zeros((3, 8), np.float32), these, "fer2013", labels=FERPLUS)
+    alone = dataclasses.replace(these, labels=np.zeros(3, np.int64), names=("contempt",))
+    with pytest.raises(DataError, match="no picture counts under the protocol labels; wanted labels, but labels are contempt"):
+        evaluate(np.zeros((3, 7), np.float32), alone, "labels", labels=FER2013)
+
+
+def test_the_head_for_other_data_is_the_one_that_knows_most_of_it(tmp_path: Path) -> None:
+    both = load_model()
+    assert head_for(both, "labels", FER2013) == "fer2013"  # both know all seven; this one has no more
+    assert head_for(both, "labels", FERPLUS) == "ferplus"
+    assert head_for(both, "labels", ("contempt", "anger")) == "ferplus"
+    with pytest.raises(DataError, match="no head with any of the labels of the data \\(contempt\\)"):
+        head_for(load_model(tiny_bundle(tmp_path / "tiny")), "labels", ("contempt",))
+
+
+@pytest.fixture
+def portraits(tmp_path: Path, astronaut: Path, hopper: Path) -> Path:
+    """Class folders with portraits in train and test."""
+    folder = tmp_path / "portraits"
+    for split in ("train", "test"):
+        for label, path in (("happy", astronaut), ("neutral", hopper)):
+            (folder / split / label).mkdir(parents=True)
+            shutil.copy(path, folder / split / label)
+    return folder
+
+
+def test_other_data_with_its_folder_of_results(portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "results" / "portraits"
+    command = ["evaluate", "default", "--data", str(portraits), "--protocol", "labels", "--layout", "folders"]
+    assert main([*command, "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "mien-lite0 on PrivateTest by the protocol labels, N = 2" in text
+    assert "face found in 2 of 2" in text
+    assert "beside it" not in text  # no raters, and other tools were measured on FER2013 only
+    assert f"results: {out}" in text
+    assert [path.name for path in tmp_path.joinpath("results").iterdir()] == ["portraits"]  # no scratch folder stays
+    assert {path.name for path in out.iterdir()} == {
+        *("figures.json", "answers.csv", "confusion.csv", "confusion.png", "reliability.png", "right.png", "wrong.png")
+    }
+    figures = json.loads((out / "figures.json").read_text(encoding="utf-8"))
+    assert (figures["head"], figures["left_out"], figures["end_to_end"]["detected"]) == ("fer2013", 0, 2)
+    assert "peers" not in figures
+    with (out / "answers.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"] for row in rows] == ["test/happy/astronaut.png", "test/neutral/grace_hopper.jpg"]
+    assert [row["truth"] for row in rows] == ["happiness", "neutral"]
+    right = 0
+    for row in rows:
+        chances = {name: float(row[name]) for name in FER2013}
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-3)
+        assert row["said"] == max(chances, key=lambda name: chances[name])
+        right += row["said"] == row["truth"]
+    assert right / 2 == figures["accuracy"]
+    with (out / "confusion.csv").open(newline="", encoding="utf-8") as file:
+        assert [int(row["n"]) for row in csv.DictReader(file)] == list(figures["support"].values())
+    assert main([*command, "--split", "all", "--json", "--out", str(out)]) == 0  # over what is there
+    assert json.loads(capsys.readouterr().out)["n"] == 4
+    assert json.loads((out / "figures.json").read_text(encoding="utf-8"))["n"] == 4
+
+
+def test_another_label_set_and_another_prior(portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["evaluate", "default", "--data", str(portraits), "--protocol", "labels", "--json"]
+    assert main([*command, "--labels", "ferplus"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["labels"], found["head"]) == (list(FERPLUS), "ferplus")
+    assert main([*command, "--labels", "smiles"]) == 1
+    assert "no label set 'smiles'" in capsys.readouterr().err
+    assert main([*command, "--prior", "sunny"]) == 1
+    assert "no prior 'sunny'" in capsys.readouterr().err
+
+
+def test_a_split_that_is_empty_says_which_are_not(portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(portraits / "test")
+    assert main(["evaluate", "default", "--data", str(portraits), "--protocol", "labels"]) == 1
+    said = capsys.readouterr().err
+    assert "no picture in the split PrivateTest; it has Training (" in said
+    assert "--split all takes every one" in said
+
+
+def test_results_come_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("kept")
+    with pytest.raises(KeyError), results_folder(tmp_path / "out") as scratch:
+        (scratch / "figures.json").write_text("{}")
+        raise KeyError
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
+    with results_folder(tmp_path / "out") as scratch:
+        (scratch / "figures.json").write_text("{}")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"mine.txt", "figures.json"}
+    with pytest.raises(DataError, match="is a file; wanted a folder"), results_folder(tmp_path / "out" / "mine.txt"):
+        pass
+
+
+def test_answers_must_fit() -> None:
+    with pytest.raises(ValueError, match="truth and probabilities must have shape"):
+        Answers(faces(3, {}), FER2013, np.zeros(2, np.int64), np.zeros((3, 7), np.float32))
+
+
+# --- several models, several data sets
+
+
+def test_several_models_and_data_sets_in_one_table(
+    data: Path, portraits: Path, tmp_path: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["evaluate", "default", str(bundle_folder), "--data", str(portraits), str(data), "--protocol", "labels"]
+    assert main([*command, "--split", "Training", "--out", str(out), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["model"], row["data"]) for row in rows] == [
+        ("mien-lite0", str(portraits)),
+        ("shapes", str(portraits)),
+        ("mien-lite0", str(data)),
+        ("shapes", str(data)),
+    ]
+    assert [row["n"] for row in rows] == [2, 2, 84, 84]
+    assert [row["emotions"] for row in rows[:2]] == [["happiness", "neutral"]] * 2
+    assert rows[2]["emotions"] == list(FER2013)
+    assert [row["seen"] for row in rows] == ["", "", "trained on", "trained on"]
+    assert rows[3]["accuracy"] > 0.6 > rows[2]["accuracy"]  # of shapes only one of them knows anything
+    with (out / "cross_data.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [row["emotions"] for row in table][:1] == ["happiness neutral"]
+    for line, row in zip(table, rows, strict=True):
+        assert float(line["accuracy"]) == pytest.approx(row["accuracy"], abs=1e-4)
+        low, high = row["interval"]["macro_f1"]
+        assert (float(line["macro_f1_low"]), float(line["macro_f1_high"])) == pytest.approx((low, high), abs=1e-4)
+    assert main([*command, "--split", "PublicTest"]) == 1  # the portraits have a Training split and a PrivateTest
+    capsys.readouterr()
+    assert main([*command[:3], "--data", str(data), "--protocol", "fer2013", "--split", "PublicTest"]) == 0
+    text = capsys.readouterr().out
+    assert "accuracy and macro-F1 by the protocol fer2013, PublicTest" in text
+    assert "N = 42; told apart: anger, disgust" in text
+    assert text.count("+") == 3  # both models were chosen on it, and the line that says so
+    assert "*" not in text
+
+
+def test_only_what_all_models_know_is_told_apart(data: Path, tmp_path: Path) -> None:
+    few = load_model(tiny_bundle(tmp_path / "tiny", labels=("anger", "happiness", "contempt")))
+    rows = cross_data([load_model(), few], [data], "ferplus-strict", split="PrivateTest")
+    for row in rows:
+        assert row["emotions"] == ["happiness", "anger", "contempt"]
+        assert row["n"] == rows[0]["n"]
+        assert row["seen"] == ""
+    assert rows[0]["n"] < 42 * 3 / 7 + 1
+    one = load_model(tiny_bundle(tmp_path / "one", labels=("anger", "joyless")))
+    with pytest.raises(DataError, match="wanted at least two emotions that all models know, but got anger"):
+        cross_data([load_model(), one], [data], "fer2013")
+
+
+def test_in_a_table_the_answers_are_those_of_the_shared_emotions(data: Path, tmp_path: Path) -> None:
+    """With one model that knows two emotions, the other is asked which of these two it is."""
+    two = load_model(tiny_bundle(tmp_path / "two", labels=("anger", "happiness")))
+    row = cross_data([load_model(), two], [data], "fer2013", split="PublicTest")[0]
+    these = faces_of(load_model(), data, split="PublicTest")
+    model = Expressions("default", head=row["head"])
+    anger, happiness = (model(these.crops)[:, model.labels.index(name)] for name in ("anger", "happiness"))
+    labels = these.truth("fer2013")
+    counts = (labels == FER2013.index("anger")) | (labels == FER2013.index("happiness"))
+    right = ((happiness > anger) == (labels == FER2013.index("happiness")))[counts]
+    assert (row["n"], row["accuracy"]) == (counts.sum(), pytest.approx(right.mean()))
+
+
+def test_what_goes_with_one_model_only(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more in (["--robustness"], ["--labels", "fer2013"], ["--prior", "natural"]):
+        assert main(["evaluate", "default", "default", "--data", str(data), "--protocol", "fer2013", *more]) == 2
+        assert "are for one MODEL" in capsys.readouterr().err
