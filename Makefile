@@ -19,6 +19,7 @@ lint: .venv-test/installed
 docs: .venv-test/installed
 	.venv-test/bin/python docs/make_cli.py
 	.venv-test/bin/python docs/make_figures.py
+	.venv-test/bin/python docs/make_results.py
 
 bench: .venv-test/installed
 	for script in benchmarks/bench_*.py; do .venv-test/bin/python $$script || exit 1; done

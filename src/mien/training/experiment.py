@@ -524,6 +524,8 @@ def claim(value: Any) -> str:
     """A paper's figure as it is written there."""
     if value is None:
         return "–"
+    if isinstance(value, float):
+        return f"{value:.2f}" if round(value, 2) == value else str(value)
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

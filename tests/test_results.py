@@ -1,0 +1,132 @@
+"""docs/results/ says what its run folders say, and its arithmetic is right."""
+
+import importlib.util
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.training.run_folder import read_run
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs/results"
+RUNS = sorted(path.parent for path in (RESULTS / "runs").glob("*/*/recipe.json"))
+
+
+@pytest.fixture
+def make() -> Any:
+    spec = importlib.util.spec_from_file_location("docs_make_results", ROOT / "docs/make_results.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_are_those_of_the_kept_runs(make: Any) -> None:
+    pages = make.render()
+    assert set(pages) == {"README.md", "p0.md", "p1.md", "p2.md", "p3.md", "p4.md"}
+    for name, text in pages.items():
+        assert (RESULTS / name).read_text(encoding="utf-8") == text, "run: python docs/make_results.py"
+
+
+def test_another_figure_gives_another_page(make: Any, tmp_path: Path) -> None:
+    shutil.copytree(RESULTS / "runs", tmp_path / "runs")
+    scores = tmp_path / "runs/p0-tables-4-5/arch1-seed1/private.json"
+    found = json.loads(scores.read_text(encoding="utf-8"))
+    found["heads"]["fer2013"] |= {"accuracy": 0.12345, "one_vs_rest_accuracy": 0.74956}
+    scores.write_text(json.dumps(found), encoding="utf-8")
+    before, after = make.render(), make.render(tmp_path / "runs")
+    assert {name for name in before if before[name] != after[name]} == {"README.md", "p0.md"}
+    for name in ("README.md", "p0.md"):
+        assert "12.3 %" in after[name]
+        assert "75.0 %" in after[name]
+
+
+def test_pages_can_be_made_of_no_runs_at_all(make: Any, tmp_path: Path) -> None:
+    pages = make.render(tmp_path)
+    assert "Not run yet." in pages["p3.md"]
+    assert "0.873 one-vs-rest" in pages["README.md"]
+
+
+def test_what_is_kept_of_a_run_is_small_and_shows_nobody(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(RESULTS / "runs", runs)
+    for folder in {path.parent for path in runs.glob("*/*/recipe.json")}:
+        (folder / "best.ckpt").write_bytes(b"weights")
+        (folder / "answers.png").write_bytes(b"faces")
+        cv2.imwrite(str(folder / "confusion.png"), np.full((60, 80, 3), 255, dtype=np.uint8))
+    stopped = next(runs.glob("p0-tables-4-5/arch2-batch16-seed2"))
+    (stopped / "private.json").unlink()  # not scored yet
+    for name, folder in {"RESULTS": "out", "KEPT": "out/runs", "IMAGES": "out/images"}.items():
+        monkeypatch.setattr(make, name, tmp_path / folder)
+    make.keep(runs)
+    make.keep(runs)  # and once more over what is there
+    kept = {path.relative_to(tmp_path / "out/runs").as_posix() for path in (tmp_path / "out/runs").rglob("*") if path.is_file()}
+    there = {path.relative_to(RESULTS / "runs").as_posix() for path in (RESULTS / "runs").rglob("*") if path.is_file()}
+    assert kept == {path for path in there if "arch2-batch16-seed2" not in path}
+    pictures = {path.name for path in (tmp_path / "out/images").iterdir()}
+    assert pictures == {path.name for path in (RESULTS / "images").iterdir()}
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run.parent.name}/{run.name}")
+def test_kept_runs_are_finished_and_agree_with_themselves(make: Any, run: Path) -> None:
+    assert {path.name for path in run.iterdir()} == set(make.FILES)
+    assert sum(path.stat().st_size for path in run.iterdir()) < 16_000
+    for path in run.iterdir():
+        assert not re.search(r"/(root|home|work|tmp|Users)/", path.read_text(encoding="utf-8"))
+    found = read_run(run)
+    assert found.finished
+    assert found.private is not None
+    scores = found.private["heads"][found.head]
+    right = sum(scores["confusion"][i][i] for i in range(len(scores["labels"])))
+    assert scores["n"] == sum(map(sum, scores["confusion"])) == len(scores["right"])
+    assert scores["accuracy"] == pytest.approx(right / scores["n"]) == scores["right"].count("1") / scores["n"]
+    assert scores["one_vs_rest_accuracy"] == pytest.approx(1 - 2 * (1 - scores["accuracy"]) / len(scores["labels"]))
+    table = (run / "confusion.csv").read_text(encoding="utf-8").splitlines()
+    assert [[int(n) for n in line.split(",")[1:-1]] for line in table[1:]] == scores["confusion"]
+
+
+def test_the_arithmetic_of_p0(make: Any) -> None:
+    right, total, plain = make.p0_shares()
+    assert (right, total) == (1997, 3589)
+    assert plain == pytest.approx(0.5564, abs=1e-4)
+    assert make.one_vs_rest(plain, 7) == pytest.approx(0.8733, abs=1e-4)
+    assert make.plain_accuracy(0.889, 7) == pytest.approx(0.6115)
+    assert tuple(map(sum, make.P0_MATRIX)) == make.PUBLIC_TEST
+    assert sum(make.PUBLIC_TEST) == sum(make.PRIVATE_TEST) == 3589
+    # Formula (3) counted out on the matrix itself.
+    matrix = np.array(make.P0_MATRIX)
+    good = sum(matrix[k, k] + np.delete(np.delete(matrix, k, 0), k, 1).sum() for k in range(7))
+    assert good / (7 * total) == pytest.approx(make.one_vs_rest(plain, 7))
+
+
+def test_what_a_loss_allows(make: Any) -> None:
+    """Wrong answers at one half each, right ones at 1: nothing is cheaper."""
+    assert make.least_accuracy(0.29) == pytest.approx(0.5816, abs=1e-4)
+    for share in (0.2, 0.6, 1.0):
+        assert make.least_accuracy((1 - share) * math.log(2)) == pytest.approx(share)
+    assert make.least_accuracy(0.757) == 0.0
+
+
+def test_names_and_parts_must_match(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"README\.md: names and parts differ: formula, never"):
+        make.filled("README.md", {name: "" for name in ("verdicts", "p0_best", "p0_total", "p0_right", "p0_plain", "p0_rest")})
+
+
+@pytest.mark.parametrize("page", sorted(RESULTS.glob("*.md")), ids=lambda page: page.name)
+def test_links_and_pictures_are_there(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_pictures_are_small() -> None:
+    for path in (RESULTS / "images").iterdir():
+        assert path.suffix == ".png"
+        assert path.stat().st_size < 40_000
