@@ -59,9 +59,11 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "torch": {
         *("training.start", "training.train", "training.augment", "training.export"),
         *("training.layers", "training.networks", "training.papers", "training.scoring", "training.summary"),
+        "training.svm",
     },
     "lightning": {"training.train"},
     "h5py": {"training.start"},
+    "sklearn": {"training.svm"},
     "onnx": {"training.start", "training.export"},
     "matplotlib": {"report", "training.describe", "training.pictures"},
     "tqdm": {"terminal"},

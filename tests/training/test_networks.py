@@ -8,9 +8,10 @@ import torch
 
 from mien.crop import CropSpec
 from mien.errors import ModelError
+from mien.labels import LABEL_SETS
 from mien.models import OnnxSession
 from mien.training.export import check_same, to_onnx
-from mien.training.networks import NETWORKS, EfficientNetLite0, MienSmall, build
+from mien.training.networks import NETWORKS, ORIGINS, EfficientNetLite0, MienSmall, build
 
 SIZES = {"p2-cnn-100": 100, "p2-cnn-50": 50, "p2-cnn-20": 20}
 NAMES = sorted(name for name in NETWORKS if name != "tiny")
@@ -126,3 +127,17 @@ def test_a_picture_too_small_to_pass_is_refused(make: Callable[..., torch.nn.Mod
     least = make.LEAST  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match=rf"wanted pictures of at least {least} × {least} pixels, but got 8 × 8"):
         make({"a": 2}, 8)
+
+
+def test_the_page_of_networks_says_what_they_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")]
+    found = {row[0].strip("`"): row[1:] for row in rows if len(row) == 6}
+    assert set(found) == set(ORIGINS)
+    for name, origin in ORIGINS.items():
+        with torch.device("meta"):
+            network = build(name, {h: len(LABEL_SETS[h]) for h in origin.heads}, origin.size, pretrained=False)
+        trainable = sum(p.numel() for p in network.parameters())
+        figures = sum(b.numel() for b_name, b in network.named_buffers() if not b_name.endswith("num_batches_tracked"))
+        first = "1 or 3" if name == "efficientnet-lite0" else str(network.channels)
+        assert found[name] == [origin.paper, str(origin.size), first, f"{trainable + figures:,}", f"{trainable:,}"]

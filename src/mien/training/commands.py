@@ -307,13 +307,20 @@ def _export(commands: Any) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to make")
     parser.add_argument("--name", help="name of the model; default that of the recipe")
+    parser.add_argument(
+        "--svm",
+        type=float,
+        nargs="*",
+        metavar="C",
+        help="put a linear one-vs-all SVM on the features instead of the last layer, with the best of these C on PublicTest",
+    )
 
 
 def export(options: argparse.Namespace) -> int:
     _needs_training("export")
     from mien.training.export import export as make_bundle
 
-    folder = make_bundle(options.run_folder, options.data, options.out, name=options.name)
+    folder = make_bundle(options.run_folder, options.data, options.out, name=options.name, svm=options.svm)
     print(f"model: {folder}\ncard: {folder / 'CARD.md'}")
     return 0
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 import warnings
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mien.models import Bundle, Head, ModelSpec, OnnxSession, Prior, load_model,
 from mien.training.card import card
 from mien.training.data import SPLITS, FaceSet, load_faces
 from mien.training.evaluate import class_scores, evaluate, evaluate_bundle
+from mien.training.networks import ORIGINS
 from mien.training.recipe import Recipe
 from mien.training.train import averaged_network, commit, run_recipe, versions
 
@@ -47,7 +49,7 @@ def _licences(recipe: Recipe) -> dict[str, str]:
     """Those of the weights that the network started from belong to it too."""
     if recipe.start:
         return LICENCES | {"weights": f"Apache-2.0; started from the run {recipe.start}"}
-    if recipe.pretrained:
+    if recipe.pretrained and recipe.network in ORIGINS and ORIGINS[recipe.network].imagenet == "package":
         return LICENCES | {"weights": f"Apache-2.0; started from {recipe.network}'s ImageNet weights (Apache-2.0)"}
     return LICENCES
 
@@ -61,11 +63,21 @@ def _data(faces: FaceSet) -> str:
     )
 
 
-def export(run: Path, data: Path, out: Path, *, name: str | None = None, half: bool = False, layout: str = "auto") -> Path:
+def export(
+    run: Path,
+    data: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    half: bool = False,
+    layout: str = "auto",
+    svm: Sequence[float] | None = None,
+) -> Path:
     """Write the bundle of a finished run to the folder `out`, whole or not at all; gives back `out`.
 
     `half` stores the weights in half precision, in half the space; they are widened when the network is loaded, and it computes as
-    fast as before. `layout` says how `data` is laid out (see `load_faces`).
+    fast as before. `layout` says how `data` is laid out (see `load_faces`). `svm` puts a linear SVM in the place of each last layer
+    (see `mien.training.svm`), with the best of these values of C, or of the usual ones where there are none in it.
 
     Needs the faces again: temperature and prior are found on PublicTest, then every figure of the card is measured, on
     PublicTest and once on PrivateTest. Raises `ModelError` where the exported network differs, `DataError` for a missing run.
@@ -76,6 +88,7 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None, half: b
     network = averaged_network(run)
     faces = load_faces(data, recipe.crop, align=recipe.align, layout=layout)
     select = faces.of("PublicTest")
+    machines = {} if svm is None else _svms(network, faces, recipe, tuple(svm))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch) / out.name
@@ -94,7 +107,7 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None, half: b
         spec = ModelSpec(
             name=name or recipe.name,
             version=f"{mien.__version__}+{date.today().isoformat()}",
-            description=recipe.description,
+            description="; ".join(filter(None, [recipe.description, "the last layers are linear one-vs-all SVMs" if machines else ""])),
             crop=recipe.crop,
             mean=recipe.mean,
             std=recipe.std,
@@ -102,7 +115,9 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None, half: b
             sha256=sha256_of(folder / "model.onnx"),
             licences=_licences(recipe),
             data=_data(faces),
-            recipe=recipe.to_json() | {"stored": "float16" if half else "float32", "versions": facts.get("versions", versions())},
+            recipe=recipe.to_json()
+            | ({"svm": machines} if machines else {})
+            | {"stored": "float16" if half else "float32", "versions": facts.get("versions", versions())},
             commit=str(facts.get("commit") or commit()),
             evaluation={},
         )
@@ -120,6 +135,15 @@ def export(run: Path, data: Path, out: Path, *, name: str | None = None, half: b
         write_bundle(ModelSpec(**{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"evaluation": evaluation}), folder)
         shutil.move(folder, out)
     return out
+
+
+def _svms(network: torch.nn.Module, faces: FaceSet, recipe: Recipe, c_values: tuple[float, ...]) -> dict[str, dict[str, Any]]:
+    """Puts an SVM on each head; gives back how each was chosen."""
+    from mien.training.svm import C_VALUES, fit_svm
+
+    train, select = faces.of("Training"), faces.of("PublicTest")
+    standard = {"mean": recipe.mean, "std": recipe.std}
+    return {h: fit_svm(network, train, select, h, **standard, c_values=c_values or C_VALUES).to_json() for h in recipe.heads}
 
 
 def write_bundle(spec: ModelSpec, folder: Path) -> None:
