@@ -107,7 +107,9 @@ def export(
         spec = ModelSpec(
             name=name or recipe.name,
             version=f"{mien.__version__}+{date.today().isoformat()}",
-            description="; ".join(filter(None, [recipe.description, "the last layers are linear one-vs-all SVMs" if machines else ""])),
+            description="; ".join(
+                filter(None, [recipe.description, "the last layers are linear one-vs-all SVMs" if machines else ""])
+            ),
             crop=recipe.crop,
             mean=recipe.mean,
             std=recipe.std,
