@@ -172,7 +172,8 @@ def _print_cross_data(rows: list[dict[str, Any]], models: list[str]) -> None:
     seen = {row["seen"] for row in rows}
     for what, mark in marks.items():
         if what in seen:
-            print(f"  {mark} the model was {what} these very pictures: no measure of how it does on others")
+            how = "trained on" if what == "trained on" else "tuned (epoch, temperature, prior) on"
+            print(f"  {mark} {how} these very pictures: no measure of how the model does on others")
 
 
 def _evaluate_robustness(options: argparse.Namespace, out: Path | None) -> None:
@@ -203,7 +204,7 @@ def _evaluate_robustness(options: argparse.Namespace, out: Path | None) -> None:
 def _print_robustness(found: dict[str, Any]) -> None:
     drawn = f"{found['n']:,} of {found['of']:,} pictures of {found['split']}, seed {found['seed']}"
     print(f"{found['model']} by the protocol {found['protocol']}, whole pipeline, {drawn}\n")
-    print(f"  {'':<37}  right   95 % interval   face found   false neutrals   right, given the place")
+    print(f"  {'':<39}  right   95 % interval   face found   false neutrals   right, given the place")
     before = ""
     for row in found["harms"]:
         title = row["title"] if row["title"] != before else ""
@@ -212,7 +213,7 @@ def _print_robustness(found: dict[str, Any]) -> None:
         neutral = "      –" if row["false_neutral"] is None else _percent(row["false_neutral"])
         interval = f"{100 * row['low']:5.1f} to {100 * row['high']:5.1f}"
         print(
-            f"  {title:<33}{strength:>4}{_percent(row['accuracy'])}  {interval}      {_percent(row['found'])}"
+            f"  {title:<35}{strength:>4}{_percent(row['accuracy'])}  {interval}      {_percent(row['found'])}"
             f"          {neutral}                  {_percent(row['placed_accuracy'])}"
         )
     print(f"\n  {'pictures without a face':<24}{'N':>5}   face found   mean confidence   above 80 %   mostly called, if made to")
