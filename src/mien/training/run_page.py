@@ -5,6 +5,7 @@ page's colours; curves.png beside report.html is the same for papers.
 """
 
 import html as markup
+import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -160,7 +161,7 @@ def chart(title: str, lines: Sequence[Line], *, share: bool) -> str:
     last = max(max(x for x, _ in points), 2.0)
     low, high = min(y for _, y in points), max(y for _, y in points)
     step = _step(high - low or max(abs(high), 0.1))
-    low, high = step * np.floor(low / step), step * np.ceil(high / step)
+    low, high = step * math.floor(low / step), step * math.ceil(high / step)
     high = high if high > low else low + step
 
     def x(epoch: float) -> float:
@@ -195,7 +196,7 @@ def chart(title: str, lines: Sequence[Line], *, share: bool) -> str:
 
 def _step(span: float) -> float:
     """A round step that divides `span` into about five."""
-    power = 10.0 ** float(np.floor(np.log10(span / 5)))
+    power = 10.0 ** math.floor(math.log10(span / 5))
     return next(power * k for k in (1, 2, 5, 10) if span / (power * k) <= 6)
 
 
