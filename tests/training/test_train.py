@@ -26,6 +26,7 @@ from mien.training.train import (
     epoch_order,
     run_recipe,
     train,
+    training_faces,
 )
 
 
@@ -316,6 +317,30 @@ def test_a_folder_that_is_no_run(tmp_path: Path, content: str | None) -> None:
         (tmp_path / "recipe.json").write_text(content)
     with pytest.raises(DataError, match=r"wanted a run folder with recipe\.json|unknown key 'colour'"):
         run_recipe(tmp_path)
+
+
+def test_a_run_learns_from_the_faces_that_have_a_label(data: Path, recipe: Path) -> None:
+    faces = load_faces(data, CropSpec(size=16), align=False)
+    ekman = changed(recipe, heads={"ekman": 1.0})
+    kept = training_faces(faces, ekman)
+    assert set(kept.split) == {"Training"}
+    assert (kept.truth("ekman") >= 0).all()
+    assert len(kept) == 84 * 6 // 7  # a seventh is neutral
+    assert len(training_faces(faces, changed(recipe, heads={"fer2013": 1.0}))) == 84
+    assert len(training_faces(faces, changed(recipe, heads={"ekman": 1.0}, teachers=("somebody",)))) == 84
+
+
+def test_so_many_faces_are_drawn_by_the_seed(data: Path, recipe: Path) -> None:
+    faces = load_faces(data, CropSpec(size=16), align=False)
+
+    def drawn(**changes: Any) -> list[str]:
+        return list(training_faces(faces, changed(recipe, heads={"fer2013": 1.0}, **changes)).source)
+
+    some = drawn(faces=20)
+    assert len(set(some)) == 20
+    assert some == drawn(faces=20)
+    assert some != drawn(faces=20, seed=99)
+    assert len(drawn(faces=5000)) == 84
 
 
 def test_a_run_without_a_finished_epoch(tmp_path: Path, recipe: Path) -> None:
