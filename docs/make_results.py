@@ -57,8 +57,10 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def keep(runs: Path) -> None:
-    """Take the small files of all finished runs of the experiments out of `runs`."""
+    """Take the small files of all finished runs out of `runs`; experiments that have no folder there stay as they are."""
     for path in sorted(EXPERIMENTS.glob("*.toml")):
+        if not (runs / path.stem).is_dir():
+            continue
         _, results = load(path.stem, runs)
         shutil.rmtree(KEPT / path.stem, ignore_errors=True)
         for old in IMAGES.glob(f"{path.stem}-*.png"):

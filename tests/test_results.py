@@ -68,6 +68,7 @@ def test_what_is_kept_of_a_run_is_small_and_shows_nobody(make: Any, tmp_path: Pa
         monkeypatch.setattr(make, name, tmp_path / folder)
     make.keep(runs)
     make.keep(runs)  # and once more over what is there
+    make.keep(tmp_path / "nothing")
     kept = {path.relative_to(tmp_path / "out/runs").as_posix() for path in (tmp_path / "out/runs").rglob("*") if path.is_file()}
     there = {path.relative_to(RESULTS / "runs").as_posix() for path in (RESULTS / "runs").rglob("*") if path.is_file()}
     assert kept == {path for path in there if "arch2-batch16-seed2" not in path}

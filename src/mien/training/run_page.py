@@ -33,7 +33,7 @@ from mien.training.experiment import (
 from mien.training.run_folder import RunFolder, read_run
 
 SERIES = ("#2b6cb0", "#c43a31", "#4c8c2b", "#6a4fb3", "#e6a700", "#00897b", "#d35fb7", "#8a8f98")
-"""Colours of the lines, in their order; after the last they begin again, dashed."""
+"""Colours of the lines, in their order; after the last they begin again."""
 
 STYLE = """<style>
 .wide table { font-size: .875rem; }
