@@ -516,3 +516,17 @@ def test_what_goes_with_one_model_only(data: Path, capsys: pytest.CaptureFixture
     for more in (["--robustness"], ["--labels", "fer2013"], ["--prior", "natural"]):
         assert main(["evaluate", "default", "default", "--data", str(data), "--protocol", "fer2013", *more]) == 2
         assert "are for one MODEL" in capsys.readouterr().err
+
+
+def test_copies_of_training_pictures_are_told_apart(bundle_folder: Path, data: Path, tmp_path: Path) -> None:
+    with (data / "fer2013.csv").open(newline="") as one, (data / "fer2013new.csv").open(newline="") as two:
+        pictures, votes = list(csv.reader(one)), list(csv.reader(two))
+    copied = next(i for i, row in enumerate(pictures) if row[2] == "PrivateTest")
+    pictures[copied][1] = pictures[1][1]  # the first of Training, once more in PrivateTest
+    for name, rows in (("fer2013.csv", pictures), ("fer2013new.csv", votes)):
+        with (tmp_path / name).open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+    bundle = load_model(bundle_folder)
+    found = evaluate_bundle(bundle, tmp_path, "fer2013")
+    assert found["without_duplicates"]["n"] == found["n"] - 1
+    assert evaluate_bundle(bundle, data, "fer2013")["without_duplicates"]["n"] == found["n"]

@@ -84,6 +84,12 @@ def _protocol(protocol: str, splits: dict[str, Any]) -> list[str]:
                 f"| {_percent(scores['ece'])} |"
             )
         out += [""]
+    if "without_duplicates" in found:
+        unseen = found["without_duplicates"]
+        out += [
+            f"{found['n'] - unseen['n']:,} of these pictures stand, pixel for pixel, in Training too; without them: N = {unseen['n']:,}, "
+            f"accuracy {_percent(unseen['accuracy'])}, macro-F1 {unseen['macro_f1']:.3f}.",
+        ]
     end = found["end_to_end"]
     out += [f"The detector found a face in {end['detected']:,} of {end['n']:,} pictures.", ""]
     out += ["| | N | precision | recall | F1 | " + " | ".join(f"said {name}" for name in labels) + " |"]

@@ -110,6 +110,9 @@ def _print_figures(found: dict[str, Any]) -> None:
     line("Brier score, NLL", f"{found['brier']:5.3f}, {found['nll']:.3f}")
     line("one-vs-rest accuracy (P0)", _percent(found["one_vs_rest_accuracy"]))
     line("accuracy with flip averaging", _percent(found["flip_average"]["accuracy"]))
+    if "without_duplicates" in found:
+        unseen = found["without_duplicates"]
+        line("without copies of Training's", f"{_percent(unseen['accuracy'])}   N = {unseen['n']:,}")
     end = found["end_to_end"]
     line("whole pipeline", _percent(end["accuracy"]), f"face found in {end['detected']:,} of {end['n']:,}")
     if "false_neutral" in found:

@@ -356,6 +356,10 @@ def measure(
     result["flip_average"] = {k: with_flip[k] for k in ("accuracy", "macro_f1", "balanced_accuracy", "ece")}
     truth = truth_for(faces, protocol, model.labels)
     counts = truth >= 0
+    fresh = ~stands_in_training(bundle, data, faces, layout=layout)
+    if split in ("PublicTest", "PrivateTest") and (counts & fresh).any():
+        unseen = evaluate(probabilities[fresh], faces[fresh], protocol, labels=model.labels, rounds=1)
+        result["without_duplicates"] = {k: unseen[k] for k in ("n", "accuracy", "macro_f1")}
     result["end_to_end"] = _end_to_end(model, whole_pictures(data, layout, faces[counts]), truth[counts])
     if split == "PrivateTest" and protocol in PEERS and _is_fer2013(faces):
         result["peers"] = {name: accuracy for name, accuracy in PEERS[protocol]}
@@ -373,6 +377,14 @@ def faces_of(
         have = ", ".join(f"{name} ({n:,})" for name in SPLITS if (n := int((faces.split == name).sum())))
         raise DataError(f"{data}: has no picture in the split {split}; it has {have}; --split all takes every one")
     return chosen
+
+
+def stands_in_training(bundle: Bundle, data: Path, faces: FaceSet, *, layout: str = "auto") -> NDArray[np.bool_]:
+    """(N,) which faces are, pixel for pixel, also among the Training faces of `data`. FER2013 has 280 such in PublicTest."""
+    align = bool(bundle.spec.recipe.get("align", True))
+    learnt = load_faces(data, bundle.spec.crop, align=align, layout=layout, splits=("Training",))
+    known = {crop.tobytes() for crop in learnt.crops}
+    return np.array([crop.tobytes() in known for crop in faces.crops], dtype=bool)
 
 
 def occurring(faces: Labelled) -> tuple[str, ...]:
