@@ -148,6 +148,10 @@ def percent(share: float, decimals: int = 1) -> str:
     return f"{100 * share:.{decimals}f} %"
 
 
+def signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
+
+
 def row_named(results: Sequence[Result], name: str) -> Row:
     return next(row for row in table_rows(results) if row.name == name)
 
@@ -253,7 +257,6 @@ def p0_conclusions(results: Sequence[Result]) -> list[str]:
         return figure_text(row, key)
 
     gap = large.mean["private_accuracy"] - small.mean["private_accuracy"]
-    points = f"{100 * gap:+.1f}".replace("-", "−")
     spread = max(small.spread.get("private_accuracy", 0.0), large.spread.get("private_accuracy", 0.0))
     if gap < -2 * spread:
         verdict = "more than twice the spread of the seeds, and the other way round"
@@ -265,7 +268,7 @@ def p0_conclusions(results: Sequence[Result]) -> list[str]:
     seeds = f"{len(small.finished)} and {len(large.finished)} seeds"
     return [
         "- *The larger the batch, the better* (Table 4: 0.718, then 0.76). Here batch 16 has "
-        f"{said(small, 'private_accuracy')} and batch 96 {said(large, 'private_accuracy')} over {seeds}: {points} "
+        f"{said(small, 'private_accuracy')} and batch 96 {said(large, 'private_accuracy')} over {seeds}: {signed(100 * gap)} "
         f"points, {verdict}. In the same epochs the larger batch makes a sixth of the steps. One run of each, as in P0, "
         "cannot tell.",
         "- *Batch 96 takes two thirds of the time* (48 h, 72 h). Here an epoch takes "
@@ -365,9 +368,9 @@ def p3(experiment: Experiment, results: Sequence[Result]) -> Parts:
     if run is not None:
         first = run.epochs[0]
         cells.append(shown("first epoch, here", [first[column] for column in columns.values()]))
-        gap = 100 * (first["fer2013_accuracy"] - P3_FIRST["validation accuracy"])
+        gap = signed(100 * (first["fer2013_accuracy"] - P3_FIRST["validation accuracy"]))
         seen = (
-            f"After one epoch the network here is {f'{gap:+.1f}'.replace('-', '−')} points from P3's in validation accuracy; another start, and "
+            f"After one epoch the network here is {gap} points from P3's in validation accuracy; another start, and "
             "strengths of the augmentation that P3 does not give, are enough for some points either way."
         )
     cells.append(shown("last epoch, paper (100 + 2)", list(P3_LAST.values())))
