@@ -87,8 +87,8 @@ def _protocol(protocol: str, splits: dict[str, Any]) -> list[str]:
     if "without_duplicates" in found:
         unseen = found["without_duplicates"]
         out += [
-            f"{found['n'] - unseen['n']:,} of these pictures stand, pixel for pixel, in Training too; without them: N = {unseen['n']:,}, "
-            f"accuracy {_percent(unseen['accuracy'])}, macro-F1 {unseen['macro_f1']:.3f}.",
+            f"{found['n'] - unseen['n']:,} of these pictures stand, pixel for pixel, in Training too; without them: "
+            f"N = {unseen['n']:,}, accuracy {_percent(unseen['accuracy'])}, macro-F1 {unseen['macro_f1']:.3f}.",
         ]
     end = found["end_to_end"]
     out += [f"The detector found a face in {end['detected']:,} of {end['n']:,} pictures.", ""]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mien.errors import ModelError
+from mien.errors import DataError, ModelError
 from mien.terminal import amount, command, count, counting
 
 
@@ -242,8 +242,9 @@ def _train(commands: Any) -> None:
         "train",
         train,
         "train a network by a recipe",
-        "RECIPE is a TOML file (see recipes/ in the repository). DIR holds fer2013.csv and fer2013new.csv. The run folder\n"
-        "gets recipe.json, metrics.csv, last.ckpt and best.ckpt. Needs: pip install 'mien[train]'",
+        "RECIPE is a TOML file (see recipes/ in the repository). DIR holds labelled pictures (see: mien data --help). The run\n"
+        "folder gets recipe.json, metrics.csv, timing.csv, last.ckpt, best.ckpt, curves.png and report.html.\n"
+        "Needs: pip install 'mien[train]'",
     )
     parser.add_argument("recipe", type=Path, metavar="RECIPE")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
@@ -274,19 +275,32 @@ def train(options: argparse.Namespace) -> int:
     terminal = sys.stderr.isatty()
     if not options.seeds:
         run_training(recipe, options.data, run, progress=terminal, **given)
-        _tell_run(run)
+        _finish(run, options)
         print(f"next: mien export {run} --data {options.data} --out {recipe.name}")
         return 0
     best = []
     for seed in options.seeds:
         folder = run.with_name(f"{run.name}-seed{seed}")
         run_training(dataclasses.replace(recipe, seed=seed), options.data, folder, progress=terminal, **given)
-        best.append(_tell_run(folder))
+        best.append(_finish(folder, options))
     for name in (key for key in best[0] if key != "epoch"):
         values = [float(row[name]) for row in best]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         print(f"{name}: {statistics.mean(values):.4f} ± {spread:.4f} over {len(values)} seeds")
     return 0
+
+
+def _finish(run: Path, options: argparse.Namespace) -> dict[str, str]:
+    """Scores the best epoch on PublicTest, writes the run's page, and tells its figures."""
+    from mien.training.run_page import write_run_page
+    from mien.training.scoring import measure_network, score_run
+
+    measure_network(run)
+    score_run(run, options.data, "PublicTest", layout=options.layout)
+    page = write_run_page(run)
+    figures = _tell_run(run)
+    print(f"report: {page}")
+    return figures
 
 
 def _tell_run(run: Path) -> dict[str, str]:
@@ -371,6 +385,17 @@ def _data(commands: Any) -> None:
     )
     often.add_argument("--frames", type=count, metavar="N", help="look at so many frames from the inside of each film instead")
     make.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
+    sheet = command(
+        verbs,
+        "augment",
+        data_augment,
+        "show what a recipe's augmentation does to faces: each change alone at its strength, then all together",
+        "Needs: pip install 'mien[train]'",
+    )
+    sheet.add_argument("recipe", type=Path, metavar="RECIPE")
+    sheet.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled pictures; those of Training are shown")
+    sheet.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture to write, a PNG")
+    sheet.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out; default auto: found out")
     for parser in (show, make):
         parser.add_argument("--layout", default="auto", metavar="NAME", help="how the folder is laid out; default auto: found out")
         parser.add_argument(
@@ -385,8 +410,27 @@ def _data(commands: Any) -> None:
 
 
 def data(options: argparse.Namespace) -> int:
-    print("mien data wants a command: describe or prepare (see: mien data --help)", file=sys.stderr)
+    print("mien data wants a command: describe, prepare or augment (see: mien data --help)", file=sys.stderr)
     return 2
+
+
+def data_augment(options: argparse.Namespace) -> int:
+    from mien.training.recipe import read_recipe
+
+    recipe = read_recipe(options.recipe)
+    _needs_training("data augment")
+    from mien.training.data import load_faces
+    from mien.training.pictures import augmentation_sheet
+
+    with counting("aligning faces") as progress:
+        faces = load_faces(
+            options.data, recipe.crop, align=recipe.align, splits=("Training",), layout=options.layout, progress=progress
+        )
+    if not len(faces):
+        raise DataError(f"{options.data}: has no picture in the split Training; wanted some to show")
+    some = faces.crops[:: max(1, len(faces) // 10)][:10]
+    print(f"sheet: {augmentation_sheet(some, recipe.augment, options.out, seed=recipe.seed)}")
+    return 0
 
 
 def data_describe(options: argparse.Namespace) -> int:

@@ -361,7 +361,7 @@ def measure(
         unseen = evaluate(probabilities[fresh], faces[fresh], protocol, labels=model.labels, rounds=1)
         result["without_duplicates"] = {k: unseen[k] for k in ("n", "accuracy", "macro_f1")}
     result["end_to_end"] = _end_to_end(model, whole_pictures(data, layout, faces[counts]), truth[counts])
-    if split == "PrivateTest" and protocol in PEERS and _is_fer2013(faces):
+    if split == "PrivateTest" and protocol in PEERS and is_fer2013(faces):
         result["peers"] = {name: accuracy for name, accuracy in PEERS[protocol]}
     return result, Answers(faces, model.labels, truth, probabilities)
 
@@ -393,7 +393,7 @@ def occurring(faces: Labelled) -> tuple[str, ...]:
     return tuple(name for i, name in enumerate(faces.names) if i in there)
 
 
-def _is_fer2013(faces: FaceSet) -> bool:
+def is_fer2013(faces: FaceSet) -> bool:
     """Whether these are pictures of FER2013's tables, by what the table is called."""
     return all(source.startswith(("fer2013.csv", "icml_face_data.csv")) for source in faces.source.tolist())
 
@@ -461,7 +461,7 @@ def seen(bundle: Bundle, faces: FaceSet, split: str) -> str:
 
     By the table's name and the bundle's own word; a model that does not say what it was trained on is not found out.
     """
-    if "FER2013" not in bundle.spec.data or not _is_fer2013(faces):
+    if "FER2013" not in bundle.spec.data or not is_fer2013(faces):
         return ""
     return {"Training": TRAINED, ALL_SPLITS: TRAINED, "PublicTest": CHOSEN}.get(split, "")
 

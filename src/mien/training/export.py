@@ -24,9 +24,10 @@ from mien.labels import LABEL_SETS
 from mien.models import Bundle, Head, ModelSpec, OnnxSession, Prior, load_model, sha256_of
 from mien.training.card import card
 from mien.training.data import SPLITS, FaceSet, load_faces
-from mien.training.evaluate import class_scores, evaluate, evaluate_bundle
+from mien.training.evaluate import class_scores, evaluate, evaluate_bundle, is_fer2013
 from mien.training.networks import ORIGINS
 from mien.training.recipe import Recipe
+from mien.training.start import is_run
 from mien.training.train import averaged_network, commit, run_recipe, versions
 
 TOLERANCE = 1e-4
@@ -38,29 +39,43 @@ HALF_TOLERANCE = 0.05
 ACCURACY_TO_GIVE = 0.003
 """How much accuracy on PublicTest the decision's prior may cost for a better macro-F1."""
 
-LICENCES = {
-    "code": "Apache-2.0",
-    "weights": "Apache-2.0",
-    "data": "FER2013 pictures were collected from the web for research and belong to third parties; FER+ labels: MIT",
-}
+CODE_AND_WEIGHTS = {"code": "Apache-2.0", "weights": "Apache-2.0"}
+FER2013_LICENCE = (
+    "FER2013 pictures were collected from the web for research and belong to third parties; FER+ labels: MIT; "
+    "whether weights trained on them suit a purpose is for each user to judge"
+)
 
 
-def _licences(recipe: Recipe) -> dict[str, str]:
-    """Those of the weights that the network started from belong to it too."""
+def _licences(recipe: Recipe, faces: FaceSet) -> dict[str, str]:
+    """Those of the weights that the network started from belong to it too, through all the runs before."""
+    data = FER2013_LICENCE if is_fer2013(faces) else "the pictures' own; see whoever made the data set"
+    return CODE_AND_WEIGHTS | {"weights": _weights_licence(recipe), "data": data}
+
+
+def _weights_licence(recipe: Recipe) -> str:
+    if recipe.start and is_run(recipe.start):
+        return _weights_licence(run_recipe(Path(recipe.start)))
+    if recipe.start and Path(recipe.start).is_file():
+        return f"Apache-2.0 for what was added; started from the published weights {Path(recipe.start).name}, under their own terms"
     if recipe.start:
-        return LICENCES | {"weights": f"Apache-2.0; started from the run {recipe.start}"}
+        return load_model(recipe.start).spec.licences.get("weights", f"those of {recipe.start}")
     if recipe.pretrained and recipe.network in ORIGINS and ORIGINS[recipe.network].imagenet == "package":
-        return LICENCES | {"weights": f"Apache-2.0; started from {recipe.network}'s ImageNet weights (Apache-2.0)"}
-    return LICENCES
+        return f"Apache-2.0; started from {recipe.network}'s ImageNet weights (Apache-2.0)"
+    return CODE_AND_WEIGHTS["weights"]
 
 
 def _data(faces: FaceSet) -> str:
+    """What the network was trained and chosen on, for the card. It names FER2013 only where the pictures are FER2013's."""
     count = {split: int((faces.split == split).sum()) for split in SPLITS}
-    return (
-        f"FER2013 (Goodfellow et al. 2013), {count['Training']:,} Training pictures, with the votes of FER+ (Barsoum et al. 2016); "
-        f"{count['PublicTest']:,} PublicTest pictures to choose the epoch, the temperature and the prior; "
-        f"{count['PrivateTest']:,} PrivateTest pictures touched once"
-    )
+    if is_fer2013(faces):
+        votes = ", with the votes of FER+ (Barsoum et al. 2016)" if faces.votes.any() else ""
+        what = f"FER2013 (Goodfellow et al. 2013), {count['Training']:,} Training pictures{votes}"
+    else:
+        people = len(set(faces.person[faces.split == "Training"].tolist()) - {""})
+        of = f" of {people:,} people" if people else ""
+        what = f"{count['Training']:,} Training pictures{of}, labelled {', '.join(faces.names)}"
+    touched = f"; {count['PrivateTest']:,} PrivateTest pictures touched once" if count["PrivateTest"] else ""
+    return f"{what}; {count['PublicTest']:,} PublicTest pictures to choose the epoch, the temperature and the prior{touched}"
 
 
 def export(
@@ -115,7 +130,7 @@ def export(
             std=recipe.std,
             heads=heads,
             sha256=sha256_of(folder / "model.onnx"),
-            licences=_licences(recipe),
+            licences=_licences(recipe, faces),
             data=_data(faces),
             recipe=recipe.to_json()
             | ({"svm": machines} if machines else {})

@@ -62,7 +62,7 @@ class Recipe:
     schedule                "cosine": decay to 0 over each stage, after `warmup_epochs`; "constant"
     optimizer               "adamw", "adam" or "sgd" (Nesterov, momentum 0.9)
     dropout                 instead of the network's own rates
-    average                 decay per step of the averaged weights that are evaluated and exported (EMA); 0 for the weights as they are
+    average                 decay per step of the averaged weights (EMA), which are evaluated and exported; 0 for none
     mixup                   alpha of the Beta distribution that mixes pairs of faces; 0 for none
     label_smoothing         for the single labels only: the votes are soft by themselves
     class_weights           "balanced" lets each class weigh the same in the loss
