@@ -39,6 +39,23 @@ def test_stages_take_the_place_of_epochs() -> None:
     assert Recipe("a", epochs=7, lr=0.1).parts == (Stage(7, 0.1),)
 
 
+def test_a_recipe_may_be_changed_from_outside(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('name = "a"\nlr = 0.1\n[augment]\nflip = 0.5\n', encoding="utf-8")
+    changed = read_recipe(path, ["network=p0-arch1", "augment.flip=0", "epochs = 3", 'name="b c"', "crop.size=48"])
+    assert (changed.network, changed.augment.flip, changed.epochs, changed.name, changed.lr) == ("p0-arch1", 0.0, 3, "b c", 0.1)
+    assert changed.crop.size == 48
+    for change, says in (
+        ("lr", "wanted a change such as lr=0.01"),
+        ("=3", "wanted a change such as"),
+        ("name.x=1", "name is no table"),
+        ("speed=3", r"r\.toml with speed=3: unknown key 'speed'"),
+        ("epochs=many", "epochs must be int, but got 'many'"),
+    ):
+        with pytest.raises(DataError, match=says):
+            read_recipe(path, [change])
+
+
 def test_whole_numbers_are_numbers() -> None:
     assert recipe_from({"name": "a", "lr": 1, "heads": {"ferplus": 1}}, "here").lr == 1.0
 

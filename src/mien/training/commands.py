@@ -248,6 +248,14 @@ def _train(commands: Any) -> None:
     )
     parser.add_argument("recipe", type=Path, metavar="RECIPE")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="changes",
+        metavar="KEY=VALUE",
+        help="another value than the recipe's, as often as you like:\nnetwork=p0-arch1, lr=0.01, augment.flip=0",
+    )
     parser.add_argument("--run", type=Path, dest="run_folder", metavar="DIR", help="run folder; default runs/NAME")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
@@ -265,7 +273,7 @@ def _train(commands: Any) -> None:
 def train(options: argparse.Namespace) -> int:
     from mien.training.recipe import read_recipe
 
-    recipe = read_recipe(options.recipe)
+    recipe = read_recipe(options.recipe, options.changes)
     _needs_training("train")
     from mien.training.train import train as run_training
 

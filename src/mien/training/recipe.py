@@ -5,6 +5,7 @@ import json
 import tomllib
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -142,15 +143,36 @@ class Recipe:
         return typing.cast(dict[str, Any], json.loads(json.dumps(asdict(self))))
 
 
-def read_recipe(path: Path) -> Recipe:
-    """A recipe from TOML. Raises `DataError` for an unknown key, a wrong kind of value or a file that cannot be read."""
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """A recipe from TOML, with `changes` as "lr=0.01" or "augment.flip=0" made to it.
+
+    Raises `DataError` for an unknown key, a wrong kind of value or a file that cannot be read.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a TOML file: {error}") from error
-    return recipe_from(content, str(path))
+    for change in changes:
+        _change(content, change)
+    return recipe_from(content, f"{path} with {', '.join(changes)}" if changes else str(path))
+
+
+def _change(content: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    *tables, last = key.strip().split(".")
+    if not equals or not last:
+        raise DataError(f"wanted a change such as lr=0.01 or augment.flip=0, but got {change!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a word needs no quotation marks here
+    for table in tables:
+        content = content.setdefault(table, {})
+        if not isinstance(content, dict):
+            raise DataError(f"{change!r}: {table} is no table of the recipe")
+    content[last] = value
 
 
 def recipe_from(content: dict[str, Any], where: str) -> Recipe:
