@@ -108,6 +108,13 @@ def test_the_arithmetic_of_p0(make: Any) -> None:
     assert good / (7 * total) == pytest.approx(make.one_vs_rest(plain, 7))
 
 
+def test_the_recalls_of_p2(make: Any) -> None:
+    assert sum(make.P2_TEST.values()) == 1438
+    assert make.p2_recalls()["50px"] == pytest.approx((237 * (0.98 + 0.93) + 241 * (0.81 + 0.80 + 0.93 + 0.93)) / 1438)
+    assert make.p2_recalls()["20px"] == pytest.approx(0.7239, abs=0.005)  # the text and Table 4 agree
+    assert abs(make.p2_recalls()["50px"] - 0.87) > 0.02  # the text and Table 3 do not
+
+
 def test_what_a_loss_allows(make: Any) -> None:
     """Wrong answers at one half each, right ones at 1: nothing is cheaper."""
     assert make.least_accuracy(0.29) == pytest.approx(0.5816, abs=1e-4)
