@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mien.crop import CropSpec
 from mien.errors import ModelError
 from mien.models import Head, ModelSpec, load_model, sha256_of
-from mien.training import start
+from mien.training import papers, start
 from mien.training.export import check_same, store_half, to_onnx
 from mien.training.networks import build
 from mien.training.papers import P4ResNet50
@@ -85,7 +85,19 @@ def test_a_bundle_of_another_network_is_refused(tmp_path: Path) -> None:
 
 # --- ImageNet weights
 
-WIDTHS = ((64, 3), (128, 4), (256, 6), (512, 3))
+WIDTHS = ((8, 3), (16, 4), (32, 6), (64, 3))
+"""An eighth of ResNet-50's, which has all its blocks and 64 times as many weights."""
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[None]:
+    assert [(width // 8, count) for width, count in papers.RESNET_BLOCKS] == list(WIDTHS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(papers, "RESNET_BLOCKS", WIDTHS)
+        yield
+
+
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 def keras_arrays(rng: np.random.Generator) -> dict[str, list[NDArray[np.float32]]]:
@@ -175,7 +187,7 @@ def torchvision_state(rng: np.random.Generator) -> dict[str, torch.Tensor]:
             if block == 0:
                 add(f"{name}.downsample.0", f"{name}.downsample.1", given, 4 * width, 1)
             given = 4 * width
-    return state | {"fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}
+    return state | {"fc.weight": torch.zeros(1000, 4 * WIDTHS[-1][0]), "fc.bias": torch.zeros(1000)}
 
 
 PARTS = {2: ("kernel:0", "bias:0"), 4: ("gamma:0", "beta:0", "moving_mean:0", "moving_variance:0")}
@@ -385,12 +397,12 @@ def test_damaged_files_are_refused_with_what_is_wrong(tmp_path: Path, keras_file
         file.create_group("conv1_bn")
 
     refused(keras, h5_of(empty, tmp_path / "b.h5", keras_file), "wanted 2 or 4 arrays in conv1_bn, but got 0")
-    wrong = state | {"layer1.0.conv2.weight": torch.zeros(64, 64, 1, 1)}
+    wrong = state | {"layer1.0.conv2.weight": torch.zeros(8, 8, 1, 1)}
     torch.save(wrong, tmp_path / "wrong.pth")
     refused(
         torchvision,
         tmp_path / "wrong.pth",
-        r"wanted weights of 64 × 64 × 3 × 3 for layer1\.0\.conv2\.weight, but got 64 × 64 × 1 × 1",
+        r"wanted weights of 8 × 8 × 3 × 3 for layer1\.0\.conv2\.weight, but got 8 × 8 × 1 × 1",
     )
     torch.save(state | {"bn1.bias": torch.full((64,), float("nan"))}, tmp_path / "nan.pth")
     refused(torchvision, tmp_path / "nan.pth", r"is damaged: bn1\.bias holds values that are no numbers")

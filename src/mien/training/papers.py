@@ -355,7 +355,7 @@ class ResNet50(nn.Module):
         for width, count in RESNET_BLOCKS:
             blocks = []
             for i in range(count):
-                blocks.append(_Bottleneck(given, width, 2 if i == 0 and width > 64 else 1, keras=keras))
+                blocks.append(_Bottleneck(given, width, 2 if i == 0 and stages else 1, keras=keras))
                 given = 4 * width
             stages.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
