@@ -351,7 +351,7 @@ class ResNet50(nn.Module):
         self.bn1 = _resnet_norm(64, keras)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        given, stages = 64, []
+        given, stages = 64, list[nn.Module]()
         for width, count in RESNET_BLOCKS:
             blocks = []
             for i in range(count):
