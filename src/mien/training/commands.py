@@ -247,7 +247,7 @@ def _train(commands: Any) -> None:
         "Needs: pip install 'mien[train]'",
     )
     parser.add_argument("recipe", type=Path, metavar="RECIPE")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labelled pictures")
     parser.add_argument(
         "--set",
         action="append",
@@ -330,7 +330,7 @@ def _export(commands: Any) -> None:
         "Temperature and prior are found on PublicTest; all figures of the card are measured. Needs: pip install 'mien[train]'",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder of mien train")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the labelled pictures of that run")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to make")
     parser.add_argument("--name", help="name of the model; default that of the recipe")
     parser.add_argument(
@@ -340,13 +340,16 @@ def _export(commands: Any) -> None:
         metavar="C",
         help="put a linear one-vs-all SVM on the features instead of the last layer, with the best of these C on PublicTest",
     )
+    parser.add_argument("--half", action="store_true", help="store the weights in half precision: half the size, as fast")
+    parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
 
 
 def export(options: argparse.Namespace) -> int:
     _needs_training("export")
     from mien.training.export import export as make_bundle
 
-    folder = make_bundle(options.run_folder, options.data, options.out, name=options.name, svm=options.svm)
+    given = {name: getattr(options, name) for name in ("name", "svm", "half", "layout")}
+    folder = make_bundle(options.run_folder, options.data, options.out, **given)
     print(f"model: {folder}\ncard: {folder / 'CARD.md'}")
     return 0
 
