@@ -123,7 +123,7 @@ def test_models_show_prints_the_layers_of_a_recipe_and_of_a_bundle(capsys: pytes
     assert "(None, 62, 62, 32)" in out
     assert main(["models", "show", "default", "--layers"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("efficientnet-lite0: 64 × 64 × 1 → ferplus (8), fer2013 (7)\n")
+    assert out.startswith("efficientnet-lite0: 96 × 96 × 1 → ferplus (8), fer2013 (7)\n")
     assert "Trainable params: 3,389,647\n" in out
 
 

@@ -50,7 +50,10 @@ def go(recipe: Path | Recipe, data: Path, run: Path, **options: Any) -> Path:
 
 
 def test_a_run_is_a_folder_with_all_that_is_known_of_it(run: Path, recipe: Path) -> None:
-    assert {p.name for p in run.iterdir()} == {"recipe.json", "metrics.csv", "timing.csv", "last.ckpt", "best.ckpt"}
+    assert {p.name for p in run.iterdir()} == {
+        *("recipe.json", "metrics.csv", "timing.csv", "last.ckpt", "best.ckpt"),
+        *("public.json", "network.json", "report.html", "curves.png"),
+    }
     facts = json.loads((run / "recipe.json").read_text())
     assert run_recipe(run) == read_recipe(recipe)
     assert facts["versions"]["mien"] == mien.__version__
