@@ -138,7 +138,7 @@ def test_a_damaged_bundle_is_refused_in_one_line_that_names_it(tmp_path: Path, d
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path, user_home: Path) -> None:
     tiny_bundle(user_home / "home" / "models" / "pulled-one")
-    with pytest.raises(ModelError, match=r"no model 'emotion-x'; known: mien-lite0, pulled-one; or give a folder"):
+    with pytest.raises(ModelError, match=r"no model 'emotion-x'; known: mien-lite0, mien-small, pulled-one; or give a folder"):
         find_model("emotion-x")
     with pytest.raises(ModelError, match="no model"):
         load_model(tmp_path / "nowhere")
