@@ -32,6 +32,12 @@ def test_the_exported_network_says_what_the_trained_one_says(run: Path, bundle_f
         assert check_same(averaged_network(run), session, batch) <= TOLERANCE
 
 
+def test_a_network_names_no_folder_of_the_machine(bundle_folder: Path) -> None:
+    content = (bundle_folder / "model.onnx").read_bytes()
+    assert b".py" not in content
+    assert str(Path(module.__file__).parent).encode() not in content
+
+
 def test_the_bundle_is_whole_and_its_card_is_its_json(run: Path, bundle_folder: Path) -> None:
     assert {p.name for p in bundle_folder.iterdir()} == {"model.onnx", "model.json", "CARD.md"}
     bundle = load_model(bundle_folder)

@@ -198,6 +198,17 @@ def to_onnx(network: torch.nn.Module, crop: CropSpec, heads: tuple[str, ...], pa
     if program is None:
         raise ModelError(f"{path}: torch.onnx.export gave no program")
     program.save(str(path), external_data=False)
+    forget_places(path)
+
+
+def forget_places(path: Path) -> None:
+    """Rewrite an ONNX file without the exporter's notes of where each operation was written: they name folders of the machine."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, str(path))
 
 
 def store_half(path: Path) -> None:
