@@ -137,8 +137,16 @@ class MienSmall(Network):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
+class MienMedium(MienSmall):
+    """`MienSmall` with six times its weights and three times its work: 4.2 million weights, 8.5 MB in half precision."""
+
+    STEM = 32
+    STAGES = ((64, 2, 2), (128, 3, 2), (256, 3, 2))
+
+
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "efficientnet-lite0": EfficientNetLite0,
+    "mien-medium": MienMedium,
     "mien-small": MienSmall,
     **PAPER_NETWORKS,
 }
@@ -160,6 +168,7 @@ class Origin:
 
 ORIGINS: dict[str, Origin] = {
     "efficientnet-lite0": Origin("Tan & Le 2019; Lite: 2020", 64, ("ferplus", "fer2013"), "package"),
+    "mien-medium": Origin("this project", 64, ("ferplus", "fer2013")),
     "mien-small": Origin("this project", 64, ("ferplus", "fer2013")),
     **{name: Origin(listing.paper, listing.size, (listing.classes,)) for name, listing in LISTINGS.items()},
     "p4-resnet50": Origin("P4, He et al. 2015; as Keras has it", 48, imagenet="file"),
