@@ -3,9 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shapes import write_tables
 
 from mien.emotion import Expressions
-from mien.errors import ModelError
+from mien.errors import DataError, ModelError
 from mien.models import Bundle, load_model
 from mien.training.data import load_faces
 from mien.training.teachers import teacher_targets
@@ -37,6 +38,16 @@ def test_several_teachers_are_averaged_and_may_be_softened(bundle_folder: Path, 
 
 def test_a_head_that_no_teacher_has_is_left_out(bundle_folder: Path, data: Path) -> None:
     assert set(teacher_targets([str(bundle_folder)], data, ("ekman", "fer2013"))) == {"fer2013"}
+
+
+def test_teachers_are_shown_the_layout_that_is_named(bundle_folder: Path, data: Path, tmp_path: Path) -> None:
+    both = write_tables(tmp_path / "both")
+    for name in ("data.json", "faces.csv"):  # by which a folder is found to be a prepared one
+        (both / name).write_text("another's", encoding="utf-8")
+    with pytest.raises(DataError, match=r"data\.json"):
+        teacher_targets([str(bundle_folder)], both, ("fer2013",))
+    found = teacher_targets([str(bundle_folder)], both, ("fer2013",), layout="fer2013")
+    assert np.array_equal(found["fer2013"], teacher_targets([str(bundle_folder)], data, ("fer2013",))["fer2013"])
 
 
 def test_a_teacher_that_is_not_there(data: Path) -> None:

@@ -188,6 +188,14 @@ def test_teachers_are_asked_once_and_learnt_from(recipe: Path, bundle_folder: Pa
     assert (made / "teachers.npz").stat().st_mtime_ns == before
 
 
+def test_the_layout_is_that_of_pupil_and_teachers(recipe: Path, bundle_folder: Path, tmp_path: Path) -> None:
+    both = write_tables(tmp_path / "both")
+    for name in ("data.json", "faces.csv"):  # by which a folder is found to be a prepared one
+        (both / name).write_text("another's", encoding="utf-8")
+    made = go(changed(recipe, epochs=1, teachers=(str(bundle_folder),)), both, tmp_path / "run", layout="fer2013")
+    assert (made / "teachers.npz").is_file()
+
+
 def test_a_pupil_may_have_fewer_heads_than_its_teacher(recipe: Path, bundle_folder: Path, data: Path, tmp_path: Path) -> None:
     made = go(changed(recipe, epochs=1, heads={"ekman": 1.0}, teachers=(str(bundle_folder),)), data, tmp_path / "ekman")
     assert "ekman_accuracy" in metrics(made)[0]

@@ -375,7 +375,7 @@ def train(
         if not (faces.split == split).any():
             raise DataError(f"{data}: has no picture in the split {split}; wanted some to train on and some to choose by")
     run.mkdir(parents=True, exist_ok=True)
-    taught = _taught(recipe, data, run)
+    taught = _taught(recipe, data, run, layout)
     learnt = training_faces(faces, recipe)
     module = ExpressionTrainer(recipe, learnt, faces.of("PublicTest"), taught)
     facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(learnt)}
@@ -426,13 +426,13 @@ def training_faces(faces: FaceSet, recipe: Recipe) -> FaceSet:
     return own
 
 
-def _taught(recipe: Recipe, data: Path, run: Path) -> dict[str, NDArray[np.float32]]:
+def _taught(recipe: Recipe, data: Path, run: Path, layout: str) -> dict[str, NDArray[np.float32]]:
     """What the teachers say of the training faces; kept in the run folder, so that a run that goes on learns the same."""
     if not recipe.teachers:
         return {}
     kept = run / "teachers.npz"
     if not kept.is_file():
-        found = teacher_targets(recipe.teachers, data, tuple(recipe.heads), temperature=recipe.teacher_temperature)
+        found = teacher_targets(recipe.teachers, data, tuple(recipe.heads), temperature=recipe.teacher_temperature, layout=layout)
         partial = kept.with_suffix(f".{os.getpid()}.partial.npz")
         np.savez(partial, allow_pickle=False, **found)
         partial.replace(kept)
