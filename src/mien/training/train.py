@@ -44,7 +44,7 @@ from mien.training.evaluate import class_scores
 from mien.training.layers import freeze_until
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
-from mien.training.start import is_run, start_from_bundle
+from mien.training.start import is_run, load_imagenet, start_from_bundle
 from mien.training.teachers import teacher_targets
 
 _MEANT = (
@@ -479,8 +479,6 @@ def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> None:
     if is_run(recipe.start):
         network.load_state_dict(averaged_weights(Path(recipe.start) / "best.ckpt"))
     elif Path(recipe.start).is_file():
-        from mien.training.start import load_imagenet
-
         load_imagenet(network, Path(recipe.start), mean=recipe.mean, std=recipe.std)
     else:
         some = network_input(faces.crops[:: max(1, len(faces) // 256)], recipe.mean, recipe.std)
