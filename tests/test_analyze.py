@@ -13,7 +13,7 @@ from mien.detect import Haar
 from mien.episodes import find_episodes
 from mien.errors import MediaError, ModelError
 from mien.media import open_media, read_picture
-from mien.types import FrameResult, Timeline
+from mien.types import Faces, FrameResult, Timeline
 
 HAPPY, SAD, ANGRY = "happiness", "sadness", "anger"
 
@@ -188,6 +188,91 @@ def test_wrong_options(wrong: dict[str, Any], says: str) -> None:
 def test_a_model_that_is_not_there() -> None:
     with pytest.raises(ModelError, match="no model 'emotion-x'"):
         Analyzer("emotion-x")
+
+
+# --- several frames at once, and the state of a stream
+
+
+def test_several_pictures_at_once_are_read_as_each_alone() -> None:
+    pictures = [
+        scene([]),
+        scene([(20, 30, 40, HAPPY), (90, 20, 30, SAD)]),
+        scene([(5, 5, 50, ANGRY)], width=320, height=200),
+        scene([]),
+        scene([(60, 40, 32, SAD)]),
+    ]
+    a = analyzer()
+    together = a.faces_of(pictures)
+    assert a.emotion.seen == 4  # type: ignore[attr-defined]
+    assert [len(found) for found, _ in together] == [0, 2, 1, 0, 1]
+    for rgb, (found, emotions) in zip(pictures, together, strict=True):
+        alone, scores = a.faces(rgb)
+        assert np.array_equal(found.boxes, alone.boxes)
+        assert np.array_equal(emotions, scores)
+        assert emotions.shape == (len(found), 3)
+    assert a.faces_of([]) == []
+
+
+def test_the_network_runs_once_for_several_pictures() -> None:
+    class Counting(FakeExpressions):
+        runs = 0
+
+        def __call__(self, crops: Any) -> Any:
+            self.runs += 1
+            return super().__call__(crops)
+
+    model = Counting()
+    a = Analyzer(model, detector=FakeDetector())
+    a.faces_of([scene([(20, 30, 40, HAPPY)]), scene([(30, 30, 40, SAD)]), scene([])])
+    assert model.runs == 1
+    a.faces_of([scene([]), scene([])])
+    assert model.runs == 1
+
+
+def two_who_cross() -> list[tuple[float, list[Square]]]:
+    """Somebody walks right, another one comes, is covered for a while, and a third appears late; an uneven clock."""
+    scenes = []
+    for i in range(40):
+        faces: list[Square] = [(5 + 2 * i, 20, 30, HAPPY if i < 20 else SAD)]
+        if i % 7 and i > 5:
+            faces.append((120 - i, 70, 30, ANGRY))
+        if i > 30:
+            faces.append((10, 75, 24, SAD))
+        scenes.append((i / 10 + (i % 3) / 100, faces))
+    return scenes
+
+
+@pytest.mark.parametrize("cut", [0, 1, 13, 39])
+def test_a_state_made_again_from_what_was_seen_goes_on_as_the_first(cut: int) -> None:
+    """What a log keeps of each frame, boxes, scores, probabilities and time, is enough: landmarks are not."""
+    a = analyzer(smoothing_s=0.4)
+    results = list(a.stream(frames(two_who_cross())))
+    again = a.begin()
+    for r in results[:cut]:
+        bare = Faces(r.faces.boxes, r.faces.scores, np.full((len(r), 5, 2), np.nan, np.float32))
+        again.update(bare, r.time_s, r.emotions)
+    aside = again.copy()
+    for r in results[cut:]:
+        ids, smoothed = again.update(r.faces, r.time_s, r.emotions)
+        assert ids.tolist() == r.tracks.tolist()
+        assert np.array_equal(smoothed, r.smoothed)
+    if cut < 39:  # a copy goes its own way: it has seen none of the rest
+        ids, _ = aside.update(results[cut].faces, results[cut].time_s, results[cut].emotions)
+        assert ids.tolist() == results[cut].tracks.tolist()
+
+
+def test_time_that_runs_backwards_leaves_the_state_as_it_was() -> None:
+    a = analyzer()
+    one, two, three = frames(walk(HAPPY, n=3))
+    state = a.begin(0.5)
+    for frame in (one, two):
+        found, emotions = a.faces(frame.rgb)
+        state.update(found, frame.time_s, emotions)
+    with pytest.raises(ValueError, match="time_s must be finite and not decrease"):
+        state.update(*a.faces(one.rgb)[:1], one.time_s, a.faces(one.rgb)[1])
+    found, emotions = a.faces(three.rgb)
+    ids, _ = state.update(found, three.time_s, emotions)
+    assert ids.tolist() == [1]
 
 
 # --- threads

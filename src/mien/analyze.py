@@ -1,7 +1,8 @@
 """The order of the stages: frame → faces → crops → expressions → tracks → smoothing. Nothing else knows it."""
 
+import copy
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Protocol
 
@@ -30,6 +31,29 @@ class FrameSource(Protocol):
     def info(self) -> MediaInfo: ...
 
     def frames(self, every: float | None = None) -> Iterator[Frame]: ...
+
+
+class StreamState:
+    """All that changes while the frames of one stream pass: who is where, and the smoothing of their scores.
+
+    `Analyzer.stream` holds one for a film; a live view holds its own. It depends on nothing but what `update` was given, so that
+    giving the same again, from a log, makes the same state.
+    """
+
+    def __init__(self, smoothing_s: float) -> None:
+        self._tracker, self._smoothing = Tracker(), Smoothing(smoothing_s)
+
+    def update(self, faces: Faces, time_s: float, emotions: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Track ids (N,) and smoothed probabilities (N, K) of the N faces of the next frame.
+
+        Raises `ValueError` where time runs backwards or is not finite; the state is then as it was.
+        """
+        ids = self._tracker.update(faces, time_s)
+        return ids, self._smoothing.update(ids, time_s, emotions)
+
+    def copy(self) -> "StreamState":
+        """One that goes on from here on its own."""
+        return copy.deepcopy(self)
 
 
 class Analyzer:
@@ -82,10 +106,22 @@ class Analyzer:
 
     def faces(self, rgb: NDArray[np.uint8]) -> tuple[Faces, NDArray[np.float32]]:
         """The N faces of a picture (H, W, 3) uint8 RGB and their probabilities (N, K)."""
-        found = self.detector(rgb)
-        if not len(found):
-            return found, np.zeros((0, len(self.labels)), np.float32)
-        return found, self.emotion(crop_faces(rgb, found, self.emotion.crop))
+        return self.faces_of([rgb])[0]
+
+    def faces_of(self, pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[Faces, NDArray[np.float32]]]:
+        """As `faces`, of several pictures at once, of any sizes: the faces of all of them go through the network together."""
+        found = [self.detector(rgb) for rgb in pictures]
+        seen = [(rgb, faces) for rgb, faces in zip(pictures, found, strict=True) if len(faces)]
+        if not seen:
+            return [(faces, np.zeros((0, len(self.labels)), np.float32)) for faces in found]
+        crops = [crop_faces(rgb, faces, self.emotion.crop) for rgb, faces in seen]
+        emotions = self.emotion(crops[0] if len(crops) == 1 else np.concatenate(crops))
+        ends = np.cumsum([len(faces) for faces in found])
+        return list(zip(found, np.split(emotions, ends[:-1]), strict=True))
+
+    def begin(self, smoothing_s: float | None = None) -> StreamState:
+        """The state of a new stream, for frames that are not taken through `stream`; smoothed as this Analyzer does, or as asked."""
+        return StreamState(self.smoothing_s if smoothing_s is None else smoothing_s)
 
     def picture(self, source: str | os.PathLike[str] | NDArray[np.uint8]) -> FrameResult:
         """The faces of one picture, a path or an array (H, W, 3) uint8 RGB. Raises `MediaError`."""
@@ -105,7 +141,7 @@ class Analyzer:
         `MediaError` where the media cannot be decoded any further, after the results up to there, and `ValueError` for a
         wrong `every`.
         """
-        tracker, smoothing = Tracker(), Smoothing(self.smoothing_s)
+        state = self.begin()
         if isinstance(source, Iterable):
             if every:
                 raise ValueError(f"every is for an opened media, but got {every} and frames; leave out those not to be looked at")
@@ -118,8 +154,7 @@ class Analyzer:
         try:
             for frame in iterator:
                 found, emotions = self.faces(frame.rgb)
-                ids = tracker.update(found, frame.time_s)
-                smoothed = smoothing.update(ids, frame.time_s, emotions)
+                ids, smoothed = state.update(found, frame.time_s, emotions)
                 yield FrameResult(frame, found, ids, self.labels, emotions, smoothed)
         finally:
             close = getattr(iterator, "close", None)
