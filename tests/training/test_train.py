@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 from shapes import write_tables
 
 import mien
+from mien.cli import main
 from mien.crop import CropSpec
 from mien.errors import DataError
 from mien.training import train as module
@@ -74,6 +76,21 @@ def test_it_learns(run: Path) -> None:
     rows = metrics(run)
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     assert float(rows[-1]["score"]) > 0.6  # one of seven by chance
+
+
+def test_the_command_tells_of_each_seed_and_of_all(
+    recipe: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    options = ["--set", "epochs=1", "--seeds", "1", "2", "--accelerator", "cpu"]
+    assert main(["train", str(recipe), "--data", str(data), "--run", str(run), *options]) == 0
+    out = capsys.readouterr().out
+    first, second = (metrics(tmp_path / f"run-seed{seed}")[0] for seed in (1, 2))
+    for row in (first, second):
+        assert f"best epoch: 1 (fer2013_accuracy {float(row['fer2013_accuracy']):.4f}, " in out
+    middle = (float(first["fer2013_loss"]) + float(second["fer2013_loss"])) / 2
+    assert re.search(rf"^fer2013_loss: {middle:.4f} ± 0\.\d{{4}} over 2 seeds$", out, re.MULTILINE)
+    assert "epoch:" not in out.replace("best epoch:", "")
 
 
 def test_the_best_epoch_is_kept(run: Path) -> None:
@@ -140,6 +157,14 @@ def test_resuming_a_finished_run_changes_nothing(run: Path, recipe: Path, data: 
     assert metrics(copy) == before
     wanted, found = state(run / "last.ckpt")["state_dict"], state(copy / "last.ckpt")["state_dict"]
     assert all(torch.equal(found[name], value) for name, value in wanted.items())
+
+
+def test_damage_is_named_before_a_run_goes_on(run: Path, recipe: Path, data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / "metrics.csv").write_text("epoch,score\n1\n")
+    with pytest.raises(DataError, match=r"metrics\.csv, row 2: wanted as many cells as the header has"):
+        go(recipe, data, copy, resume=True)
 
 
 def test_a_run_that_was_moved_keeps_its_best_epoch(run: Path, recipe: Path, data: Path, tmp_path: Path) -> None:

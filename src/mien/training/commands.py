@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import csv
 import dataclasses
 import importlib.util
 import json
@@ -291,14 +290,14 @@ def train(options: argparse.Namespace) -> int:
         folder = run.with_name(f"{run.name}-seed{seed}")
         run_training(dataclasses.replace(recipe, seed=seed), options.data, folder, progress=terminal, **given)
         best.append(_finish(folder, options))
-    for name in (key for key in best[0] if key != "epoch"):
-        values = [float(row[name]) for row in best]
+    for name in best[0]:
+        values = [row[name] for row in best]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         print(f"{name}: {statistics.mean(values):.4f} ± {spread:.4f} over {len(values)} seeds")
     return 0
 
 
-def _finish(run: Path, options: argparse.Namespace) -> dict[str, str]:
+def _finish(run: Path, options: argparse.Namespace) -> dict[str, float]:
     """Scores the best epoch on PublicTest, writes the run's page, and tells its figures."""
     from mien.training.run_page import write_run_page
     from mien.training.scoring import measure_network, score_run
@@ -311,13 +310,14 @@ def _finish(run: Path, options: argparse.Namespace) -> dict[str, str]:
     return figures
 
 
-def _tell_run(run: Path) -> dict[str, str]:
+def _tell_run(run: Path) -> dict[str, float]:
     """Prints and gives back the figures of a run's best epoch."""
-    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        row = max(csv.DictReader(file), key=lambda row: float(row["score"]))
-    figures = {name: row[name] for name in row if name == "epoch" or name.endswith(("_accuracy", "_macro_f1", "_loss"))}
-    shown = ", ".join(f"{name} {float(value):.4f}" for name, value in figures.items() if name != "epoch")
-    print(f"run: {run}\nbest epoch: {row['epoch']} ({shown})")
+    from mien.training.run_folder import read_run
+
+    best = read_run(run).best
+    figures = {name: value for name, value in best.items() if name.endswith(("_accuracy", "_macro_f1", "_loss"))}
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    print(f"run: {run}\nbest epoch: {best['epoch']:.0f} ({shown})")
     return figures
 
 

@@ -72,12 +72,12 @@ def read_run(path: Path) -> RunFolder:
     if not isinstance(facts.get("recipe"), dict):
         raise DataError(f"{path / 'recipe.json'}: wanted the key recipe with the recipe of the run")
     numbers: list[dict[str, float]] = []
-    for number, row in enumerate(_rows(path / "metrics.csv"), start=2):
+    for number, row in enumerate(read_rows(path / "metrics.csv"), start=2):
         numbers.append({name: _number(value, path / "metrics.csv", number, name) for name, value in row.items()})
         if not {"epoch", "score"} <= set(row):
             raise DataError(f"{path / 'metrics.csv'}: wanted the columns epoch and score, but got {', '.join(row)}")
     times: list[dict[str, Any]] = []
-    for number, row in enumerate(_rows(path / "timing.csv"), start=2):
+    for number, row in enumerate(read_rows(path / "timing.csv"), start=2):
         seconds = {k: _number(v, path / "timing.csv", number, k) if v else None for k, v in row.items() if k != "device"}
         times.append(seconds | {"device": row.get("device", "")})
     kept = {name: read_json(path / f"{name}.json") if (path / f"{name}.json").is_file() else None for name in _KEPT}
@@ -87,7 +87,8 @@ def read_run(path: Path) -> RunFolder:
 _KEPT = ("public", "private", "network")
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """metrics.csv or timing.csv as it is written, a row per epoch; none where there is no such file. Raises `DataError`."""
     if not path.is_file():
         return []
     try:

@@ -44,6 +44,7 @@ from mien.training.evaluate import class_scores
 from mien.training.layers import freeze_until
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
+from mien.training.run_folder import read_rows
 from mien.training.start import is_run, load_imagenet, start_from_bundle
 from mien.training.teachers import teacher_targets
 
@@ -292,7 +293,7 @@ class _Log(Callback):
 
     def __init__(self, run: Path) -> None:
         self.metrics, self.timing = run / "metrics.csv", run / "timing.csv"
-        self.rows = {path: list(_read_rows(path)) for path in (self.metrics, self.timing)}
+        self.rows: dict[Path, list[dict[str, Any]]] = {path: [*read_rows(path)] for path in (self.metrics, self.timing)}
         self.started = self.cpu = 0.0
         self.events: list[Any] = []
 
@@ -326,13 +327,6 @@ class _Log(Callback):
             writer.writeheader()
             writer.writerows(self.rows[path])
         partial.replace(path)
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def train(
