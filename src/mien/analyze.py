@@ -120,7 +120,7 @@ class Analyzer:
         return list(zip(found, np.split(emotions, ends[:-1]), strict=True))
 
     def begin(self, smoothing_s: float | None = None) -> StreamState:
-        """The state of a new stream, for frames that are not taken through `stream`; smoothed as this Analyzer does, or as asked."""
+        """The state of a new stream, for frames that are not taken through `stream`; smoothed as this Analyzer does or as asked."""
         return StreamState(self.smoothing_s if smoothing_s is None else smoothing_s)
 
     def picture(self, source: str | os.PathLike[str] | NDArray[np.uint8]) -> FrameResult:
