@@ -1,6 +1,6 @@
 # Two commands do everything on a machine with Python 3.11 or newer, pip and make:
 #   make demo    installs mien into .venv and reads the faces of a short film; ends with the path of its report
-#   make test    installs mien with its training and test parts into .venv-test and runs all tests
+#   make test    installs mien with its training and test parts into .venv-test, and Debian's chromium where it can; runs all tests
 PYTHON ?= python3
 
 .PHONY: demo test lint docs bench clean
@@ -9,6 +9,7 @@ demo: .venv/installed
 	.venv/bin/mien demo --out demo.mien
 
 test: .venv-test/installed
+	.ci/chromium .venv-test/no-chromium
 	.venv-test/bin/python -m pytest
 
 lint: .venv-test/installed

@@ -1,0 +1,108 @@
+"""A real `mien serve` in its own process, for tests that speak to it through a socket."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+READY_S = 30.0
+"""A fresh process on two busy cores; the application itself promises three seconds on quiet ones."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`mien serve` on a free port of loopback with `data` as its folder; killed and started again it keeps both.
+
+    settings    given as environment variables, `password="x"` as MIEN_PASSWORD=x
+    """
+
+    def __init__(self, data: Path, **settings: Any) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = data.with_name(f"{data.name}.log")
+        self.environment = {f"MIEN_{name.upper()}": str(value) for name, value in settings.items()}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Raises `AssertionError` with the server's own words where it is not ready in `READY_S`."""
+        command = [sys.executable, "-m", "mien", "serve", "--host", "127.0.0.1", "--port", str(self.port), "--data", str(self.data)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.environment, start_new_session=True
+            )
+        end = time.monotonic() + READY_S
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                httpx.get(f"{self.url}/api/info", timeout=5)
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return self
+        self.kill()
+        raise AssertionError(f"mien serve is not ready after {READY_S:g} s:\n{self.said()}")
+
+    def said(self) -> str:
+        """All that it printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
+
+    def stop(self) -> int:
+        """Ctrl-C, as a person would; the exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"mien serve did not stop within 20 s of Ctrl-C:\n{self.said()}") from None
+
+    def kill(self) -> None:
+        """kill -9 of the server alone, as a crash would; what it started must notice by itself."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.stop()
+        else:
+            self.kill()
+
+    def client(self, **options: Any) -> httpx.Client:
+        """Speaks to it as a program does: no cookie, no Origin."""
+        return httpx.Client(base_url=self.url, timeout=60, **options)
+
+    def analyse(self, file: Path, name: str | None = None, **options: Any) -> dict[str, Any]:
+        """Upload a file and wait for its end; the job as JSON."""
+        with self.client() as client:
+            with file.open("rb") as content:
+                answer = client.post("/api/jobs", files={"file": (name or file.name, content)}, data=options)
+            assert answer.status_code == 201, answer.text
+            return self.ended(answer.json()["id"])
+
+    def ended(self, job: str, limit_s: float = 120.0) -> dict[str, Any]:
+        """The job as JSON once it is done, failed or cancelled."""
+        end = time.monotonic() + limit_s
+        with self.client() as client:
+            while time.monotonic() < end:
+                found: dict[str, Any] = client.get(f"/api/jobs/{job}").raise_for_status().json()
+                if found["state"] in ("done", "failed", "cancelled"):
+                    return found
+                time.sleep(0.1)
+        raise AssertionError(f"job {job} is not done after {limit_s:g} s: {found}\n{self.said()}")

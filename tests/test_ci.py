@@ -1,0 +1,109 @@
+"""The scripts of `.ci` and the Makefile: chromium is installed where it can be, and its absence is said and never fails."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / ".ci" / "chromium"
+NEEDED = ("bash", "sh", "id", "timeout", "mktemp", "grep", "tail", "rm")
+
+pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A folder of programs for a PATH that has the plainest tools and no browser."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in NEEDED:
+        if (found := shutil.which(name)) is not None:
+            (folder / name).symlink_to(found)
+    return folder
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name != "CHROMIUM"}
+    bash = shutil.which("bash")
+    assert bash is not None
+    return subprocess.run(
+        [bash, SCRIPT, *arguments], env=clean | {"PATH": str(folder)} | environment, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome"])
+def test_a_browser_that_is_there_is_enough(bare: Path, name: str) -> None:
+    program(bare, name, "exit 0")
+    program(bare, "apt-get", "exit 1")
+    done = run(bare)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_browser_may_be_named(bare: Path, tmp_path: Path) -> None:
+    program(tmp_path, "mine", "exit 0")
+    assert run(bare, CHROMIUM=str(tmp_path / "mine")).stderr == ""
+
+
+def test_without_apt_it_is_said_and_nothing_fails(bare: Path) -> None:
+    done = run(bare)
+    assert done.returncode == 0
+    assert "WILL BE SKIPPED" in done.stderr
+    assert "no apt-get here" in done.stderr
+
+
+def test_root_installs_it(bare: Path) -> None:
+    program(bare, "id", "echo 0")
+    program(
+        bare, "apt-get", f'case "$*" in *install*) printf "#!/bin/sh\\n" > {bare}/chromium; /bin/chmod +x {bare}/chromium;; esac'
+    )
+    done = run(bare)
+    assert done.returncode == 0
+    assert "WILL BE SKIPPED" not in done.stderr
+    assert (bare / "chromium").is_file()
+
+
+def test_a_failed_install_is_said_each_time_and_tried_once(bare: Path, tmp_path: Path) -> None:
+    program(bare, "id", "echo 0")
+    program(bare, "apt-get", f"echo x >> {tmp_path}/tried; echo 'E: no such package' >&2; exit 100")
+    stamp = tmp_path / "stamp"
+    for _ in range(2):
+        done = run(bare, str(stamp))
+        assert done.returncode == 0
+        assert "E: no such package" in done.stderr
+        assert "WILL BE SKIPPED" in done.stderr
+    assert (tmp_path / "tried").read_text(encoding="utf-8").split() == ["x", "x"]  # update and install, the first time
+
+
+def test_an_install_that_hangs_is_ended(bare: Path) -> None:
+    program(bare, "id", "echo 0")
+    program(bare, "apt-get", "exec /bin/sleep 50")
+    done = run(bare, CHROMIUM_INSTALL_LIMIT_S="1")
+    assert done.returncode == 0
+    assert "not done after 1 s" in done.stderr
+    assert "WILL BE SKIPPED" in done.stderr
+
+
+def test_others_are_not_asked_for_a_password(bare: Path, tmp_path: Path) -> None:
+    program(bare, "id", "echo 1000")
+    program(bare, "apt-get", f"echo x >> {tmp_path}/tried")
+    program(bare, "sudo", "exit 1")
+    done = run(bare)
+    assert done.returncode == 0
+    assert "without a password" in done.stderr
+    assert not (tmp_path / "tried").exists()
+
+
+def test_make_test_calls_it_before_the_tests() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\ntest:")[1].split("\n\n")[0]
+    assert recipe.index(".ci/chromium") < recipe.index("pytest")
+    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
