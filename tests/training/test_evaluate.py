@@ -23,6 +23,7 @@ from mien.training.evaluate import (
     calibration_error,
     class_scores,
     confusion_matrix,
+    cross_entropy,
     cross_data,
     evaluate,
     evaluate_bundle,
@@ -82,6 +83,18 @@ def test_one_vs_rest_accuracy_is_p0s_formula() -> None:
 
 def test_rows_of_the_confusion_are_the_truth() -> None:
     assert confusion_matrix(np.array([0, 0, 1]), np.array([1, 1, 0]), 2).tolist() == [[0, 2], [1, 0]]
+
+
+def test_cross_entropy_is_that_of_the_rows_that_say_something() -> None:
+    rng = np.random.default_rng(0)
+    logits, truth = rng.normal(0, 3, (60, 5)).astype(np.float32), np.arange(60) % 5
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    goal = np.eye(5, dtype=np.float32)[truth]
+    assert cross_entropy(logits, goal) == pytest.approx(metrics.log_loss(truth, chances), rel=1e-5)
+    goal[:20] = 0
+    assert cross_entropy(logits, goal) == pytest.approx(metrics.log_loss(truth[20:], chances[20:]), rel=1e-5)
+    assert cross_entropy(logits, np.zeros_like(goal)) == 0
+    assert cross_entropy(np.array([[1e4, 0.0]]), np.array([[0.5, 0.5]])) == 5e3  # what is out of reach of exp
 
 
 # --- calibration

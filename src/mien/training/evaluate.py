@@ -75,6 +75,14 @@ def class_scores(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int
     }
 
 
+def cross_entropy(logits: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
+    """Mean cross-entropy in nats of softmax(logits) to `targets`, both (N, K); rows of zeros in `targets` do not count."""
+    z = logits.astype(np.float64)
+    z = z - z.max(axis=1, keepdims=True)
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return float(-(targets * log_p).sum() / max(1.0, float(targets.sum())))
+
+
 def calibration_error(truth: NDArray[np.int64], probabilities: NDArray[np.float32], bins: int = BINS) -> float:
     """ECE (Naeini et al. 2015; Guo et al. 2017): mean gap between confidence and accuracy over equal bins, weighted by count."""
     confidence = probabilities.max(axis=1)

@@ -21,7 +21,7 @@ from mien.emotion import network_input
 from mien.errors import DataError
 from mien.labels import LABEL_SETS
 from mien.training.data import FaceSet, load_faces
-from mien.training.evaluate import bootstrap, class_scores
+from mien.training.evaluate import bootstrap, class_scores, cross_entropy
 from mien.training.pictures import confusion_picture, write_confusion_csv
 from mien.training.recipe import Recipe
 from mien.training.run_folder import read_json, write_json
@@ -76,16 +76,13 @@ def _scores(head: str, faces: FaceSet, said: NDArray[np.float64], data: Path) ->
     if not counts.any():
         raise DataError(f"{data}: wanted pictures with a label of {head} ({', '.join(labels)}) to judge by, but there is none")
     is_, says = truth[counts], said.argmax(axis=1)[counts]
-    goal = faces.targets(head)
-    shifted = said - said.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     scores = class_scores(is_, says, len(labels))
     by_class = {name: dict(zip(labels, scores[name].tolist(), strict=True)) for name in ("precision", "recall", "f1")}
     return {
         "n": scores["n"],
         "labels": list(labels),
         **{name: scores[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "one_vs_rest_accuracy")},
-        "loss": float(-(goal * log_p).sum() / max(1.0, float(goal.sum()))),
+        "loss": cross_entropy(said, faces.targets(head)),
         "interval": {name: list(ends) for name, ends in bootstrap(is_, says, len(labels)).items()},
         **by_class,
         "confusion": scores["confusion"].tolist(),

@@ -40,7 +40,7 @@ from mien.errors import DataError
 from mien.labels import LABEL_SETS
 from mien.training.augment import Augment
 from mien.training.data import FaceSet, load_faces
-from mien.training.evaluate import class_scores
+from mien.training.evaluate import class_scores, cross_entropy
 from mien.training.layers import freeze_until
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
@@ -162,15 +162,12 @@ class ExpressionTrainer(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         scores = []
         for name, parts in self._found.items():
-            truth, logits = self.select_set.truth(name), np.concatenate(parts).astype(np.float64)
+            truth, logits = self.select_set.truth(name), np.concatenate(parts)
             counts = truth >= 0
             found = class_scores(truth[counts], logits[counts].argmax(axis=1), len(LABEL_SETS[name]))
             self.log(f"{name}_accuracy", found["accuracy"], prog_bar=True)
             self.log(f"{name}_macro_f1", found["macro_f1"])
-            goal = self.select_set.targets(name)
-            shifted = logits - logits.max(axis=1, keepdims=True)
-            log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-            self.log(f"{name}_loss", float(-(goal * log_p).sum() / max(1.0, float(goal.sum()))))
+            self.log(f"{name}_loss", cross_entropy(logits, self.select_set.targets(name)))
             scores.append(found["accuracy"])
         self.log("score", float(np.mean(scores)))
 
