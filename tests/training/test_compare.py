@@ -12,7 +12,8 @@ from mien.errors import DataError
 from mien.training import networks, scoring
 from mien.training import train as train_module
 from mien.training.compare import compare
-from mien.training.experiment import Experiment, Result, one_vs_rest, read_experiment, read_results
+from mien.training.evaluate import one_vs_rest
+from mien.training.experiment import Experiment, Result, read_experiment, read_results
 from mien.training.run_folder import read_run
 
 EXPERIMENT = f"""

@@ -6,6 +6,7 @@ import pytest
 
 from mien.errors import DataError
 from mien.labels import LABEL_SETS
+from mien.training.evaluate import one_vs_rest
 from mien.training.experiment import (
     COLUMNS,
     Cell,
@@ -15,7 +16,6 @@ from mien.training.experiment import (
     figure_text,
     markdown_table,
     mcnemar,
-    one_vs_rest,
     plain_accuracy,
     read_experiment,
     read_results,

@@ -66,13 +66,17 @@ def class_scores(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int
         "accuracy": accuracy,
         "macro_f1": float(f1[occurs].mean()) if occurs.any() else 0.0,
         "balanced_accuracy": float(recall[occurs].mean()) if occurs.any() else 0.0,
-        # P0's formula (3) counts true negatives of every class: with K classes it is 1 - 2 (1 - accuracy) / K.
-        "one_vs_rest_accuracy": 1 - 2 * (1 - accuracy) / classes,
+        "one_vs_rest_accuracy": one_vs_rest(accuracy, classes),
         "precision": precision,
         "recall": recall,
         "f1": f1,
         "confusion": counts,
     }
+
+
+def one_vs_rest(accuracy: float, classes: int) -> float:
+    """P0's formula (3), which counts the true negatives of every class: 1 − 2 (1 − accuracy) / K."""
+    return 1 - 2 * (1 - accuracy) / classes
 
 
 def cross_entropy(logits: NDArray[np.floating], targets: NDArray[np.floating]) -> float:

@@ -23,6 +23,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from mien.errors import DataError
+from mien.training.evaluate import one_vs_rest
 from mien.training.recipe import Recipe, Stage, recipe_from
 from mien.training.run_folder import RunFolder, read_json, read_run
 
@@ -334,13 +335,8 @@ def classes(run: RunFolder) -> int:
     return len(LABEL_SETS[run.head])
 
 
-def one_vs_rest(accuracy: float, classes: int) -> float:
-    """P0's formula (3), which counts the true negatives of every class: 1 − 2 (1 − accuracy) / K."""
-    return 1 - 2 * (1 - accuracy) / classes
-
-
 def plain_accuracy(one_vs_rest: float, classes: int) -> float:
-    """The share of pictures labelled right that gives so much by P0's formula (3)."""
+    """The share of pictures labelled right that gives so much by P0's formula (3), see `evaluate.one_vs_rest`."""
     return 1 - classes * (1 - one_vs_rest) / 2
 
 
