@@ -1,0 +1,267 @@
+"""What passes over the socket of a live view: frames up as bytes, everything else as JSON text. docs/api.md says it for programs.
+
+Nothing here opens a picture or a socket. Whatever comes in is either understood or a `WireError`, which can be sent back as it is.
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+VERSION = 1
+HEADER = struct.Struct("<BBHId")
+"""Version, flags, 0, sequence (uint32), captured_s (float64): 16 bytes before each picture."""
+
+LATE = 1
+"""Flag: captured while the socket was down. Such a frame is never left out for a newer one."""
+
+OF_RECORDING = 2
+"""Flag: belongs to the recording that runs."""
+
+IN_FLIGHT = 2
+"""How many frames a page may have sent without an answer."""
+
+CLOSE_BREACH = 4400
+CLOSE_LOGIN = 4401
+CLOSE_ORIGIN = 4403
+CLOSE_TAKEN_OVER = 4409
+CLOSE_TOO_MANY = 4429
+
+MAX_TEXT = 16_384
+"""Characters of a JSON message; none that means something is nearly as long."""
+
+MAX_CAPTURED_S = 1e10
+"""Seconds; a page's clock may well count from 1970."""
+
+
+class WireError(Exception):
+    """Something that came over the wire is not what it should be.
+
+    code      one word for programs: bad_frame, frame_too_large, old_frame, bad_message, no_recording, …
+    message   what, wanted, given, remedy, for people
+    sequence  of the frame that is meant, where it is known
+    """
+
+    def __init__(self, code: str, message: str, sequence: int | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.sequence = code, message, sequence
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHead:
+    """What stands before a picture. sequence: 0 to 2³²−1; captured_s: seconds of the page's own clock."""
+
+    sequence: int
+    captured_s: float
+    late: bool = False
+    of_recording: bool = False
+
+
+def pack_frame(head: FrameHead, picture: bytes) -> bytes:
+    """The message for one frame."""
+    flags = LATE * head.late | OF_RECORDING * head.of_recording
+    return HEADER.pack(VERSION, flags, 0, head.sequence, head.captured_s) + picture
+
+
+def read_frame(message: bytes, *, max_bytes: int) -> tuple[FrameHead, bytes]:
+    """Head and picture of one binary message. Raises `WireError`; the picture itself is not looked at.
+
+    max_bytes  of the picture
+    """
+    if len(message) < HEADER.size:
+        raise WireError("bad_frame", f"A frame begins with {HEADER.size} bytes of header, but {len(message)} bytes came.")
+    version, flags, reserved, sequence, captured_s = HEADER.unpack_from(message)
+    if version != VERSION:
+        raise WireError(
+            "bad_frame", f"Frames of version {VERSION} are understood, but one of version {version} came; reload the page."
+        )
+    if flags & ~(LATE | OF_RECORDING) or reserved:
+        raise WireError(
+            "bad_frame", f"A frame's flags are 0 to 3 and its reserved bytes 0, but {flags} and {reserved} came.", sequence
+        )
+    if not abs(captured_s) <= MAX_CAPTURED_S:
+        raise WireError("bad_frame", f"A frame's time must be a finite number of seconds, but {captured_s} came.", sequence)
+    size = len(message) - HEADER.size
+    if not size:
+        raise WireError("bad_frame", "A frame came without a picture; send a JPEG, PNG or WebP behind its header.", sequence)
+    if size > max_bytes:
+        raise WireError(
+            "frame_too_large",
+            f"A frame may have {max_bytes // 1024} KiB, but one of {math.ceil(size / 1024)} KiB came; send smaller pictures.",
+            sequence,
+        )
+    return FrameHead(sequence, captured_s, bool(flags & LATE), bool(flags & OF_RECORDING)), message[HEADER.size :]
+
+
+# --- up ------------------------------------------------------------------------------------------------------------------------
+
+Name = Annotated[str, Field(max_length=200)]
+
+
+class _Up(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Hello(_Up):
+    """The first message. `resume` goes on with a live view that lost its socket."""
+
+    type: Literal["hello"]
+    source: Literal["camera", "screen"] = "camera"
+    name: Name = ""
+    resume: str | None = Field(default=None, max_length=64)
+    smoothing_s: float | None = Field(default=None, ge=0, le=60)
+
+
+class Record(_Up):
+    """Begins, pauses, resumes or ends a recording. The other fields count for `start` only."""
+
+    type: Literal["record"]
+    action: Literal["start", "pause", "resume", "stop"]
+    keep_film: bool = False
+    name: Name | None = None
+    every_s: float | None = Field(default=None, ge=0, le=3600)
+
+
+Up = Annotated[Hello | Record, Field(discriminator="type")]
+_UP: TypeAdapter[Hello | Record] = TypeAdapter(Up)
+
+
+def read_message(text: str) -> Hello | Record:
+    """One JSON message of a page. Raises `WireError`."""
+    if len(text) > MAX_TEXT:
+        raise WireError("bad_message", f"A message may have {MAX_TEXT} characters, but one of {len(text)} came.")
+    try:
+        return _UP.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        # The first place is the name of the message's own type, which the sender knows.
+        place = ".".join(str(part) for part in first["loc"][1:])
+        where = f" at {place[:80]}" if place else ""
+        raise WireError("bad_message", f"A message was not understood{where}: {first['msg'][:300]}") from None
+
+
+# --- down ----------------------------------------------------------------------------------------------------------------------
+
+
+class _Down(BaseModel):
+    def text(self) -> str:
+        """As it is sent."""
+        return self.model_dump_json()
+
+
+class Limits(_Down):
+    """What a page has to keep to, and how long a live view waits for it."""
+
+    in_flight: int = IN_FLIGHT
+    frame_max_kib: int
+    frame_max_megapixels: float
+    return_s: float
+    recording_max_minutes: float
+
+
+class RecordingState(_Down):
+    """A recording as it stands. duration_s: from its first frame to its last, pauses left out; left_out: its frames that could not
+    be looked at or were replaced by newer ones."""
+
+    type: Literal["recording"] = "recording"
+    state: Literal["recording", "paused", "saving", "done", "failed"]
+    job: str
+    rows: int
+    duration_s: float
+    left_out: int = 0
+    note: str | None = None
+    error: str | None = None
+
+
+class Ready(_Down):
+    """Answers a hello. received: the last frame that was dealt with, -1 for none; those after it are to be sent again as late."""
+
+    type: Literal["ready"] = "ready"
+    live: str
+    labels: list[str]
+    received: int
+    resumed: bool
+    recording: RecordingState | None
+    limits: Limits
+    notice: str | None = None
+
+
+class Face(_Down):
+    """box: x1, y1, x2, y2 in pixels of the frame; emotions and smoothed: a probability for each of `Ready.labels`."""
+
+    track: int
+    box: list[float]
+    score: float
+    expression: str
+    emotions: list[float]
+    smoothed: list[float]
+    valence: float
+
+
+class FacesSeen(_Down):
+    """The answer to one frame. light: mean luma, 0 to 255; dropped: frames of this live view that the server left out so far;
+    time_s: on the recording's clock, None where the frame is of none."""
+
+    type: Literal["faces"] = "faces"
+    sequence: int
+    captured_s: float
+    width: int
+    height: int
+    faces: list[Face]
+    light: float
+    dark: bool
+    dropped: int
+    recorded: bool
+    time_s: float | None
+    queue_ms: float
+    work_ms: float
+
+
+class Dropped(_Down):
+    """A frame was left out for a newer one."""
+
+    type: Literal["dropped"] = "dropped"
+    sequence: int
+    dropped: int
+
+
+class EpisodeSeen(_Down):
+    """An expression that lasted is over. Its times are the recording's where `recorded`, else those of the page's clock."""
+
+    type: Literal["episode"] = "episode"
+    track: int
+    expression: str
+    start_s: float
+    end_s: float
+    peak: float
+    peak_time_s: float
+    recorded: bool
+
+
+class Problem(_Down):
+    """What `Failure` is about."""
+
+    code: str
+    message: str
+
+
+class Failure(_Down):
+    """Something went wrong; sequence names the frame, where one is meant."""
+
+    type: Literal["error"] = "error"
+    error: Problem
+    sequence: int | None = None
+
+    @classmethod
+    def of(cls, error: WireError) -> "Failure":
+        return cls(error=Problem(code=error.code, message=error.message), sequence=error.sequence)
+
+
+Down = Ready | FacesSeen | Dropped | EpisodeSeen | RecordingState | Failure
+
+
+def rounded(values: Any, digits: int = 5) -> list[float]:
+    """A row of numbers as JSON shows them: what is beyond a screen's needs is left out. The log keeps all of it."""
+    return [round(float(value), digits) for value in values]
