@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fakes import FakeDetector, FakeExpressions, FakeMedia, FakeOptions, Square, frames, scene, write_film
 from media_files import film
-from mien import cluster
+from mien import cluster, report
 from mien.analyze import Analyzer
 from mien.cluster import (
     RESULT_FILES,
@@ -29,10 +29,12 @@ from mien.cluster import (
     result_folders,
     whole_folder,
     write_index,
+    write_results,
 )
 from mien.errors import MediaError, ModelError
 from mien.labels import FER2013, FERPLUS
 from mien.media import VideoWriter, open_media, write_picture
+from mien.types import Timeline
 
 FACE: Square = (40, 30, 50, "happiness")
 ANALYZER = Analyzer(FakeExpressions(), detector=FakeDetector())
@@ -616,3 +618,77 @@ def test_nobodys_index_is_replaced(tmp_path: Path) -> None:
 def test_an_index_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"files\.csv: cannot be written"):
         write_index([], tmp_path / "nowhere" / "files.csv")
+
+
+# --- what the files can be made from again, names, limits
+
+
+def test_what_is_kept_beside_a_result_is_what_it_was_made_of(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    source = short_film(tmp_path / "upload.bin.mp4")
+    analyze_file(source, tmp_path / "a.mien", analyzer=ANALYZER, name="Ferien <1>.mp4", keep=kept)
+    assert listing(kept) == ["stills", "timeline.npz"]
+    assert listing(kept / "stills") == ["1.jpg", "poster.jpg", "stills.json"]
+    timeline = Timeline.load(kept / "timeline.npz")
+    assert timeline.info.name == "Ferien <1>.mp4"
+    again = tmp_path / "again"
+    again.mkdir()
+    summary = json.loads((tmp_path / "a.mien" / "summary.json").read_text())
+    assert summary["media"]["name"] == "Ferien <1>.mp4"
+    assert "upload" not in (tmp_path / "a.mien" / "report.html").read_text()
+    write_results(timeline, again, report.Stills.load(kept / "stills"), speed=summary["speed"])
+    for name in ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "emotions.png"):
+        assert (again / name).read_bytes() == (tmp_path / "a.mien" / name).read_bytes(), name
+
+
+def test_without_pictures_no_still_is_kept(tmp_path: Path) -> None:
+    analyze_file(
+        portrait(tmp_path / "a.png"),
+        tmp_path / "a.mien",
+        AnalysisOptions(annotated=False, pictures=False),
+        analyzer=ANALYZER,
+        keep=tmp_path,
+    )
+    assert listing(tmp_path) == ["a.mien", "a.png", "timeline.npz"]
+
+
+def test_results_bear_the_names_of_people(tmp_path: Path) -> None:
+    timeline = ANALYZER.video(short_film(tmp_path / "a.mp4"))
+    summary = write_results(timeline, tmp_path, None, names={1: "Anna"})
+    assert summary["tracks"][0]["name"] == "Anna"
+    assert "One face (Anna)" in (tmp_path / "report.html").read_text()
+
+
+def test_a_file_is_called_as_it_is_asked_to_in_errors_too(tmp_path: Path) -> None:
+    (tmp_path / "upload.bin").write_bytes(b"no film")
+    for content in (b"no film", b"", b"\x89PNG\r\n\x1a\n and then nothing", b"\xff\xd8\xff and then nothing"):
+        (tmp_path / "upload.bin").write_bytes(content)
+        with pytest.raises(MediaError, match=r"^talk\.mp4: ") as caught:
+            analyze_file(tmp_path / "upload.bin", tmp_path / "a.mien", analyzer=ANALYZER, name="talk.mp4")
+        assert "upload" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [portrait, short_film])
+def test_more_pixels_than_are_wanted_are_refused_before_any_is_decoded(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    source = make(tmp_path / ("a.png" if make is portrait else "a.mp4"))
+    with pytest.raises(MediaError, match=r"160 × 120 pixels, but at most 0\.019 megapixels are read; make it smaller"):
+        analyze_file(source, tmp_path / "a.mien", AnalysisOptions(max_pixels=19_000), analyzer=ANALYZER)
+    analyze_file(source, tmp_path / "a.mien", AnalysisOptions(max_pixels=160 * 120), analyzer=ANALYZER)
+
+
+def test_a_film_longer_than_is_wanted_is_refused(tmp_path: Path) -> None:
+    source = write_film(tmp_path / "a.mp4", [(i / 2, [FACE]) for i in range(8)])
+    asked = AnalysisOptions(max_film_s=1.5)
+    looked = FakeDetector()
+    with pytest.raises(MediaError, match=r"a\.mp4: is longer than 0\.025 minutes, which is as much as is read; cut it into parts"):
+        analyze_file(source, tmp_path / "a.mien", asked, analyzer=Analyzer(FakeExpressions(), detector=looked))
+    assert looked.calls == 0
+
+
+def test_a_film_that_hides_its_length_is_refused_when_it_shows(tmp_path: Path) -> None:
+    media = FakeMedia(frames([(i / 2, [FACE]) for i in range(8)]))
+    assert media.info.duration_s is None
+    with pytest.raises(MediaError, match=r"is longer than 0\.025 minutes"):
+        record(media, tmp_path / "a.mien", AnalysisOptions(max_film_s=1.5), ANALYZER)
+    assert listing(tmp_path) == []

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from mien import report
 from mien.episodes import find_episodes
 from mien.errors import MediaError
-from mien.labels import EKMAN, FER2013, FERPLUS
+from mien.labels import EKMAN, FER2013, FERPLUS, valence
 from mien.types import Episode, Faces, Frame, FrameResult, MediaInfo, Timeline
 
 
@@ -643,3 +644,128 @@ def test_page_needs_no_more_than_a_timeline_and_works_for_each_label_set(tmp_pat
         text = page(timeline(labels=labels), tmp_path)
         assert text.count('class="chip e') == len(labels)
         assert text.count("<h2>") == 6
+
+
+# --- names
+
+
+def test_names_stand_wherever_a_face_is_called_something(tmp_path: Path) -> None:
+    t = timeline(tracks=3)
+    found = find_episodes(t)
+    names = {1: "Anna <b>", 3: "Ben & Co"}
+    text = page(t, tmp_path, stills=collected(t), names=names)
+    assert "Anna <b>" not in text
+    shown = re.sub(r"<[^>]+>", " ", text)
+    assert "Three faces (Anna &lt;b&gt; and Ben &amp; Co) for" in shown
+    assert "Face 2" in shown
+    assert not re.search(r"[Ff]ace [13]\b", text)
+    assert text.count("Anna &lt;b&gt;") >= 6
+    facts = report.summary(t, found, names=names)
+    assert [track.get("name") for track in facts["tracks"]] == ["Anna <b>", None, "Ben & Co"]
+    assert facts["headline"].startswith("Three faces (Anna <b> and Ben & Co) for ")
+    assert report.headline(t, found) == report.headline(t, found, names={})
+    assert "name" not in report.summary(t, found)["tracks"][0]
+
+
+def test_names_in_headlines_of_one_face_of_a_picture_and_of_a_crowd() -> None:
+    t = timeline()
+    assert report.headline(t, find_episodes(t), names={1: "Anna"}).startswith("One face (Anna) for 7.0 of 8.0 s; it appears ")
+    assert report.headline(picture(1), [], names={1: "Anna"}).startswith("One face (Anna); it appears ")
+    assert report.headline(picture(2), [], names={2: "Ben"}).startswith("Two faces (Ben); ")
+    crowd = timeline(tracks=9)
+    assert "(" not in report.headline(crowd, [], names={i: f"P{i}" for i in range(1, 10)}).split(";")[0]
+
+
+def test_plots_bear_names(tmp_path: Path) -> None:
+    t = timeline(tracks=2)
+    figure = report._figure(t, people=report._longest(t, 12), names={2: "Zoë $x$\u4e2d"})
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["Face 1", "Zoë $x$?"]
+    report.png_tracks(t, tmp_path / "tracks.png", names={2: "$\\broken{"})
+    report.png(picture(2), tmp_path / "bars.png", names={1: "$\\broken{"})
+
+
+# --- the lines of other plots
+
+
+def test_a_line_is_the_mean_or_one_face_with_valence() -> None:
+    t = timeline(tracks=2)
+    mean, own = report.line(t), report.line(t, 2)
+    assert (len(mean.times), mean.values.shape, mean.thinned) == (80, (80, 8), False)
+    np.testing.assert_array_equal(np.isnan(mean.values[:, 0]), (t.times >= 3) & (t.times < 4))
+    np.testing.assert_allclose(own.values[:30], t.track(2).smoothed[:30])
+    np.testing.assert_allclose(own.valence[:30], valence(t.track(2).smoothed[:30], t.labels), atol=1e-6)
+    np.testing.assert_array_equal(np.isnan(own.valence), np.isnan(own.values[:, 0]))
+    with pytest.raises(ValueError, match="no track 9"):
+        report.line(t, 9)
+    with pytest.raises(ValueError, match="points must be 4 or more, but got 3"):
+        report.line(t, points=3)
+
+
+def test_a_long_line_is_thinned_to_so_many_points_with_its_extremes_and_gaps() -> None:
+    t = timeline(seconds=600, spans=((0, 200), (250, 600)))
+    got = report.line(t, 1, points=200)
+    assert got.thinned
+    assert 90 < len(got.times) <= 200
+    assert (np.diff(got.times) >= 0).all()
+    assert np.nanmax(got.values) == pytest.approx(0.9)
+    assert np.nanmin(got.valence) == pytest.approx(valence(t.smoothed, t.labels).min(), abs=1e-6)
+    inside = (got.times > 201) & (got.times < 249)
+    assert inside.any()
+    assert np.isnan(got.values[inside]).all()
+
+
+def test_lines_of_nobody() -> None:
+    got = report.line(timeline(spans=()))
+    assert np.isnan(got.values).all()
+    assert len(got.times) == 80
+
+
+# --- stills kept in a folder
+
+
+def test_stills_are_kept_and_had_again(tmp_path: Path) -> None:
+    t = timeline(tracks=2)
+    stills = collected(t)
+    stills.save(tmp_path / "stills")
+    assert sorted(p.name for p in (tmp_path / "stills").iterdir()) == ["1.jpg", "2.jpg", "poster.jpg", "stills.json"]
+    again = report.Stills.load(tmp_path / "stills")
+    assert len(again) == len(stills)
+    for track in (1, 2):
+        assert again.of_track(track) == stills.of_track(track)
+    for episode in find_episodes(t):
+        assert again.of_episode(episode) == stills.of_episode(episode) is not None
+    assert again.poster is not None and stills.poster is not None  # noqa: PT018
+    assert again.poster.time_s == stills.poster.time_s
+    np.testing.assert_array_equal(again.poster.faces.boxes, stills.poster.faces.boxes)
+    np.testing.assert_array_equal(again.poster.smoothed, stills.poster.smoothed)
+    assert again.poster.frame.rgb.shape == stills.poster.frame.rgb.shape
+    report.Stills().save(tmp_path / "none")
+    assert len(report.Stills.load(tmp_path / "none")) == 0
+
+
+def test_stills_after_edits() -> None:
+    t = timeline(tracks=3)
+    stills = collected(t)
+    after = stills.edited({3: 1}, without=[2])
+    assert after.of_track(2) is None
+    assert after.of_track(3) is None
+    assert after.of_track(1) in (stills.of_track(1), stills.of_track(3))
+    assert stills.of_track(3) is not None
+    for episode in find_episodes(t):
+        found = after.of_episode(replace(episode, track=1))
+        assert (found is not None) and after.of_episode(replace(episode, track=2)) is None  # noqa: PT018
+    assert after.poster is not None
+    assert after.poster.tracks.tolist() == [1, 1]
+    assert report.Stills().edited({}).poster is None
+
+
+@pytest.mark.parametrize("damage", ["stills.json", "1.jpg", "poster.jpg"])
+def test_stills_that_are_damaged_or_gone(tmp_path: Path, damage: str) -> None:
+    collected(timeline()).save(tmp_path)
+    (tmp_path / damage).unlink()
+    with pytest.raises(MediaError, match="cannot be read: No such file"):
+        report.Stills.load(tmp_path)
+    (tmp_path / damage).write_bytes(b"{}")
+    if damage != "1.jpg":  # a portrait is handed on as it is
+        with pytest.raises(MediaError, match="does not hold stills as mien keeps them"):
+            report.Stills.load(tmp_path)

@@ -1,6 +1,7 @@
 """The nouns: what they refuse at the door, that nobody can change them, and what they know about themselves."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mien.errors import MediaError
 from mien.types import Episode, Faces, Frame, FrameResult, MediaInfo, Timeline, Track
 
 LABELS = ("neutral", "happiness", "sadness")
@@ -289,3 +291,136 @@ def test_tracks_share_out_all_rows(looks: list[list[int]], seed: int) -> None:
     np.testing.assert_allclose(change.sum(axis=1), 0, atol=1e-5)
     for t in seen:
         np.testing.assert_allclose(change[t.rows][t.times < t.start_s + 1].mean(axis=0), 0, atol=1e-5)
+
+
+# ---- tracks merged and left out
+
+
+def two_halves() -> Timeline:
+    """Track 7 leaves and comes back as track 9, while track 3 is there all the time."""
+    rows = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.1, 0.1, 0.8]])
+    return timeline(
+        frame_rows=[0, 0, 1, 2, 3],
+        tracks=[7, 3, 3, 9, 3],
+        boxes=np.arange(20.0).reshape(5, 4),
+        face_scores=[0.9, 0.8, 0.7, 0.6, 0.5],
+        emotions=rows,
+        smoothed=rows[::-1],
+    )
+
+
+def test_two_tracks_of_one_person_are_merged_and_rows_keep_their_order() -> None:
+    before = two_halves()
+    after = before.merged(9, into=7)
+    assert after.tracks.tolist() == [7, 3, 3, 7, 3]
+    assert after.track(7).times.tolist() == [0.0, 0.5]
+    assert before.tracks.tolist() == [7, 3, 3, 9, 3]
+    for name, array in arrays(before).items():
+        if name != "tracks":
+            np.testing.assert_array_equal(getattr(after, name), array)
+
+
+def test_two_people_seen_together_are_not_merged() -> None:
+    with pytest.raises(ValueError, match=r"tracks 7 and 3 are both seen at 0\.00 s, so they are two people; merge only faces"):
+        two_halves().merged(7, into=3)
+
+
+@pytest.mark.parametrize(
+    ("track", "into", "words"), [(1, 7, "no track 1"), (7, 1, "no track 1"), (7, 7, "cannot be merged into it")]
+)
+def test_what_cannot_be_merged(track: int, into: int, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        two_halves().merged(track, into=into)
+
+
+def test_tracks_left_out_leave_their_frames() -> None:
+    after = two_halves().without([3, 7])
+    assert (after.tracks.tolist(), after.frame_rows.tolist(), len(after)) == ([9], [2], 4)
+    assert after.boxes.tolist() == [[12.0, 13.0, 14.0, 15.0]]
+    assert after.smoothed.tolist() == two_halves().smoothed[3:4].tolist()
+    assert two_halves().without([3, 7, 9]).track_ids == []
+    with pytest.raises(ValueError, match="no track 4; known: 7, 3, 9"):
+        two_halves().without([3, 4])
+
+
+# ---- kept in a file
+
+
+@pytest.mark.parametrize("make", [timeline, two_halves, empty], ids=["people", "halves", "nobody"])
+def test_what_is_loaded_is_what_was_saved_to_the_last_bit(tmp_path: Path, make: Any) -> None:
+    saved = dataclasses.replace(make(), settings={"every_s": 0.1 + 0.2, "models": {"a": ["b", None]}, "note": "Zoë \ud800"})
+    saved.save(tmp_path / "t.npz")
+    loaded = Timeline.load(tmp_path / "t.npz")
+    assert (loaded.info, loaded.labels, loaded.settings) == (saved.info, saved.labels, saved.settings)
+    for name, array in arrays(saved).items():
+        found = getattr(loaded, name)
+        assert found.dtype == array.dtype
+        assert found.tobytes() == array.tobytes(), name
+        assert not found.flags.writeable
+    assert [p.name for p in tmp_path.iterdir()] == ["t.npz"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_any_damage_is_told_in_plain_words(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    path = tmp_path_factory.mktemp("t") / "t.npz"
+    timeline().save(path)
+    whole = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        damaged = bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    else:
+        for _ in range(3):
+            whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+        damaged = bytes(whole)
+    path.write_bytes(damaged)
+    told = "t.npz: is not"
+    try:
+        Timeline.load(path)  # a changed byte that nobody reads is no damage
+    except MediaError as error:
+        told = str(error)
+    assert told.startswith("t.npz: is not")
+    assert "\n" not in told
+
+
+def test_a_file_cut_off_is_refused(tmp_path: Path) -> None:
+    timeline().save(tmp_path / "t.npz")
+    content = (tmp_path / "t.npz").read_bytes()
+    for end in (0, 1, 100, len(content) // 2, len(content) - 1):
+        (tmp_path / "t.npz").write_bytes(content[:end])
+        with pytest.raises(MediaError, match=r"t\.npz: is not a whole timeline"):
+            Timeline.load(tmp_path / "t.npz")
+    with pytest.raises(MediaError, match=r"none\.npz: cannot be read: no such file"):
+        Timeline.load(tmp_path / "none.npz")
+
+
+def test_other_files_of_numpy_are_refused_and_nothing_in_them_is_run(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    np.savez(tmp_path / "b.npz", frames=np.zeros(3))
+    np.savez(tmp_path / "c.npz", frames=np.array([print], dtype=object))
+    for name in ("a.npy", "b.npz", "c.npz"):
+        with pytest.raises(MediaError, match="is not a whole timeline"):
+            Timeline.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"frame_rows": [1, 1, 9]}, "no frame"), ({"frame_rows": [2, 1, 1]}, "order"), ({"times": [0.0, 0.5, 0.25, 1]}, "order")],
+)
+def test_rows_that_do_not_fit_one_another_are_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    timeline(**change).save(tmp_path / "t.npz")
+    with pytest.raises(MediaError, match=words):
+        Timeline.load(tmp_path / "t.npz")
+
+
+def test_a_timeline_that_cannot_be_written_leaves_the_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timeline().save(tmp_path / "t.npz")
+    before = (tmp_path / "t.npz").read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(MediaError, match=r"t\.npz: cannot be written: No space left on device"):
+        empty().save(tmp_path / "t.npz")
+    assert (tmp_path / "t.npz").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["t.npz"]

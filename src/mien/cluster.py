@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -34,7 +34,7 @@ from mien.emotion import Expressions
 from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
-from mien.types import FrameResult, Timeline
+from mien.types import FrameResult, MediaInfo, Timeline
 
 MEDIA_SUFFIXES = frozenset(
     f".{name}"
@@ -59,6 +59,8 @@ class AnalysisOptions:
     threshold, min_face_px, max_side_px  see the detector; None leaves its own default
     annotated    whether annotated.mp4 (or .png) is written
     pictures     whether report.html holds a frame and stills; without them, and without `annotated`, no picture is kept
+    max_pixels   of a picture or a film's frames, see `open_media`; None for as many as are ever read
+    max_film_s   seconds of film that are read: a longer one is refused, before it is decoded where it says its length
     """
 
     every: float | None = None
@@ -74,6 +76,8 @@ class AnalysisOptions:
     max_side_px: int | None = None
     annotated: bool = True
     pictures: bool = True
+    max_pixels: int | None = None
+    max_film_s: float | None = None
 
     def analyzer(self) -> Analyzer:
         """The Analyzer that these options describe. Raises `ModelError`, and `ValueError` for what the detector does not know."""
@@ -219,19 +223,30 @@ def analyze_file(
     *,
     analyzer: Analyzer | None = None,
     progress: Progress | None = None,
+    name: str | None = None,
+    keep: Path | None = None,
 ) -> Outcome:
     """One picture or film → its result folder.
+
+    name  what the file is called in the results and in messages, where that is not its name on the disk
+    keep  see `write_results`
 
     Raises `MediaError` or `ModelError` where nothing can be had of it. A film that is damaged half-way is analysed up to the
     damage: `Outcome.error` and summary.json say where it is.
     """
     options = options or AnalysisOptions()
     analyzer = analyzer or options.analyzer()
-    with open_media(source) as media:
+    with open_media(source, name=name, max_pixels=options.max_pixels) as media:
+        _check_length(media.info, media.info.duration_s, options.max_film_s)
         if media.info.kind == "camera":
             raise MediaError(f"{media.info.name}: is a camera or live address; run: mien live --source {media.info.name}")
         made_from = fingerprint(source, options, analyzer)
-        return record(media, folder, options, analyzer, sound_from=source, progress=progress, made_from=made_from)
+        return record(media, folder, options, analyzer, sound_from=source, progress=progress, made_from=made_from, keep=keep)
+
+
+def _check_length(info: MediaInfo, seconds: float | None, most_s: float | None) -> None:
+    if most_s is not None and seconds is not None and seconds > most_s:
+        raise MediaError(f"{info.name}: is longer than {most_s / 60:g} minutes, which is as much as is read; cut it into parts")
 
 
 def fingerprint(source: str | os.PathLike[str], options: AnalysisOptions, analyzer: Analyzer) -> str:
@@ -261,12 +276,14 @@ def record(
     watch: Callable[[FrameResult], bool] | None = None,
     snapshot: bool = False,
     made_from: str = "",
+    keep: Path | None = None,
 ) -> Outcome:
     """All results of an opened media into `folder`; the media is closed when its frames are read.
 
     watch     called with each result; the recording ends, and is kept, when it gives False or raises KeyboardInterrupt
     snapshot  also keep the annotated frame that shows most, as snapshot.png
     made_from see `fingerprint`; kept in summary.json
+    keep      see `write_results`
     """
     info = media.info
     recorder = Recorder(info, analyzer.labels, analyzer.settings(options.every))
@@ -299,6 +316,7 @@ def record(
                         break
                     if result is None:
                         break
+                    _check_length(info, result.time_s, options.max_film_s)
                     recorder.add(result)
                     if stills is not None:
                         stills.add(result)
@@ -323,7 +341,14 @@ def record(
             "frames_per_cpu_second": round(len(timeline) / max(cpu, 1e-9), 1),
         }
         summary = write_results(
-            timeline, scratch, stills, speed=speed, annotated=options.annotated, pictures=options.pictures, snapshot=snapshot
+            timeline,
+            scratch,
+            stills,
+            speed=speed,
+            annotated=options.annotated,
+            pictures=options.pictures,
+            snapshot=snapshot,
+            keep=keep,
         )
     return Outcome(info.name, str(folder), summary, None if damage is None else str(damage))
 
@@ -358,18 +383,25 @@ def write_results(
     pictures: bool = True,
     snapshot: bool = False,
     episode_options: EpisodeOptions | None = None,
+    names: Mapping[int, str] | None = None,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
-    """Tables, plots and page of one analysis into an existing folder; gives back what summary.json holds."""
+    """Tables, plots and page of one analysis into an existing folder; gives back what summary.json holds.
+
+    names  of tracks, where they have some: they stand in report.html, summary.json and the plots
+    keep   an existing folder that gets what the files can be made from again: timeline.npz, the exact Timeline, and, with
+           `pictures`, stills/ (see `report.Stills.save`)
+    """
     episode_options = episode_options or EpisodeOptions()
     timeline = dataclasses.replace(timeline, settings=timeline.settings | {"episodes": asdict(episode_options)})
     episodes = find_episodes(timeline, episode_options)
     report.faces_csv(timeline, folder / "faces.csv")
     report.timeline_csv(timeline, folder / "timeline.csv")
     report.episodes_csv(episodes, folder / "episodes.csv")
-    summary = report.summary_json(timeline, episodes, folder / "summary.json", speed=speed)
-    report.png(timeline, folder / "emotions.png")
+    summary = report.summary_json(timeline, episodes, folder / "summary.json", speed=speed, names=names)
+    report.png(timeline, folder / "emotions.png", names=names)
     if len(timeline.track_ids) > 1 and len(timeline) > 1:
-        report.png_tracks(timeline, folder / "tracks.png")
+        report.png_tracks(timeline, folder / "tracks.png", names=names)
     shown: Any = None
     poster = None if stills is None else stills.poster
     if annotated and timeline.info.kind == "picture" and poster is not None:
@@ -380,8 +412,18 @@ def write_results(
     if snapshot and poster is not None:
         write_picture(folder / "snapshot.png", draw.annotate(poster))
     report.html(
-        timeline, folder / "report.html", episodes=episodes, stills=stills if pictures else None, summary=summary, annotated=shown
+        timeline,
+        folder / "report.html",
+        episodes=episodes,
+        stills=stills if pictures else None,
+        summary=summary,
+        annotated=shown,
+        names=names,
     )
+    if keep is not None:
+        if stills is not None and pictures:
+            stills.save(keep / "stills")
+        timeline.save(keep / "timeline.npz")
     return summary
 
 

@@ -77,13 +77,22 @@ _EXIF: dict[int, _Orientation] = {
 }
 
 
-def open_media(source: str | os.PathLike[str] | int, *, kind: MediaKind | None = None) -> "Media":
+def open_media(
+    source: str | os.PathLike[str] | int,
+    *,
+    kind: MediaKind | None = None,
+    name: str | None = None,
+    max_pixels: int | None = None,
+) -> "Media":
     """Opens a picture, a film or a camera.
 
     source  a path; an address (http and https are films, rtsp and its like are live); the number of a camera; or its device
             ("/dev/video0")
     kind    None finds it out. "picture" or "video" refuses what is not one; "camera" treats an address or film as live, which
             has neither a length nor a second showing.
+    name    what a file is called in `info` and in messages, where that is not its name on the disk
+    max_pixels
+            of a picture or a film's frames, where fewer shall be read than `MAX_PICTURE_PIXELS` and `MAX_FILM_PIXELS`
 
     Raises `MediaError` where the source is missing, empty, not readable, damaged from its first frame on, too large, or not a
     picture or film; `ValueError` for a kind that does not exist.
@@ -99,25 +108,28 @@ def open_media(source: str | os.PathLike[str] | int, *, kind: MediaKind | None =
     elif scheme:
         return _open_address(text, scheme[1].lower(), kind)
     path = Path(text)
-    mode = _mode(path)
+    name = name or path.name
+    mode = _mode(path, name)
     if stat.S_ISCHR(mode):
         return _open_camera(text, kind)
     plain = stat.S_ISREG(mode)
     if plain:
         plugin = _picture_plugin(path)
-        if plugin is not None and not _moves(path, plugin):
+        if plugin is not None and not _moves(path, plugin, name, max_pixels):
             if kind in ("video", "camera"):
-                raise MediaError(f"{path.name}: is a picture, but wanted a {kind}; leave out kind, or give a film")
-            return Media._of_picture(*_read_picture(path, plugin))
+                raise MediaError(f"{name}: is a picture, but wanted a {kind}; leave out kind, or give a film")
+            return Media._of_picture(*_read_picture(path, plugin, name, max_pixels))
     if kind == "picture":
-        raise MediaError(
-            f"{path.name}: is no still picture, but wanted one; give {_WANTED.split(', or')[0]}, or open it as a video"
-        )
+        raise MediaError(f"{name}: is no still picture, but wanted one; give {_WANTED.split(', or')[0]}, or open it as a video")
     # An absolute path begins with "/" or a drive, so that no file name reads as a protocol of ffmpeg ("concat:a|b").
     place = os.path.abspath(path)
     options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file,pipe"}
     live = kind == "camera"
-    return Media._of_film(lambda: _Film(path.name, lambda: _av_open(place, options=options), live), live, again=plain and not live)
+
+    def film() -> _Film:
+        return _Film(name, lambda: _av_open(place, options=options), live, max_pixels)
+
+    return Media._of_film(film, live, again=plain and not live)
 
 
 def read_picture(path: str | os.PathLike[str]) -> Frame:
@@ -275,8 +287,8 @@ class _Clock:
 class _Film:
     """One opened container and its decoder, run as far as the first frame: only that tells how the film is turned."""
 
-    def __init__(self, name: str, connect: Callable[[], Any], live: bool) -> None:
-        self.name, self.live, self.connect = name, live, connect
+    def __init__(self, name: str, connect: Callable[[], Any], live: bool, max_pixels: int | None = None) -> None:
+        self.name, self.live, self.connect, self.max_pixels = name, live, connect, max_pixels
         self.container = _guarded(name, connect)
         try:
             self.stream = self._choose()
@@ -314,6 +326,11 @@ class _Film:
         return best if best in films else films[0]
 
     def _check_size(self, width: int, height: int) -> None:
+        if self.max_pixels is not None and width * height > self.max_pixels:
+            raise MediaError(
+                f"{self.name}: its frames are {width} × {height} pixels, but at most {self.max_pixels / 1e6:g} megapixels "
+                "are read; make it smaller"
+            )
         if width * height > MAX_FILM_PIXELS:
             limit = math.isqrt(MAX_FILM_PIXELS)
             raise MediaError(
@@ -555,7 +572,7 @@ def _reason(error: BaseException) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _mode(path: Path) -> int:
+def _mode(path: Path, name: str) -> int:
     """The kind of file that `path` is, where it can be read and is not empty."""
     try:
         status = path.stat()
@@ -571,7 +588,7 @@ def _mode(path: Path) -> int:
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise MediaError(f"{path}: cannot be read: {_reason(error)}; check the path and its permissions") from error
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
-        raise MediaError(f"{path.name}: is empty (0 bytes), but wanted a picture or film; copy or record it again")
+        raise MediaError(f"{name}: is empty (0 bytes), but wanted a picture or film; copy or record it again")
     return status.st_mode
 
 
@@ -606,37 +623,38 @@ def _picture_plugin(path: Path) -> Any:
     return getattr(module, f"{name}ImageFile")
 
 
-def _opened_picture(path: Path, plugin: Any) -> Any:
+def _opened_picture(path: Path, plugin: Any, name: str, max_pixels: int | None) -> Any:
     try:
         picture = plugin(path)
     except Exception as error:  # readers of damaged files raise whatever their parsing met: SyntaxError, struct.error, KeyError
-        raise MediaError(f"{path.name}: cannot be read as a picture: {_reason(error)}; export it again") from error
+        raise MediaError(f"{name}: cannot be read as a picture: {_reason(error)}; export it again") from error
     width, height = picture.size
-    if width * height > MAX_PICTURE_PIXELS:
+    most = MAX_PICTURE_PIXELS if max_pixels is None else min(max_pixels, MAX_PICTURE_PIXELS)
+    if width * height > most:
         picture.close()
-        limit = MAX_PICTURE_PIXELS // 1_000_000
-        raise MediaError(f"{path.name}: is {width} × {height} pixels, but at most {limit} megapixels are read; make it smaller")
+        limit = f"{most / 1e6:g}"
+        raise MediaError(f"{name}: is {width} × {height} pixels, but at most {limit} megapixels are read; make it smaller")
     return picture
 
 
-def _moves(path: Path, plugin: Any) -> bool:
+def _moves(path: Path, plugin: Any, name: str, max_pixels: int | None) -> bool:
     """Whether a picture file is a film: a GIF or a PNG of more than one frame."""
     if plugin.format not in ("GIF", "PNG"):
         return False
-    with _opened_picture(path, plugin) as picture:
+    with _opened_picture(path, plugin, name, max_pixels) as picture:
         try:
             return bool(picture.is_animated)
         except Exception:  # damaged behind the first frame: a picture, which its reading will judge
             return False
 
 
-def _read_picture(path: Path, plugin: Any) -> tuple[MediaInfo, Frame]:
-    with _opened_picture(path, plugin) as picture:
+def _read_picture(path: Path, plugin: Any, name: str, max_pixels: int | None) -> tuple[MediaInfo, Frame]:
+    with _opened_picture(path, plugin, name, max_pixels) as picture:
         try:
             picture.load()
             rgb = _picture_rgb(picture)
         except Exception as error:
-            raise MediaError(f"{path.name}: cannot be decoded: {_reason(error)}; export it again") from error
+            raise MediaError(f"{name}: cannot be decoded: {_reason(error)}; export it again") from error
         orientation = _UPRIGHT
         with suppress(Exception):  # a picture whose EXIF block is damaged is shown as it lies
             # Asked after load(), which for TIFF turns the picture itself and forgets the tag.
@@ -644,7 +662,7 @@ def _read_picture(path: Path, plugin: Any) -> tuple[MediaInfo, Frame]:
     rgb = _turned(rgb, orientation)
     height, width = rgb.shape[:2]
     codec = str(plugin.format).lower()
-    return MediaInfo(path.name, "picture", width, height, None, None, 1, False, codec), Frame(0, 0.0, rgb)
+    return MediaInfo(name, "picture", width, height, None, None, 1, False, codec), Frame(0, 0.0, rgb)
 
 
 def _picture_rgb(picture: Any) -> _Rgb:

@@ -17,7 +17,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from mien import __version__
 from mien.errors import MediaError
 from mien.labels import COLOURS, valence
-from mien.types import Episode, FrameResult, Timeline, Track, leading
+from mien.types import Episode, Faces, Frame, FrameResult, Timeline, Track, leading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,8 +60,10 @@ _PIECE = 10  # times that a line may climb the height of a static plot before th
 _PLOT_POINTS = 3000  # per line in the page
 _PLOT_BUDGET = 60_000  # all lines of the page together, points × series
 _RIBBON_SLOTS = 600
+_STILLS_FORMAT = "mien-stills 1"
 _TRACKS_SHOWN = 30
 _EPISODES_SHOWN = 120
+_NAMES_TOLD = 6  # in the headline
 
 _APPEARS = {
     "neutral": "neutral",
@@ -247,13 +249,16 @@ def _person(timeline: Timeline, track_id: int) -> _Person:
     return _Person(timeline, track_id, track.rows, track.start_s, track.end_s, track.expression, shares)
 
 
-def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = None) -> dict[str, Any]:
+def summary(
+    timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = None, names: Mapping[int, str] | None = None
+) -> dict[str, Any]:
     """What summary.json holds, as plain JSON values.
 
     Shares are shares of face rows in which an expression is the most probable one (before smoothing), overall and per track;
     times are seconds. `speed` is any JSON value, for instance {"seconds": 3.2, "frames_per_second": 148}. Texts of model cards
-    in the settings are left out.
+    in the settings are left out. `names` of tracks, where they have some: those tracks then have a `name`.
     """
+    names = names or {}
     seen_s, looked_s = _seen(timeline)
     settings = {key: value for key, value in timeline.settings.items() if key != "models"}
     models = [{key: value for key, value in model.items() if key != "card"} for model in _models(timeline)]
@@ -261,7 +266,7 @@ def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = Non
         "format": "mien-summary",
         "format_version": SUMMARY_FORMAT,
         "mien_version": __version__,
-        "headline": headline(timeline, episodes),
+        "headline": headline(timeline, episodes, names=names),
         "caveat": CAVEAT,
         "media": asdict(timeline.info),
         "models": models,
@@ -276,6 +281,7 @@ def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = Non
         "tracks": [
             {
                 "id": person.id,
+                **({"name": names[person.id]} if person.id in names else {}),
                 "start_s": round(person.start_s, 6),
                 "end_s": round(person.end_s, 6),
                 "rows": len(person),
@@ -289,9 +295,16 @@ def summary(timeline: Timeline, episodes: Sequence[Episode], *, speed: Any = Non
     }
 
 
-def summary_json(timeline: Timeline, episodes: Sequence[Episode], path: StrPath, *, speed: Any = None) -> dict[str, Any]:
+def summary_json(
+    timeline: Timeline,
+    episodes: Sequence[Episode],
+    path: StrPath,
+    *,
+    speed: Any = None,
+    names: Mapping[int, str] | None = None,
+) -> dict[str, Any]:
     """`summary` as an indented UTF-8 file; gives back what it wrote. Raises `MediaError` where the file cannot be written."""
-    facts = summary(timeline, episodes, speed=speed)
+    facts = summary(timeline, episodes, speed=speed, names=names)
     text = json.dumps(facts, indent=2, ensure_ascii=False)
     with _writing(path) as file:
         file.write(text + "\n")
@@ -341,11 +354,19 @@ def _span(start_s: float, end_s: float, scale: float) -> str:
     return f"{start.removesuffix(' s')}–{end}" if start != end else start
 
 
-def headline(timeline: Timeline, episodes: Sequence[Episode]) -> str:
+def face_name(track: int, names: Mapping[int, str] | None = None) -> str:
+    """What a track is called: the name given to it, or "Face 1"."""
+    return (names or {}).get(track) or f"Face {track}"
+
+
+def headline(timeline: Timeline, episodes: Sequence[Episode], *, names: Mapping[int, str] | None = None) -> str:
     """One or two sentences of what was seen.
 
     "One face for 17.2 of 19.6 s; it appears sad at first (0.4–5.1 s), happy from 9.8 s."
+
+    names  of tracks, where they have some: "One face (Anna) for 17.2 of 19.6 s; it appears …"; of up to six people
     """
+    named = _named(timeline, names or {})
     ids = timeline.track_ids
     seen_s, looked_s = _seen(timeline)
     still = len(timeline) < 2
@@ -354,14 +375,14 @@ def headline(timeline: Timeline, episodes: Sequence[Episode]) -> str:
     if not ids:
         return "No face was found." if still else f"No face was found in {_duration(looked_s)}."
     if still:
-        return _headline_picture(timeline)
+        return _headline_picture(timeline, named)
     most = int(timeline.faces_per_frame.max())
     long, short = _duration(looked_s), _duration(seen_s)
     if long.endswith(" s") or long.endswith(" min"):
         short = short.removesuffix(f" {long.rpartition(' ')[2]}")  # "17.2 of 19.6 s"
     when = f"all {long}" if looked_s - seen_s < 0.05 or short == long.rpartition(" ")[0] else f"{short} of {long}"
     if len(ids) == 1:
-        return f"One face for {when}; it appears {_course(timeline, _person(timeline, ids[0]), episodes)}."
+        return f"One face{named} for {when}; it appears {_course(timeline, _person(timeline, ids[0]), episodes)}."
     if most == len(ids):
         who = _count(most, "face").capitalize()
     else:
@@ -369,21 +390,27 @@ def headline(timeline: Timeline, episodes: Sequence[Episode]) -> str:
     order = sorted(timeline.shares().items(), key=lambda item: -item[1])
     parts = [f"{_appears(name)} {share:.0%} of the time" for name, share in order[:1]]
     parts += [f"{_appears(name)} {share:.0%}" for name, share in order[1:3] if share >= 0.1]
-    return f"{who} for {when}; they appear {_listed(parts)}."
+    return f"{who}{named} for {when}; they appear {_listed(parts)}."
 
 
-def _headline_picture(timeline: Timeline) -> str:
+def _named(timeline: Timeline, names: Mapping[int, str]) -> str:
+    """ " (Anna and Ben)": those seen who have a name, in order of appearance; empty where nobody has one or too many have."""
+    own = [names[track] for track in timeline.track_ids if names.get(track)]
+    return f" ({_listed(own)})" if 0 < len(own) <= _NAMES_TOLD else ""
+
+
+def _headline_picture(timeline: Timeline, named: str) -> str:
     leads = leading(timeline.emotions)
     if len(leads) == 1:
-        return f"One face; it appears {_appears(timeline.labels[leads[0]])} ({timeline.emotions[0, leads[0]]:.0%})."
+        return f"One face{named}; it appears {_appears(timeline.labels[leads[0]])} ({timeline.emotions[0, leads[0]]:.0%})."
     counts = np.bincount(leads, minlength=len(timeline.labels))
     order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
     if len(order) == 1:
-        return f"{_number(len(leads)).capitalize()} faces; all appear {_appears(timeline.labels[order[0]])}."
+        return f"{_number(len(leads)).capitalize()} faces{named}; all appear {_appears(timeline.labels[order[0]])}."
     parts = [f"{_number(int(counts[i]))} {_appears(timeline.labels[i])}" for i in order]
     first, _, word = parts[0].rpartition(" ")
     parts[0] = f"{first} appear{'s' if counts[order[0]] == 1 else ''} {word}"
-    return f"{_number(len(leads)).capitalize()} faces; {_listed(parts)}."
+    return f"{_number(len(leads)).capitalize()} faces{named}; {_listed(parts)}."
 
 
 def _count(n: int, what: str) -> str:
@@ -521,6 +548,42 @@ class _Curve:
         return self.times[at], np.concatenate(rows)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """What a plot draws against time, `valence` included: M points, NaN where nobody is, so that the line breaks there.
+
+    times     (M,) float64 seconds
+    values    (M, K) float64, smoothed probabilities
+    valence   (M,) float64 in [-1, 1], of the same
+    thinned   whether there are fewer points than looks
+    """
+
+    times: _Values
+    values: _Values
+    valence: _Values
+    thinned: bool
+
+
+def line(timeline: Timeline, track: int | None = None, *, points: int = _PLOT_POINTS) -> Line:
+    """The curves of the page's plot, at most `points` long (see `decimate`).
+
+    track  None gives the mean over everybody from the first look to the last; else that track's, from when it is first seen until
+           it is last seen
+
+    Raises `ValueError` for a track that does not occur, and for fewer than 4 points.
+    """
+    if points < 4:
+        raise ValueError(f"points must be 4 or more, but got {points}")
+    curve = _curve(timeline, None if track is None else timeline.track(track).rows)
+
+    def between(start: int, end: int) -> _Values:
+        values = curve.between(start, end)
+        return np.column_stack([values, valence(values, timeline.labels)])
+
+    times, values = _Curve(curve.times, between).thinned(points)
+    return Line(times, values[:, :-1], values[:, -1], len(times) < len(curve.times))
+
+
 def _curve(timeline: Timeline, rows: NDArray[np.int64] | None = None) -> _Curve:
     """Smoothed scores: the mean over everybody, or those of the track with these face rows, from its first frame to its last."""
     if rows is None:
@@ -540,17 +603,18 @@ def _curve(timeline: Timeline, rows: NDArray[np.int64] | None = None) -> _Curve:
 # --- static plots -----------------------------------------------------------------------------------------------------------------
 
 
-def png(timeline: Timeline, path: StrPath) -> None:
+def png(timeline: Timeline, path: StrPath, *, names: Mapping[int, str] | None = None) -> None:
     """Static plot for papers, 2000 × 900 pixels: every emotion against time, mean over tracks, gaps where nobody is.
 
-    A picture gives bars for each face instead. Curves are the smoothed scores. Raises `MediaError` where it cannot be written.
+    A picture gives bars for each face instead, with their `names`. Curves are the smoothed scores. Raises `MediaError` where it
+    cannot be written.
     """
-    _save(_png(timeline), path)
+    _save(_png(timeline, names=names), path)
 
 
-def png_tracks(timeline: Timeline, path: StrPath, *, most: int = 12) -> None:
+def png_tracks(timeline: Timeline, path: StrPath, *, most: int = 12, names: Mapping[int, str] | None = None) -> None:
     """The same as `png` with one row of axes per track, in order of appearance, at most the `most` longest. Raises `MediaError`."""
-    _save(_png(timeline, people=_longest(timeline, most)), path)
+    _save(_png(timeline, people=_longest(timeline, most), names=names), path)
 
 
 def _save(content: bytes, path: StrPath) -> None:
@@ -558,8 +622,15 @@ def _save(content: bytes, path: StrPath) -> None:
         file.write(content)
 
 
-def _png(timeline: Timeline, *, people: Sequence[_Person] | None = None, title: bool = True, dpi: int = 200) -> bytes:
-    figure = _figure(timeline, people=people, title=title)
+def _png(
+    timeline: Timeline,
+    *,
+    people: Sequence[_Person] | None = None,
+    title: bool = True,
+    dpi: int = 200,
+    names: Mapping[int, str] | None = None,
+) -> bytes:
+    figure = _figure(timeline, people=people, title=title, names=names)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": f"mien {__version__}"})
     # A figure and its pixels refer to each other: 10 MB that would still be there while the next one is drawn.
@@ -578,7 +649,13 @@ def _longest(timeline: Timeline, most: int) -> list[_Person]:
     return [_person(timeline, i) for i in ids]
 
 
-def _figure(timeline: Timeline, *, people: Sequence[_Person] | None = None, title: bool = True) -> "Figure":
+def _figure(
+    timeline: Timeline,
+    *,
+    people: Sequence[_Person] | None = None,
+    title: bool = True,
+    names: Mapping[int, str] | None = None,
+) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -600,17 +677,17 @@ def _figure(timeline: Timeline, *, people: Sequence[_Person] | None = None, titl
         ax.spines[["left", "bottom"]].set_color("#9aa0a8")
         ax.tick_params(colors="#40454d", labelsize=9)
         if picture:
-            _draw_bars(ax, timeline, i, colours)
+            _draw_bars(ax, timeline, i, colours, face_name(int(timeline.tracks[i]), names))
             continue
         if people:
-            ax.set_title(f"Face {people[i].id}", loc="left", fontsize=9, color="#40454d")
+            ax.set_title(_drawable(face_name(people[i].id, names)), loc="left", fontsize=9, color="#40454d", parse_math=False)
         curve = _curve(timeline, people[i].rows if people else None)
         _draw_curves(ax, *curve.drawn(edges), timeline, colours)
     if not picture:
         clock = len(timeline) > 0 and float(timeline.times[-1]) >= 120
         axes[-1].set_xlabel("time (min:s)" if clock else "time (s)", fontsize=9, color="#40454d")
-        handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper right", ncols=len(names), frameon=False, fontsize=8.5, handlelength=1.4)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize=8.5, handlelength=1.4)
     return figure
 
 
@@ -644,7 +721,7 @@ def _draw_curves(ax: "Axes", times: _Values, values: _Values, timeline: Timeline
         ax.text(0.5, 0.5, "No face was found", transform=ax.transAxes, ha="center", va="center", fontsize=13, color="#6b7078")
 
 
-def _draw_bars(ax: "Axes", timeline: Timeline, row: int, colours: Sequence[str]) -> None:
+def _draw_bars(ax: "Axes", timeline: Timeline, row: int, colours: Sequence[str], name: str) -> None:
     scores = timeline.emotions[row]
     names = [_drawable(name) for name in timeline.labels]
     bars = ax.barh(range(len(names)), scores, color=colours, height=0.7)
@@ -653,7 +730,7 @@ def _draw_bars(ax: "Axes", timeline: Timeline, row: int, colours: Sequence[str])
     ax.set_xlim(0, 1.08)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100%"])
     ax.bar_label(bars, [f"{s:.0%}" for s in scores], padding=4, fontsize=8.5, color="#40454d")
-    ax.set_title(f"Face {timeline.tracks[row]}", loc="left", fontsize=9, color="#40454d")
+    ax.set_title(_drawable(name), loc="left", fontsize=9, color="#40454d", parse_math=False)
 
 
 @functools.cache
@@ -841,6 +918,95 @@ class Stills:
         inside = [s for s in kept if episode.start_s - 1e-6 <= s.time_s <= episode.end_s + 1e-6]
         return max(inside, key=lambda s: s.score, default=None)
 
+    def edited(self, into: Mapping[int, int], without: Collection[int] = ()) -> "Stills":
+        """The same after tracks were merged (see `Timeline.merged`: `into` says as what each counts) and others left out."""
+        other = Stills(height=self._height, quality=self._quality, limit=self._limit)
+        gone = set(without)
+        for (track, expression), stills in self._moments.items():
+            if (now := into.get(track, track)) not in gone:
+                together = [*other._moments.get((now, expression), []), *stills]
+                other._moments[now, expression] = sorted(together, key=lambda s: s.time_s)
+                other._count += len(stills)
+        for track, still in self._portraits.items():
+            best = other._portraits.get(now := into.get(track, track))
+            if now not in gone and (best is None or still.score > best.score):
+                other._portraits[now] = still
+        if (poster := self._poster) is not None:
+            tracks = np.array([into.get(t, t) for t in poster.tracks.tolist()], np.int64)
+            keep = np.array([t not in gone for t in tracks.tolist()], bool)
+            scores = (poster.emotions[keep], poster.smoothed[keep])
+            other._poster = FrameResult(poster.frame, poster.faces[keep], tracks[keep], poster.labels, *scores)
+        return other
+
+    def save(self, folder: StrPath) -> None:
+        """Keeps what is held in a folder that is made: for each portrait `<track>.jpg`; poster.jpg; stills.json holds the rest.
+
+        `load` has it all again, but for the poster, which is a JPEG then. Raises `MediaError` where it cannot be written.
+        """
+        place = Path(fspath(folder))
+        facts: dict[str, Any] = {"format": _STILLS_FORMAT, "poster": None}
+        facts["portraits"] = {track: _still_facts(still) for track, still in self._portraits.items()}
+        facts["moments"] = [
+            {"track": track, "expression": expression, **_still_facts(still), "jpeg": base64.b64encode(still.jpeg).decode()}
+            for (track, expression), stills in self._moments.items()
+            for still in stills
+        ]
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MediaError(f"{place.name}: cannot be made: {error.strerror or error}") from error
+        for track, still in self._portraits.items():
+            _save(still.jpeg, place / f"{track}.jpg")
+        if (poster := self._poster) is not None:
+            import cv2
+
+            _, jpeg = cv2.imencode(".jpg", np.ascontiguousarray(poster.frame.rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])
+            _save(jpeg.tobytes(), place / "poster.jpg")
+            arrays: dict[str, NDArray[Any]] = {"boxes": poster.faces.boxes, "scores": poster.faces.scores, "tracks": poster.tracks}
+            arrays |= {"landmarks": poster.faces.landmarks, "emotions": poster.emotions, "smoothed": poster.smoothed}
+            facts["poster"] = {"index": poster.frame.index, "time_s": poster.time_s, "labels": poster.labels}
+            facts["poster"] |= {name: array.tolist() for name, array in arrays.items()}
+        with _writing(place / "stills.json") as file:
+            file.write(json.dumps(facts))
+
+    @classmethod
+    def load(cls, folder: StrPath) -> "Stills":
+        """What `save` kept. Raises `MediaError` where it is missing, damaged or something else."""
+        place, stills = Path(fspath(folder)), cls()
+        try:
+            facts = json.loads((place / "stills.json").read_text(encoding="utf-8"))
+            if facts["format"] != _STILLS_FORMAT:
+                raise ValueError(f"its format is {facts['format']!r}")
+            for track, still in facts["portraits"].items():
+                stills._portraits[int(track)] = Still(jpeg=(place / f"{track}.jpg").read_bytes(), **still)
+            for moment in facts["moments"]:
+                key = (int(moment.pop("track")), str(moment.pop("expression")))
+                still = Still(**moment | {"jpeg": base64.b64decode(moment["jpeg"])})
+                stills._moments.setdefault(key, []).append(still)
+                stills._count += 1
+            if (kept := facts["poster"]) is not None:
+                import cv2
+
+                bgr = cv2.imdecode(np.frombuffer((place / "poster.jpg").read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+                if bgr is None:
+                    raise ValueError("poster.jpg is no picture")
+                n, k = len(kept["tracks"]), len(kept["labels"])
+                shapes = {"boxes": (n, 4), "scores": (n,), "landmarks": (n, 5, 2), "emotions": (n, k), "smoothed": (n, k)}
+                held = {name: np.array(kept[name], np.float32).reshape(shape) for name, shape in shapes.items()}
+                faces = Faces(held["boxes"], held["scores"], held["landmarks"])
+                frame = Frame(kept["index"], kept["time_s"], np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False))
+                tracks = np.array(kept["tracks"], np.int64)
+                stills._poster = FrameResult(frame, faces, tracks, tuple(kept["labels"]), held["emotions"], held["smoothed"])
+        except OSError as error:
+            raise MediaError(f"{place.name}: cannot be read: {error.strerror or error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MediaError(f"{place.name}: does not hold stills as mien keeps them ({error}); analyse the media again") from error
+        return stills
+
+
+def _still_facts(still: Still) -> dict[str, Any]:
+    return {"time_s": still.time_s, "width": still.width, "height": still.height, "score": still.score}
+
 
 # --- the page ---------------------------------------------------------------------------------------------------------------------
 
@@ -853,6 +1019,7 @@ def html(
     stills: Stills | None = None,
     summary: Mapping[str, Any] | None = None,
     annotated: NDArray[np.uint8] | StrPath | None = None,
+    names: Mapping[int, str] | None = None,
 ) -> None:
     """One self-contained page that opens offline, on any screen and on paper; about 2 MB, most of it Plotly's script.
 
@@ -861,11 +1028,12 @@ def html(
     summary    as the function of that name gives it, for its `speed`
     annotated  (H, W, 3) uint8 RGB: the annotated picture, shown at the top; or the path of an annotated film or picture that lies
                beside the page, which is linked by its name
+    names      of tracks, where they have some; the others are "Face 1" and so on
 
     Long films are thinned out for the plot (see `decimate`), which the page says. Every text from outside is escaped.
     Raises `MediaError` where the file cannot be written.
     """
-    page = _Page(timeline, episodes, stills, summary or {}, annotated).render()
+    page = _Page(timeline, episodes, stills, summary or {}, annotated, names).render()
     with _writing(path) as file:
         file.writelines(page)
 
@@ -880,12 +1048,14 @@ class _Page:
         stills: Stills | None,
         facts: Mapping[str, Any],
         annotated: NDArray[np.uint8] | StrPath | None,
+        names: Mapping[int, str] | None,
     ) -> None:
         if episodes is None:
             from mien.episodes import find_episodes
 
             episodes = find_episodes(timeline)
         self.timeline, self.episodes, self.stills, self.facts, self.annotated = timeline, episodes, stills, facts, annotated
+        self.names = names
         self.labels = timeline.labels
         self.index = {name: k for k, name in enumerate(timeline.labels)}
         tracks = len(timeline.track_ids)
@@ -926,6 +1096,10 @@ class _Page:
             plot=_fill(plot, curves=self.curves, plotly=_plotly()) if curves else [],
         )
 
+    def _name(self, track: int) -> str:
+        """What a face is called, as markup."""
+        return markup.escape(face_name(track, self.names))
+
     # The parts in the order of the page.
 
     def _top(self) -> str:
@@ -935,7 +1109,7 @@ class _Page:
         name = markup.escape(self.timeline.info.name)
         return (
             f'<header class="top{" with-poster" if poster else ""}"><div><p class="file">{name}</p>'
-            f"<h1>{_unbroken(markup.escape(headline(self.timeline, self.episodes)))}</h1>"
+            f"<h1>{_unbroken(markup.escape(headline(self.timeline, self.episodes, names=self.names)))}</h1>"
             f'<p class="caveat small">{CAVEAT} <a class="screen" href="#care">How to read this page</a></p>'
             f"{broken}</div>{poster}</header>"
         )
@@ -994,12 +1168,12 @@ class _Page:
             f'<button type="button" class="chip e{k}" aria-pressed="true"><i></i>{markup.escape(name)}<output></output></button>'
             for k, name in enumerate(self.labels)
         )
-        whole = f"Face {self.people[0].id}" if self.alone else "Everybody (mean)"
+        whole = self._name(self.people[0].id) if self.alone else "Everybody (mean)"
         options = f'<option value="all">{whole}</option>'
         if not self.alone:
-            options += "".join(f'<option value="{person.id}">Face {person.id}</option>' for person in self.people)
+            options += "".join(f'<option value="{person.id}">{self._name(person.id)}</option>' for person in self.people)
         alone = " hidden" if self.alone else ""
-        plot = _data(_png(self.timeline, title=False, dpi=150), "png")
+        plot = _data(_png(self.timeline, title=False, dpi=150, names=self.names), "png")
         self.curves = self._series()
         thinned = (
             " This is a long film, so the lines are thinned out: each span of time shows its lowest and highest value; "
@@ -1009,8 +1183,8 @@ class _Page:
         )
         smoothed = " The lines are smoothed in time." if not np.array_equal(self.timeline.smoothed, self.timeline.emotions) else ""
         rows = "".join(
-            f'<button type="button" class="name soft live" data-curve="{self._curve_of(p.id)}">Face {p.id}</button>'
-            f'<span class="name paper">Face {p.id}</span>{self._ribbon(p)}'
+            f'<button type="button" class="name soft live" data-curve="{self._curve_of(p.id)}">{self._name(p.id)}</button>'
+            f'<span class="name paper">{self._name(p.id)}</span>{self._ribbon(p)}'
             for p in self.people
         )
         hidden = (
@@ -1041,9 +1215,10 @@ class _Page:
             for a, b, k in _ribbon(self.timeline, person)
         )
         width = max(self.end - self.start, 1e-3)
+        name = self._name(person.id) if (self.names or {}).get(person.id) else f"face {person.id}"
         return (
             f'<svg class="ribbon" viewBox="{self.start:.3f} 0 {width:.3f} 1" preserveAspectRatio="none" role="img" '
-            f'aria-label="Leading expression of face {person.id} through time">{rects}</svg>'
+            f'aria-label="Leading expression of {name} through time">{rects}</svg>'
         )
 
     def _curve_of(self, track: int) -> str:
@@ -1105,7 +1280,7 @@ class _Page:
             cards = "".join(self._moment(e) for e in sorted(clear, key=lambda e: e.start_s))
             more = len(own) - len(clear)
             note = f'<span class="soft small">the {len(clear)} clearest of {len(own)}; episodes.csv has all</span>' if more else ""
-            parts.append(f'<div class="who"><h3>Face {person.id}</h3>{note}</div><ul class="moments">{cards}</ul>')
+            parts.append(f'<div class="who"><h3>{self._name(person.id)}</h3>{note}</div><ul class="moments">{cards}</ul>')
         return f"""<section><h2>Moments</h2>
 <p class="soft">Where one expression held. The picture is from near its clearest point.</p>{"".join(parts)}</section>"""
 
@@ -1114,8 +1289,8 @@ class _Page:
         word = _appears(e.expression)
         picture = ""
         if still is not None:
-            at = _clock(still.time_s, self.end)
-            picture = f'<div class="pic"><img src="{_data(still.jpeg, "jpeg")}" alt="Face {e.track} at {at}" loading="lazy"></div>'
+            alt = f"{self._name(e.track)} at {_clock(still.time_s, self.end)}"
+            picture = f'<div class="pic"><img src="{_data(still.jpeg, "jpeg")}" alt="{alt}" loading="lazy"></div>'
         curve = self._curve_of(e.track)
         when = (
             f"from {_clock(e.start_s, self.end)} to {_clock(e.end_s, self.end)}"
@@ -1143,7 +1318,7 @@ class _Page:
             still = self.stills.of_track(person.id) if self.stills is not None else None
             image = f'<img src="{_data(still.jpeg, "jpeg")}" alt="" loading="lazy">' if still else '<div class="blank"></div>'
             rows.append(
-                f"<tr>{f'<td>{image}</td>' if pictures else ''}<td>Face {person.id}</td>"
+                f"<tr>{f'<td>{image}</td>' if pictures else ''}<td>{self._name(person.id)}</td>"
                 f'<td class="num">{_span(person.start_s, person.end_s, self.end)}</td>'
                 f'<td class="num wide-only">{len(person)}</td>'
                 f'<td class="e{self.index[name]}"><span class="dot"></span>{markup.escape(_appears(name))}, '
@@ -1166,7 +1341,7 @@ class _Page:
             lead = max(scores, key=lambda n: scores[n])
             still = self.stills.of_track(track) if self.stills is not None else None
             image = f'<img src="{_data(still.jpeg, "jpeg")}" alt="">' if still else ""
-            people.append((track, f'<div><div class="person">{image}<h3>Face {track}<br><span class="soft small">appears '
+            people.append((track, f'<div><div class="person">{image}<h3>{self._name(track)}<br><span class="soft small">appears '
                 f"{markup.escape(_appears(lead))}</span></h3></div>{self._bars(scores)}</div>"))  # fmt: skip
         cells = "".join(text for _, text in sorted(people, key=lambda item: item[0]))
         return f"""<section><h2>How each face appears</h2>
