@@ -17,7 +17,7 @@ from mien.models import OnnxSession, load_model
 from mien.training import export as module
 from mien.training.card import card
 from mien.training.data import load_faces
-from mien.training.evaluate import class_scores
+from mien.training.evaluate import calibration_error, class_scores
 from mien.training.export import TOLERANCE, check_same, choose_prior, export, fit_temperature, store_half
 from mien.training.train import averaged_network
 
@@ -138,9 +138,12 @@ def test_a_bundle_has_a_natural_and_a_balanced_prior(bundle_folder: Path, data: 
     effects = bundle.spec.evaluation["ferplus-strict"]["PrivateTest"]["priors"]
     assert set(effects) == {"tuned", "natural", "balanced"}
     faces = load_faces(data, bundle.spec.crop).of("PrivateTest")
-    said = Expressions(bundle, prior="balanced")(faces.crops).argmax(axis=1)
     truth = faces.truth("ferplus")
-    assert (said == truth)[truth >= 0].mean() == pytest.approx(effects["balanced"]["accuracy"])
+    counts = truth >= 0
+    for way, found in effects.items():
+        said = Expressions(bundle, prior=None if way == "tuned" else way)(faces.crops)[counts]
+        assert (said.argmax(axis=1) == truth[counts]).mean() == pytest.approx(found["accuracy"])
+        assert calibration_error(truth[counts], said) == pytest.approx(found["ece"], abs=1e-5)
     with pytest.raises(ModelError, match="no prior 'even'; it has: natural, balanced"):
         Expressions(bundle, prior="even")
 

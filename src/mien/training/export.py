@@ -18,10 +18,10 @@ from scipy.optimize import minimize_scalar
 
 import mien
 from mien.crop import CropSpec
-from mien.emotion import Expressions, network_input
+from mien.emotion import network_input
 from mien.errors import DataError, ModelError
 from mien.labels import LABEL_SETS
-from mien.models import Bundle, Head, ModelSpec, OnnxSession, Prior, load_model, sha256_of
+from mien.models import Head, ModelSpec, OnnxSession, Prior, load_model, sha256_of
 from mien.training.card import card
 from mien.training.data import SPLITS, FaceSet, load_faces
 from mien.training.evaluate import class_scores, evaluate, evaluate_bundle, is_fer2013
@@ -109,15 +109,16 @@ def export(
         folder = Path(scratch) / out.name
         folder.mkdir()
         to_onnx(network, recipe.crop, tuple(recipe.heads), folder / "model.onnx")
-        batch = network_input(select.crops, recipe.mean, recipe.std)
+        batch = network_input(select.crops[:256], recipe.mean, recipe.std)
         check_same(network, OnnxSession(folder / "model.onnx"), batch[:64])
         if half:
             store_half(folder / "model.onnx")
         session = OnnxSession(folder / "model.onnx")
         if half:
-            check_same(network, session, batch[:256], tolerance=HALF_TOLERANCE)
-        logits = [session(batch[i : i + 256]) for i in range(0, len(batch), 256)]
-        heads = tuple(_tuned_head(n, np.concatenate([part[n] for part in logits]), select) for n in recipe.heads)
+            check_same(network, session, batch, tolerance=HALF_TOLERANCE)
+        splits = [split for split in ("PublicTest", "PrivateTest") if (faces.split == split).any()]
+        logits = {split: _logits(session, recipe, faces.of(split)) for split in splits}
+        heads = tuple(_tuned_head(n, logits["PublicTest"][n], select) for n in recipe.heads)
         facts = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
         spec = ModelSpec(
             name=name or recipe.name,
@@ -141,14 +142,13 @@ def export(
         write_bundle(spec, folder)
         bundle = load_model(folder)
         evaluation: dict[str, Any] = {"parameters": int(sum(p.numel() for p in network.parameters()))}
-        for head in recipe.heads:
-            protocol = protocol_for(head, faces)
-            splits = [split for split in ("PublicTest", "PrivateTest") if (faces.split == split).any()]
+        for head in heads:
+            protocol = protocol_for(head.name, faces)
             evaluation[protocol] = {
-                split: evaluate_bundle(bundle, data, protocol, split=split, layout=layout, head=head) for split in splits
+                split: evaluate_bundle(bundle, data, protocol, split=split, layout=layout, head=head.name) for split in splits
             }
             for split, found in evaluation[protocol].items():
-                found["priors"] = prior_effects(bundle, faces.of(split), head, protocol)
+                found["priors"] = prior_effects(head, logits[split][head.name], faces.of(split), protocol)
         write_bundle(ModelSpec(**{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"evaluation": evaluation}), folder)
         shutil.move(folder, out)
     return out
@@ -241,14 +241,20 @@ def protocol_for(head: str, faces: FaceSet) -> str:
     return "fer2013" if head == "fer2013" else "labels"
 
 
-def prior_effects(bundle: Bundle, faces: FaceSet, head: str, protocol: str) -> dict[str, dict[str, float]]:
-    """What each prior of a head, and the one it was tuned to, gives on the faces of one split."""
+def _logits(session: OnnxSession, recipe: Recipe, faces: FaceSet, *, batch: int = 256) -> dict[str, NDArray[np.float32]]:
+    """Head → logits (N, K) of the exported network for the faces."""
+    starts = range(0, len(faces), batch)
+    parts = [session(network_input(faces.crops[i : i + batch], recipe.mean, recipe.std)) for i in starts]
+    return {head: np.concatenate([part[head] for part in parts]) for head in recipe.heads}
+
+
+def prior_effects(head: Head, logits: NDArray[np.float32], faces: FaceSet, protocol: str) -> dict[str, dict[str, float]]:
+    """What each prior of a head, and the one it was tuned to, makes of its logits (N, K) for the faces of one split."""
     names = ("accuracy", "macro_f1", "balanced_accuracy", "ece")
     found = {}
-    for prior in (None, *(p.name for p in bundle.spec.head(head).priors)):
-        model = Expressions(bundle, head=head, prior=prior)
-        scores = evaluate(model(faces.crops), faces, protocol, labels=model.labels, rounds=1)
-        found[prior or "tuned"] = {name: float(scores[name]) for name in names}
+    for way, leaning in {"tuned": head, **{prior.name: head.with_prior(prior.name) for prior in head.priors}}.items():
+        scores = evaluate(leaning.probabilities(logits), faces, protocol, labels=head.labels, rounds=1)
+        found[way] = {name: float(scores[name]) for name in names}
     return found
 
 
@@ -271,7 +277,8 @@ def _tuned_head(name: str, logits: NDArray[np.float32], select: FaceSet) -> Head
     labels = LABEL_SETS[name]
     truth = select.truth(name)
     counts = truth >= 0
-    share = select.targets(name).sum(axis=0) / max(1.0, float(select.targets(name).sum()))
+    goal = select.targets(name)
+    share = goal.sum(axis=0) / max(1.0, float(goal.sum()))
     even = -np.log(np.maximum(share, 1e-4))
 
     def way(bias: NDArray[np.floating]) -> tuple[float, tuple[float, ...]]:
