@@ -15,7 +15,8 @@ from mien.emotion import Expressions
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS
 from mien.models import load_model
-from mien.training.data import FaceSet, read_ferplus, strict_labels
+from mien.training import evaluate as module
+from mien.training.data import FaceSet, load_faces, read_ferplus, strict_labels
 from mien.training.evaluate import (
     PEERS,
     Answers,
@@ -531,7 +532,9 @@ def test_what_goes_with_one_model_only(data: Path, capsys: pytest.CaptureFixture
         assert "are for one MODEL" in capsys.readouterr().err
 
 
-def test_copies_of_training_pictures_are_told_apart(bundle_folder: Path, data: Path, tmp_path: Path) -> None:
+def test_copies_of_training_pictures_are_told_apart(
+    bundle_folder: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (data / "fer2013.csv").open(newline="") as one, (data / "fer2013new.csv").open(newline="") as two:
         pictures, votes = list(csv.reader(one)), list(csv.reader(two))
     copied = next(i for i, row in enumerate(pictures) if row[2] == "PrivateTest")
@@ -540,6 +543,14 @@ def test_copies_of_training_pictures_are_told_apart(bundle_folder: Path, data: P
         with (tmp_path / name).open("w", newline="") as file:
             csv.writer(file).writerows(rows)
     bundle = load_model(bundle_folder)
+    loaded = []
+
+    def counted(*given: Any, **named: Any) -> FaceSet:
+        loaded.append(given)
+        return load_faces(*given, **named)
+
+    monkeypatch.setattr(module, "load_faces", counted)
     found = evaluate_bundle(bundle, tmp_path, "fer2013")
+    assert len(loaded) == 1  # the cache of FER2013 weighs hundreds of megabytes
     assert found["without_duplicates"]["n"] == found["n"] - 1
     assert evaluate_bundle(bundle, data, "fer2013")["without_duplicates"]["n"] == found["n"]
