@@ -39,7 +39,7 @@ from media_files import (
 )
 from mien import media
 from mien.errors import MediaError
-from mien.media import MAX_PICTURE_PIXELS, Media, VideoWriter, open_media, read_picture, write_picture
+from mien.media import MAX_PICTURE_PIXELS, Media, VideoWriter, decode_picture, open_media, read_picture, write_picture
 from mien.types import Frame
 
 SHARED = Path(__file__).parents[2] / "shared" / "media"
@@ -985,3 +985,37 @@ def test_real_media(name: str, kind: str, size: tuple[int, int], frames: int, la
     assert looks[-1][1] == pytest.approx(last_s, abs=1e-3)
     assert all(b[1] > a[1] for a, b in itertools.pairwise(looks))
     assert {shape for _, _, shape in looks} == {(size[1], size[0], 3)}
+
+
+# --- pictures in memory
+
+
+@pytest.mark.parametrize(("form", "options"), [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True})])
+def test_a_picture_in_memory(form: str, options: dict[str, Any]) -> None:
+    rgb = np.zeros((48, 64, 3), np.uint8)
+    rgb[:, 32:] = (200, 40, 10)
+    data = encoded(Image.fromarray(rgb), form, **options)
+    found = decode_picture(data)
+    assert (found.shape, found.dtype) == ((48, 64, 3), np.uint8)
+    assert np.abs(found[:, [4, 60]].astype(int) - rgb[:, [4, 60]]).max() <= 6
+    with pytest.raises(MediaError, match=r"is 64 × 48 pixels, but at most 0\.003 megapixels"):
+        decode_picture(data, max_pixels=3000)
+    for length in (12, 40, len(data) // 2, len(data) - 20):
+        with pytest.raises(MediaError):
+            decode_picture(data[:length])
+
+
+def test_a_grey_jpeg_in_memory_becomes_rgb() -> None:
+    grey = Image.fromarray(np.full((20, 30), 77, np.uint8))
+    assert decode_picture(encoded(grey, "JPEG")).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a" + bytes(50), b"\xff\xd8\xff", b"RIFF" + bytes(40), bytes(100)])
+def test_what_is_no_picture_in_memory(data: bytes) -> None:
+    with pytest.raises(MediaError, match="the picture"):
+        decode_picture(data)
+
+
+def test_a_picture_in_memory_is_judged_by_its_header() -> None:
+    with pytest.raises(MediaError, match=r"is 30000 × 30000 pixels, but at most 4 megapixels"):
+        decode_picture(png_header(30_000, 30_000), max_pixels=4_000_000)

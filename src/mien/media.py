@@ -12,6 +12,7 @@ it with whatever follows. No frame is sought, and none is converted that nobody 
 
 import errno
 import importlib
+import io
 import math
 import os
 import re
@@ -663,6 +664,31 @@ def _read_picture(path: Path, plugin: Any, name: str, max_pixels: int | None) ->
     height, width = rgb.shape[:2]
     codec = str(plugin.format).lower()
     return MediaInfo(name, "picture", width, height, None, None, 1, False, codec), Frame(0, 0.0, rgb)
+
+
+_LIVE_PICTURES = ((b"\xff\xd8\xff", "Jpeg"), (b"\x89PNG\r\n\x1a\n", "Png"), (b"RIFF", "WebP"))
+
+
+def decode_picture(data: bytes, *, max_pixels: int = MAX_PICTURE_PIXELS) -> _Rgb:
+    """A JPEG, PNG or WebP that is in memory, such as a frame of a live view, as (H, W, 3) uint8 RGB.
+
+    Its size is judged by what its header declares, before a pixel is decoded. Raises `MediaError` for one that is larger, damaged,
+    cut off, or something else.
+    """
+    name = next((name for start, name in _LIVE_PICTURES if data.startswith(start)), None)
+    if name is None:
+        raise MediaError("the picture is none that is read here: wanted a JPEG, PNG or WebP")
+    try:
+        picture = getattr(importlib.import_module(f"PIL.{name}ImagePlugin"), f"{name}ImageFile")(io.BytesIO(data))
+        width, height = picture.size
+        if 0 < width * height <= max_pixels:
+            picture.load()
+            return _picture_rgb(picture)
+    except Exception as error:  # as in _opened_picture
+        raise MediaError(f"the picture cannot be decoded: {_reason(error)}; send it again") from error
+    raise MediaError(
+        f"the picture is {width} × {height} pixels, but at most {max_pixels / 1e6:g} megapixels are read; make it smaller"
+    )
 
 
 def _picture_rgb(picture: Any) -> _Rgb:
