@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 import mien
+from browser.gallery import PASSWORD, Gallery, fill
 from media_files import film
 from mien.demo import FPS, HEIGHT, PORTRAITS, WIDTH, demo_film, installed_file, scenes
 from serving import Server
@@ -256,3 +257,17 @@ def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rate=round(FPS),
         codec_options={"qmin": "2", "qmax": "4"},
     )
+
+
+@pytest.fixture(scope="package")
+def gallery(
+    chromium: str, tmp_path_factory: pytest.TempPathFactory, short: Path, demo: Path, group: Path, broken: Path
+) -> Iterator[Gallery]:
+    """Servers with something to look at, for tests that change nothing."""
+    folder = tmp_path_factory.mktemp("gallery")
+    with (
+        Server(folder / "empty") as empty,
+        Server(folder / "filled") as filled,
+        Server(folder / "locked", password=PASSWORD) as locked,
+    ):
+        yield fill(empty, filled, locked, film=short, other=demo, picture=group, broken=broken)

@@ -1,0 +1,69 @@
+"""axe-core on every page, light and dark; nothing is cut off on a narrow screen."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from browser.conftest import Open, Watch
+from browser.gallery import PLACES, Gallery, whole
+
+RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+NARROW = 360
+
+
+def visit(open_page: Open, gallery: Gallery, watch: Watch, name: str, **options: Any) -> Any:
+    if name == "error":
+        watch.expect("status of 404")
+    server, path = gallery.address(name)
+    return whole(open_page(path, server=server, **options), name)
+
+
+def told(violations: list[dict[str, Any]]) -> list[str]:
+    """One line for each element at fault."""
+    return [
+        f"{found['impact']} {found['id']}: {node['html'][:160]} — {' '.join(node['failureSummary'].split())[:240]}"
+        for found in violations
+        for node in found["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PLACES)
+def test_axe_finds_nothing(open_page: Open, gallery: Gallery, watch: Watch, name: str, scheme: str) -> None:
+    page = visit(open_page, gallery, watch, name, scheme=scheme)
+    violations = Axe().run(page, options=RULES).response["violations"]
+    assert told([found for found in violations if found["impact"] in ("serious", "critical")]) == []
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_nothing_is_cut_off_at_360_pixels(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> None:
+    page = visit(open_page, gallery, watch, name, width=NARROW, height=740)
+    wide = page.evaluate(
+        """limit => [...document.querySelectorAll("body *")]
+            .filter(e => e.getBoundingClientRect().right > limit + 1 && e.checkVisibility())
+            .map(e => `${e.tagName}.${e.className} to ${e.getBoundingClientRect().right}`)""",
+        NARROW,
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, wide[:5]
+    assert page.evaluate("document.body.scrollWidth") <= NARROW, wide[:5]
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_every_page_has_its_outline(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> None:
+    page = visit(open_page, gallery, watch, name)
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.locator("h1").count() == 1
+    assert page.title().endswith("· mien")
+    foot = page.get_by_role("contentinfo")
+    assert foot.get_by_role("link", name="Responsible use").get_attribute("href") == "/responsible-use"
+    assert "not what people feel" in foot.inner_text()
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_text_may_be_twice_as_large(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> None:
+    """WCAG 1.4.4: at twice the size of letters nothing runs out of the page."""
+    page = visit(open_page, gallery, watch, name, width=1280)
+    page.add_style_tag(content="html { font-size: 200% !important }")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
