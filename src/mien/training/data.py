@@ -18,6 +18,7 @@ from mien.errors import DataError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS, LABEL_SETS
 from mien.training.layouts import SEED, SHARES, SIDE, SPLITS, Face, find_layout, fingerprint, read_fer2013, read_layout
 from mien.training.votes import read_ferplus, refuse, strict_labels, vote_targets
+from mien.types import Faces
 
 __all__ = [
     "SIDE",
@@ -25,6 +26,7 @@ __all__ = [
     "FaceSet",
     "align_pictures",
     "cache_folder",
+    "largest",
     "load_faces",
     "read_fer2013",
     "read_ferplus",
@@ -148,6 +150,11 @@ def _label_set(name: str) -> tuple[str, ...]:
 def _one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
     """(N, K) float32, a row of zeros for -1."""
     return np.asarray(labels[:, None] == np.arange(classes), dtype=np.float32)
+
+
+def largest(faces: Faces) -> int:
+    """Which of the faces found in a picture has the largest box: the one that its label speaks of. There must be at least one."""
+    return int((faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1).argmax())
 
 
 def load_faces(

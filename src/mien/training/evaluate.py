@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.crop import crop_faces
+from mien.crop import CropSpec, crop_faces
 from mien.detect import Detector, YuNet
 from mien.emotion import Expressions
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, convert
 from mien.models import Bundle
-from mien.training.data import SIDE, SPLITS, FaceSet, load_faces, strict_labels, vote_targets
+from mien.training.data import SIDE, SPLITS, FaceSet, largest, load_faces, strict_labels, vote_targets
 from mien.training.layouts import Listing, Row, find_layout, fingerprint, read_layout
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {"fer2013": FER2013, "ferplus-strict": FERPLUS}
@@ -450,11 +450,14 @@ def enlarged(picture: NDArray[np.uint8], side: int = 4 * SIDE) -> NDArray[np.uin
 
 def answer(model: Expressions, detector: Detector, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """(K,) probabilities for the largest face of a picture, None where the detector finds nobody."""
+    crop = crop_of_largest(model.crop, detector, rgb)
+    return None if crop is None else np.asarray(model(crop[None])[0], dtype=np.float32)
+
+
+def crop_of_largest(crop: CropSpec, detector: Detector, rgb: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The largest face of a picture (H, W, 3) RGB as a network is given it, (S, S) or (S, S, 3); None where nobody is found."""
     faces = detector(rgb)
-    if not len(faces):
-        return None
-    largest = int((faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1).argmax())
-    return np.asarray(model(crop_faces(rgb, faces[[largest]], model.crop))[0], dtype=np.float32)
+    return np.asarray(crop_faces(rgb, faces[[largest(faces)]], crop)[0], dtype=np.uint8) if len(faces) else None
 
 
 def _end_to_end(model: Expressions, pictures: Iterator[NDArray[np.uint8]], truth: NDArray[np.int64]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from mien.crop import alignment
 from mien.detect import Detector, YuNet
 from mien.errors import DataError, MediaError
 from mien.labels import canonical
+from mien.training.data import largest
 from mien.training.layouts import LAYOUTS as PICTURE_LAYOUTS
 from mien.training.layouts import (
     PREPARED_FORMAT,
@@ -521,8 +522,7 @@ def _looks(path: Path, looking: _Looking) -> Iterator[tuple[float, NDArray[np.ui
 
 def cut_out(rgb: NDArray[np.uint8], faces: Faces) -> tuple[NDArray[np.uint8], Face]:
     """The square around the largest face, (h, w, 3), cut off at the picture's edges, and where the face lies in it."""
-    sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
-    best = int(sides.prod(axis=1).argmax())
+    best = largest(faces)
     box, landmarks = faces.boxes[best], faces.landmarks[best]
     matrix = alignment(box, landmarks)
     side = 1 / float(np.hypot(matrix[0, 0], matrix[1, 0]))

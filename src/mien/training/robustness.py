@@ -17,15 +17,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.crop import TEMPLATE, TEMPLATE_BOX, alignment, crop_face, crop_faces
+from mien.crop import TEMPLATE, TEMPLATE_BOX, alignment, crop_face
 from mien.detect import Detector, YuNet
 from mien.emotion import EmotionModel, Expressions
 from mien.errors import DataError
 from mien.labels import FERPLUS_COLUMNS
 from mien.models import Bundle
-from mien.training.data import SIDE, SPLITS
-from mien.training.evaluate import ALL_SPLITS, PROTOCOLS, enlarged, false_neutral, head_for, listed, occurring, truth_for, wilson
-from mien.types import Faces
+from mien.training.data import SIDE, SPLITS, largest
+from mien.training.evaluate import (
+    ALL_SPLITS,
+    PROTOCOLS,
+    crop_of_largest,
+    enlarged,
+    false_neutral,
+    head_for,
+    listed,
+    occurring,
+    truth_for,
+    wilson,
+)
 
 __all__ = ["HARMS", "Harm", "Place", "measure_robustness", "not_faces", "robustness", "write_robustness"]
 
@@ -224,7 +234,7 @@ def robustness(
         for i, (rgb, place) in enumerate(zip(pictures, places, strict=True)):
             rng = np.random.default_rng([seed, i])
             harmed, there = HARMS[name].apply(rgb, strength, place, rng) if name != "none" else (rgb, place)
-            found.append(_crop(model, detector, harmed))
+            found.append(crop_of_largest(model.crop, detector, harmed))
             matrix = alignment(there.box, there.landmarks, rotate=model.crop.rotate)
             placed.append(crop_face(harmed, matrix, model.crop))
             if progress is not None:
@@ -242,23 +252,11 @@ def _place(detector: Detector, rgb: Rgb) -> Place:
     corner, size = np.zeros(2, np.float32), np.array([width, height], np.float32)
     box = np.array(TEMPLATE_BOX, np.float32) * np.tile(size, 2)
     if len(faces):
-        i = _largest(faces)
+        i = largest(faces)
         box, corner, size = faces.boxes[i], faces.boxes[i, :2], faces.boxes[i, 2:] - faces.boxes[i, :2]
         if np.isfinite(faces.landmarks[i]).all():
             return Place(box, faces.landmarks[i])
     return Place(box, corner + np.array(TEMPLATE, np.float32) * size)
-
-
-def _largest(faces: Faces) -> int:
-    return int((faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1).argmax())
-
-
-def _crop(model: EmotionModel, detector: Detector, rgb: Rgb) -> Rgb | None:
-    """What the network is given of the largest face, None where nobody is found."""
-    faces = detector(rgb)
-    if not len(faces):
-        return None
-    return np.asarray(crop_faces(rgb, faces[[_largest(faces)]], model.crop)[0], dtype=np.uint8)
 
 
 def _row(model: EmotionModel, crops: Sequence[Rgb | None], truth: NDArray[np.int64]) -> dict[str, Any]:
