@@ -332,6 +332,8 @@ def test_two_processes_train_one_network(recipe: Path, data: Path, tmp_path: Pat
         timeout=180,
     )
     assert done.returncode == 0, done.stderr
+    for told in ("best epoch: ", "report: ", "next: "):  # by the first process alone
+        assert done.stdout.count(told) == 1
     rows = metrics(tmp_path / "two")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert state(tmp_path / "two" / "last.ckpt")["global_step"] == 9  # 84 faces in batches of 2 × 16

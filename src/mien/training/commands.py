@@ -274,6 +274,7 @@ def train(options: argparse.Namespace) -> int:
 
     recipe = read_recipe(options.recipe, options.changes)
     _needs_training("train")
+    from mien.training.train import is_first
     from mien.training.train import train as run_training
 
     run = options.run_folder or Path("runs") / recipe.name
@@ -282,15 +283,17 @@ def train(options: argparse.Namespace) -> int:
     terminal = sys.stderr.isatty()
     if not options.seeds:
         run_training(recipe, options.data, run, progress=terminal, **given)
-        _finish(run, options)
-        print(f"next: mien export {run} --data {options.data} --out {recipe.name}")
+        if is_first():
+            _finish(run, options)
+            print(f"next: mien export {run} --data {options.data} --out {recipe.name}")
         return 0
     best = []
     for seed in options.seeds:
         folder = run.with_name(f"{run.name}-seed{seed}")
         run_training(dataclasses.replace(recipe, seed=seed), options.data, folder, progress=terminal, **given)
-        best.append(_finish(folder, options))
-    for name in best[0]:
+        if is_first():
+            best.append(_finish(folder, options))
+    for name in best[0] if best else ():
         values = [row[name] for row in best]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         print(f"{name}: {statistics.mean(values):.4f} ± {spread:.4f} over {len(values)} seeds")

@@ -350,7 +350,7 @@ def train(
     `resume` is off, or where its recipe is another one.
     """
     checkpoint = run / "last.ckpt"
-    first = rank_zero_only.rank in (None, 0)  # of several processes the first makes the folder
+    first = is_first()  # of several processes the first makes the folder
     if run.exists() and any(run.iterdir()) and (first or resume):
         if not resume:
             raise DataError(f"{run}: holds a run already; add --resume to go on with it or give another folder")
@@ -401,6 +401,11 @@ def train(
             warnings.filterwarnings("ignore", message=meant)
         trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=False)
     return run
+
+
+def is_first() -> bool:
+    """Whether this process is the first of those that train together, or the only one: it alone writes and tells."""
+    return rank_zero_only.rank in (None, 0)
 
 
 def training_faces(faces: FaceSet, recipe: Recipe) -> FaceSet:
