@@ -37,10 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        import cv2
+        if options.run is not serve:  # which listens first, and imports what is slow to import afterwards
+            import cv2
 
-        # Two threads on shared cores cost more than they give; files run side by side with --jobs instead.
-        cv2.setNumThreads(1)
+            # Two threads on shared cores cost more than they give; files run side by side with --jobs instead.
+            cv2.setNumThreads(1)
         return int(options.run(options))
     except MienError as error:
         if options.debug:
@@ -94,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     from mien.training import commands as laboratory
 
-    for add in (_analyze, _live, _demo, *laboratory.COMMANDS, _models, _doctor):
+    for add in (_analyze, _live, _serve, _demo, *laboratory.COMMANDS, _models, _doctor):
         add(commands)
     return parser
 
@@ -376,6 +377,66 @@ class _LiveView:
 
 def _leading(result: "FrameResult") -> list[str]:
     return [result.labels[i] for i in result.smoothed.argmax(axis=1)] if len(result) else []
+
+
+# --- mien serve ------------------------------------------------------------------------------------------------------------------
+
+
+def _serve(commands: Any) -> None:
+    parser = command(
+        commands,
+        "serve",
+        serve,
+        "start the web application: drop films, open the camera, share the screen",
+        "Needs: pip install 'mien[web]'. It listens on this machine only; any other --host demands a password or a token, from a file\n"
+        "or from MIEN_PASSWORD or MIEN_TOKEN. Every setting has such a variable; docs/web.md has the list.",
+    )
+    parser.add_argument("--host", metavar="NAME", help="address to listen on; default 127.0.0.1")
+    parser.add_argument("--port", type=int, metavar="N", help="port to listen on, 0 for any free one; default 8700")
+    parser.add_argument("--db", metavar="URL", help="database; default a SQLite file in the data folder")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder for uploads and results; default in the user's data folder"
+    )
+    parser.add_argument("--open", action="store_true", help="open the browser")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password of the pages")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="file whose first line is the token for programs")
+
+
+def serve(options: argparse.Namespace) -> int:
+    missing = [name for name in ("fastapi", "uvicorn", "sqlalchemy", "alembic", "argon2") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModelError("mien serve needs the web extra; run: pip install 'mien[web]'")
+    from mien.web.app import run
+    from mien.web.settings import Settings
+
+    settings = Settings.from_environment(
+        host=options.host,
+        port=options.port,
+        database_url=options.db,
+        data_dir=options.data,
+        password=_first_line(options.password_file),
+        token=_first_line(options.token_file),
+    )
+
+    def ready(address: str) -> None:
+        print(f"mien is at {address}  (Ctrl-C ends it)", flush=True)
+        if options.open:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    run(settings, ready)
+    print("mien has stopped", flush=True)
+    return 0
+
+
+def _first_line(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines or not lines[0].strip():
+        raise ValueError(f"{path}: wanted a password or token in the first line, but it is empty")
+    return lines[0].strip()
 
 
 # --- mien demo -------------------------------------------------------------------------------------------------------------------

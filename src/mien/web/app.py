@@ -1,0 +1,246 @@
+"""The application: routers, pages, static files, one error body, what starts and stops with the server; and running it."""
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib.util
+import logging
+import secrets
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from mien import __version__
+from mien.errors import MienError
+from mien.web import info, jobs, live, pages, results, security, storage
+from mien.web.errors import ApiError, ErrorBody, body
+from mien.web.jobs import Jobs
+from mien.web.live import Live
+from mien.web.security import Guard, Security
+from mien.web.settings import Settings
+from mien.web.storage import Storage
+from mien.web.store import Store
+
+if TYPE_CHECKING:
+    from mien.analyze import Analyzer
+
+STATIC = Path(__file__).parent / "static"
+WARM_AFTER_S = 0.5
+STOP_WITHIN_S = 5
+
+ABOUT = """Everything that mien's pages do. Errors have one body: `{"error": {"code", "message", "detail"}}`.
+
+Programs on the same machine need nothing where no password is set; elsewhere they send `Authorization: Bearer TOKEN`."""
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAPI:
+    """The application, its tables migrated; `analyzer` reads live frames (default: the settings' model, loaded after the start).
+
+    Raises `ValueError` where others could reach the server and nothing would stop them, `DataError` for a database that cannot be used.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = Store(settings.url)
+    guard = Security(settings, store)
+    store.migrate()
+    settings = dataclasses.replace(settings, password="", token="")  # from here on there are only hashes
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        app.state.stopping = asyncio.Event()
+        await app.state.jobs.start()
+        await app.state.live.start()
+        sweeping = asyncio.create_task(app.state.storage.sweep_for_ever())
+        warming = loop.call_later(WARM_AFTER_S, threading.Thread(target=info.warm, args=(app,), daemon=True).start)
+        try:
+            yield
+        finally:
+            app.state.stopping.set()
+            warming.cancel()
+            sweeping.cancel()
+            await app.state.live.stop()
+            await app.state.jobs.stop()
+            store.close()
+
+    app = FastAPI(
+        title="mien",
+        version=__version__,
+        description=ABOUT,
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        responses={"default": {"model": ErrorBody, "description": "An error: what went wrong, and what to do"}},
+    )
+    app.state.settings, app.state.store, app.state.security = settings, store, guard
+    app.state.jobs = Jobs(settings, store)
+    app.state.live = Live(settings, store, analyzer)
+    app.state.storage = Storage(settings, store)
+    app.state.stopping = asyncio.Event()
+    for module in (info, jobs, results, live, storage, security, pages):
+        app.include_router(module.router)
+    plotly = _plotly_script()
+
+    @app.get("/static/plotly.js", include_in_schema=False)
+    def plotly_script() -> FileResponse:
+        return FileResponse(plotly, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(HTTPException, answer)
+    app.add_exception_handler(RequestValidationError, answer)
+    app.add_middleware(Guard, security=guard, answer=answer)
+    return app
+
+
+def _plotly_script() -> Path:
+    """Plotly's script out of its package, which is found without being imported."""
+    found = importlib.util.find_spec("plotly")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        path = Path(folder) / "package_data" / "plotly.min.js"
+        if path.is_file():
+            return path
+    raise MienError("plotly's script is not installed; run: pip install 'mien[web]'")
+
+
+# --- errors
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """The response to a request that failed: the error body under /api, else a page."""
+    fault = as_api_error(request, error)
+    if request.url.path.startswith("/api/"):
+        return JSONResponse(body(fault), fault.status_code, headers=dict(fault.headers or {}))
+    if fault.status_code == 401 and request.method in ("GET", "HEAD"):
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(
+            str(request.url_for("login_page").include_query_params(next=target).replace(scheme="", netloc="")), 303
+        )
+    return await run_in_threadpool(pages.error_page, request, fault)
+
+
+PLAIN = {
+    404: ("not_found", "There is nothing at {path}."),
+    405: ("method_not_allowed", "{path} cannot be asked with {method}."),
+}
+
+
+def as_api_error(request: Request, error: Exception) -> ApiError:
+    """Any exception as one that can be answered. What nobody expected is logged under an id, and only the id is told."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestValidationError):
+        detail = [{"where": [str(part) for part in e["loc"]], "what": e["msg"]} for e in error.errors()]
+        first = detail[0]
+        where = " ".join(first["where"][1:]) or first["where"][0]
+        return ApiError(422, "invalid", f"{where}: {first['what']}", detail=detail)
+    if isinstance(error, HTTPException):
+        code, message = PLAIN.get(error.status_code, ("http", str(error.detail)))
+        message = message.format(path=request.url.path, method=request.method)
+        return ApiError(error.status_code, code, message, headers=error.headers)
+    number = secrets.token_hex(4)
+    log.error("error %s: %s %s", number, request.method, request.url.path, exc_info=error)
+    message = f"Something went wrong that was not expected. The server's output has it under {number}."
+    return ApiError(500, "unexpected", message)
+
+
+# --- running it
+
+
+def run(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serves until Ctrl-C or SIGTERM; calls `ready` with the address once the server answers.
+
+    Raises `MienError` for a port or a data folder that another program uses, `DataError` for a database that cannot be used, and
+    `ValueError` where others could reach the server and nothing would stop them.
+    """
+    import uvicorn
+
+    with listen(settings.host, settings.port) as door:
+        settings = dataclasses.replace(settings, port=door.getsockname()[1])
+        with only_one(settings.data_dir):
+            app = create_app(settings)
+
+            class Server(uvicorn.Server):
+                async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                    await super().startup(sockets)
+                    if self.started:
+                        ready(address(settings.host, settings.port))
+
+                def handle_exit(self, sig: int, frame: Any) -> None:
+                    app.state.stopping.set()  # streams of events end by themselves, instead of being waited for
+                    super().handle_exit(sig, frame)
+
+            config = uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                ws_max_size=settings.live_frame_max_kib * 1024 + 4096,
+                ws_per_message_deflate=False,  # pictures are compressed already
+                timeout_graceful_shutdown=STOP_WITHIN_S,
+            )
+            with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn once all is stopped
+                Server(config).run(sockets=[door])
+
+
+def address(host: str, port: int) -> str:
+    """What to type into a browser on this machine."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises `MienError` in one line where that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if hasattr(socket, "SO_REUSEADDR") and socket.sys.platform != "win32":  # type: ignore[attr-defined]
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((host.strip("[]"), port))
+        door.listen(2048)
+    except OSError as error:
+        door.close()
+        import errno
+
+        if error.errno == errno.EADDRINUSE:
+            raise MienError(
+                f"port {port} of {host} is taken, perhaps by another mien; try mien serve --port {port + 1 if port < 65535 else 8700}"
+            ) from None
+        raise MienError(f"cannot listen on {host}, port {port}: {error.strerror or error}; try another --host or --port") from None
+    return door
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Any:
+    """Keeps a second server away from a data folder, since two would both go on with what is unfinished. Raises `MienError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "server.lock", "w") as lock:
+        if not _locked(lock):
+            raise MienError(f"{folder}: another mien serve uses this data folder; stop it, or take another --data")
+        yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        try:
+            import fcntl
+        except ModuleNotFoundError:
+            import msvcrt
+
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""What a page or a program has to know before it asks for anything: version, model, labels, colours, limits."""
+
+import logging
+import statistics
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from mien import __version__
+from mien.labels import COLOURS
+from mien.web.errors import may_fail
+from mien.web.store import Job, Store
+
+INTERVALS_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+LOOKS_PER_S = 60.0
+"""Until this machine has analysed a film: what one core of an ordinary machine does, the annotated film included."""
+MEASURED_OF = 10
+
+log = logging.getLogger(__name__)
+router = APIRouter(tags=["Info"])
+
+
+class Limits(BaseModel):
+    """What is refused beyond these."""
+
+    upload_max_mib: int
+    film_max_minutes: int
+    picture_max_megapixels: int
+    jobs_waiting_max: int
+    live_sockets_max: int
+    live_frame_max_kib: int
+    live_frame_max_megapixels: int
+    live_return_s: float
+    recording_max_minutes: int
+    storage_max_gib: int
+
+
+class Info(BaseModel):
+    """This server."""
+
+    version: str = Field(examples=["0.1.0"])
+    model: str = Field(description="the expression model", examples=["mien-lite0"])
+    labels: list[str] = Field(description="the expressions, in the order of every list of scores", examples=[list(COLOURS)])
+    colours: dict[str, str] = Field(description="a fixed colour for each expression", examples=[COLOURS])
+    intervals_s: list[float] = Field(
+        description="how often to look, for a choice; 0 looks at each frame", examples=[list(INTERVALS_S)]
+    )
+    limits: Limits
+    looks_per_s: float = Field(description="frames that are read in a second, to tell how long a film will take", examples=[88.0])
+    measured: bool = Field(description="whether looks_per_s was measured here, or is only what to expect", examples=[True])
+
+
+@router.get("/api/info", summary="About this server", responses=may_fail(401))
+def info(request: Request) -> Info:
+    """Version, model, labels, colours and limits."""
+    settings, measured = request.app.state.settings, measured_looks_per_s(request.app.state.store)
+    name, labels = model_of(settings.model)
+    return Info(
+        version=__version__,
+        model=name,
+        labels=list(labels),
+        colours={label: COLOURS[label] for label in labels if label in COLOURS},
+        intervals_s=list(INTERVALS_S),
+        limits=Limits(**{limit: getattr(settings, limit) for limit in Limits.model_fields}),
+        looks_per_s=measured or LOOKS_PER_S,
+        measured=measured is not None,
+    )
+
+
+def measured_looks_per_s(store: Store) -> float | None:
+    """The median of the latest films that were analysed here; None before the first."""
+    wanted = select(Job.looks_per_s).where(Job.looks_per_s > 0).order_by(Job.number.desc()).limit(MEASURED_OF)
+    with store.reading() as rows:
+        found = [float(rate) for rate in rows.scalars(wanted) if rate]
+    return round(statistics.median(found), 1) if found else None
+
+
+@cache
+def model_of(name: str) -> tuple[str, tuple[str, ...]]:
+    """A model's own name and its labels. Raises `ModelError`."""
+    from mien.models import load_model
+
+    spec = load_model(name).spec
+    return spec.name, tuple(spec.heads[0].labels)
+
+
+def warm(app: FastAPI) -> None:
+    """Imports what is slow to import and reads the model, while the first page is looked at. What fails is told when it is needed."""
+    try:
+        import mien.cluster
+
+        model_of(app.state.settings.model)
+        prepare: Any = getattr(app.state.live, "prepare", None)
+        if prepare is not None:
+            prepare()
+    except Exception:
+        log.exception("the model cannot be read")

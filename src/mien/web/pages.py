@@ -1,0 +1,149 @@
+"""The pages: each a template, filled on the server with little and by its script with the rest."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.templating import Jinja2Templates
+
+from mien import __version__
+from mien.web import security
+from mien.web.errors import ApiError
+from mien.web.security import Security
+
+HERE = Path(__file__).parent
+TEMPLATES = HERE / "templates"
+
+router = APIRouter(include_in_schema=False)
+
+
+@cache
+def templates() -> Jinja2Templates:
+    """The templates, read when the first page is asked for."""
+    return Jinja2Templates(directory=TEMPLATES)
+
+
+def page(request: Request, template: str, title: str, *, nav: str = "", status: int = 200, **more: Any) -> Response:
+    """A page. Where no password is set it hands out the session's cookie by itself."""
+    guard: Security = request.app.state.security
+    word, fresh = request.state.session, False
+    if word is None and not guard.guarded:
+        word, fresh = guard.open_session(), True
+    context = {
+        "title": title,
+        "nav": nav,
+        "csrf": guard.csrf(word) if word else "",
+        "version": __version__,
+        "guarded": guard.guarded,
+        "logged_in": guard.guarded and word is not None,
+    }
+    response = templates().TemplateResponse(request, template, context | more, status_code=status)
+    if fresh and word:
+        guard.set_cookie(request, response, word)
+    response.headers["Cache-Control"] = "no-store"  # its CSRF token is this session's
+    return response
+
+
+def error_page(request: Request, fault: ApiError) -> Response:
+    """What went wrong, as a page."""
+    if not hasattr(request.state, "session"):
+        request.state.session = None
+    titles = {404: "Not found", 403: "Refused", 413: "Too large", 500: "Something went wrong"}
+    context = {
+        "title": titles.get(fault.status_code, "That did not work"),
+        "nav": "",
+        "csrf": "",
+        "version": __version__,
+        "guarded": False,
+        "logged_in": False,
+        "status": fault.status_code,
+        "message": fault.message,
+    }
+    response = templates().TemplateResponse(request, "error.html", context, status_code=fault.status_code)
+    for name, value in (fault.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def _job(request: Request, id: str) -> Any:
+    job = request.app.state.store.job(id)
+    if job is None:
+        raise ApiError(404, "not_found", "There is no such analysis. It may have been erased.")
+    return job
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+def home(request: Request) -> Response:
+    return page(request, "home.html", "Analyse", nav="analyse")
+
+
+@router.api_route("/analyses", methods=["GET", "HEAD"])
+def analyses(request: Request) -> Response:
+    return page(request, "analyses.html", "All analyses", nav="analyses")
+
+
+@router.api_route("/analyses/{id}", methods=["GET", "HEAD"])
+def analysis(request: Request, id: str) -> Response:
+    job = _job(request, id)
+    return page(request, "result.html", job.name, nav="analyses", job=job)
+
+
+@router.api_route("/compare", methods=["GET", "HEAD"])
+def compare(request: Request) -> Response:
+    return page(request, "compare.html", "Compare two", nav="analyses")
+
+
+@router.api_route("/live", methods=["GET", "HEAD"])
+def live(request: Request) -> Response:
+    return page(request, "live.html", "Live", nav="live")
+
+
+@router.api_route("/stored", methods=["GET", "HEAD"])
+def stored(request: Request) -> Response:
+    settings = request.app.state.settings
+    return page(request, "stored.html", "What is stored", retention_days=settings.retention_days, folder=str(settings.data_dir))
+
+
+@router.api_route("/responsible-use", methods=["GET", "HEAD"])
+def responsible_use(request: Request) -> Response:
+    return page(request, "responsible-use.html", "Responsible use", text=responsible_use_text())
+
+
+@cache
+def responsible_use_text() -> str:
+    """docs/responsible-use.md as HTML. Links into other pages of the documentation, which do not travel along, become plain text."""
+    from markdown_it import MarkdownIt
+
+    found = [path for path in (HERE / "responsible-use.md", HERE.parents[2] / "docs" / "responsible-use.md") if path.is_file()]
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(found[0].read_text(encoding="utf-8"))
+    for token in tokens:
+        if token.children:
+            within = False
+            kept = []
+            for child in token.children:
+                if child.type == "link_open" and not str(child.attrGet("href")).startswith(("https://", "#")):
+                    within = True
+                elif child.type == "link_close" and within:
+                    within = False
+                else:
+                    kept.append(child)
+            token.children = kept
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
+
+
+@router.api_route("/login", methods=["GET", "HEAD"])
+def login_page(request: Request, next: str = "/") -> Response:
+    guard: Security = request.app.state.security
+    if not guard.guarded or request.state.session:
+        return Response(status_code=303, headers={"Location": security.own_path(next)})
+    response = page(request, "login.html", "Log in", next=security.own_path(next))
+    # With no-referrer a browser would send the form with Origin: null, and it would be refused.
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
+
+
+@router.api_route("/api", methods=["GET", "HEAD"])
+def api(request: Request) -> Response:
+    return page(request, "api.html", "API", spec=request.app.openapi())

@@ -1,0 +1,5 @@
+"""The result of a job."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,461 @@
+"""Who may do what: passwords, tokens, login sessions, CSRF, origins and hosts, and the headers of every answer.
+
+`Guard` stands before the whole application, sockets included, so that no route can forget it.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import MutableMapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mien.web.errors import ApiError, may_fail
+from mien.web.settings import Settings, is_loopback
+from mien.web.store import Login, Store, now
+
+COOKIE = "mien_session"
+CSRF_HEADER = "X-CSRF-Token"
+ATTEMPTS_S = 60.0
+READING = ("GET", "HEAD", "OPTIONS")
+
+LOGIN_NEEDED, CROSS_ORIGIN = 4401, 4403
+"""What a refused WebSocket is closed with; before it is accepted, browsers see HTTP 403."""
+
+CONTENT_SECURITY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        "style-src 'self' 'unsafe-inline'",  # Plotly styles its drawings this way
+        "script-src 'self'",
+        "connect-src 'self' ws: wss:",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "object-src 'none'",
+        "base-uri 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), display-capture=(self), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+router = APIRouter(tags=["Login"])
+
+
+class Security:
+    """Decides about each request. Keeps hashes of the password and the token, never the words themselves."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        """Raises `ValueError` where others could reach the server and nothing would stop them."""
+        if not settings.is_local and not (settings.password or settings.token):
+            raise ValueError(
+                f"--host {settings.host} can be reached from other machines: wanted a password or a token; set MIEN_PASSWORD or MIEN_TOKEN, "
+                "or give --password-file or --token-file"
+            )
+        self.settings, self.store = settings, store
+        self.guarded = bool(settings.password or settings.token)
+        self._password = _password_hash(settings.password) if settings.password else None
+        self._token = _digest(settings.token) if settings.token else None
+        self._hosts = {name.strip("[]").lower() for name in (settings.host, *settings.allowed_hosts)} - {"0.0.0.0", "::"}
+        if not settings.is_local:
+            self._hosts.add(socket.gethostname().lower())
+        self._attempts: dict[str, deque[float]] = {}
+        self._one_by_one = threading.Lock()  # a hash takes 64 MiB; many at once would be a way to fill the memory
+
+    # --- the password and the token
+
+    def fits(self, word: str) -> bool:
+        """Whether `word` is the password or the token. Slow on purpose."""
+        token = self.is_token(word)
+        if self._password is None:
+            return token
+        from argon2 import PasswordHasher
+        from argon2.exceptions import Argon2Error
+
+        with self._one_by_one:
+            try:
+                return PasswordHasher().verify(self._password, word)
+            except Argon2Error:
+                return token
+
+    def is_token(self, word: str) -> bool:
+        """Whether `word` is the token; as fast for a wrong one as for the right one."""
+        return self._token is not None and hmac.compare_digest(self._token, _digest(word))
+
+    def count_attempt(self, address: str) -> None:
+        """Raises `ApiError` 429 for an address that has tried too often within a minute."""
+        moment = time.monotonic()
+        with self._one_by_one:
+            for known in [a for a, times in self._attempts.items() if times[-1] < moment - ATTEMPTS_S]:
+                del self._attempts[known]
+            times = self._attempts.setdefault(_network(address), deque())
+            while times and times[0] < moment - ATTEMPTS_S:
+                times.popleft()
+            if len(times) >= self.settings.login_attempts_per_minute:
+                wait_s = int(ATTEMPTS_S - (moment - times[0])) + 1
+                raise ApiError(
+                    429,
+                    "too_many_attempts",
+                    f"Too many wrong attempts. Try again in {wait_s} s.",
+                    headers={"Retry-After": str(wait_s)},
+                )
+            times.append(moment)
+
+    def forgive(self, address: str) -> None:
+        """Who knew the password has no wrong attempts."""
+        with self._one_by_one:
+            self._attempts.pop(_network(address), None)
+
+    # --- login sessions
+
+    def open_session(self) -> str:
+        """A new session, kept as a hash; gives what the cookie is to hold."""
+        word = secrets.token_urlsafe(32)
+        with self.store.session() as rows:
+            rows.execute(delete_rows(Login).where(Login.expires_at < now()))
+            rows.add(Login(key=_digest(word), expires_at=now() + timedelta(hours=self.settings.login_hours)))
+        return word
+
+    def close_session(self, word: str) -> None:
+        """Forgets a session."""
+        with self.store.session() as rows:
+            rows.execute(delete_rows(Login).where(Login.key == _digest(word)))
+
+    def close_other_sessions(self, word: str | None) -> None:
+        """Forgets every session but the one given."""
+        with self.store.session() as rows:
+            rows.execute(delete_rows(Login).where(Login.key != _digest(word or "")))
+
+    def known_session(self, word: str) -> bool:
+        """Whether what a cookie holds is a session that has not ended."""
+        with self.store.reading() as rows:
+            return rows.scalar(select(Login.key).where(Login.key == _digest(word), Login.expires_at > now())) is not None
+
+    def set_cookie(self, request: HTTPConnection, response: Response, word: str) -> None:
+        """Hands a session to a browser."""
+        response.set_cookie(
+            COOKIE,
+            word,
+            max_age=3600 * self.settings.login_hours,
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme in ("https", "wss"),
+        )
+
+    # --- requests
+
+    async def judge(self, request: HTTPConnection) -> None:
+        """Lets a request pass or raises `ApiError`. Leaves in `request.state`: `session` (what the cookie holds, if it is valid, else
+        None) and `bearer` (whether the token came along).
+        """
+        headers, method, path = request.headers, request.scope.get("method", "GET"), request.url.path
+        request.state.session, request.state.bearer = None, False
+        self._check_host(headers)
+        scheme, _, word = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.guarded:
+            if not self.is_token(word.strip()):
+                raise ApiError(401, "wrong_token", "The token is not the one that this server was given.", headers=_ASK_TOKEN)
+            request.state.bearer = True
+            return
+        if path.startswith("/static/") and method in READING:
+            return
+        cookie = request.cookies.get(COOKIE)
+        if cookie and await run_in_threadpool(self.known_session, cookie):
+            request.state.session = cookie
+        public = path in ("/login", "/api/login", "/static", "/favicon.ico")
+        if method not in READING:
+            self._check_origin(request)
+            self._check_csrf(request, public=public)
+        if self.guarded and request.state.session is None and not public:
+            raise ApiError(401, "login_needed", "Log in first, or send the token: Authorization: Bearer TOKEN", headers=_ASK_TOKEN)
+
+    async def judge_socket(self, socket: HTTPConnection) -> int | None:
+        """None for a WebSocket that may be accepted, else the code to close it with."""
+        try:
+            origin = socket.headers.get("Origin")
+            if origin is not None and not is_own(socket, origin):
+                return CROSS_ORIGIN
+            await self.judge(socket)
+        except ApiError as error:
+            return LOGIN_NEEDED if error.status_code == 401 else CROSS_ORIGIN
+        return None
+
+    def csrf(self, word: str) -> str:
+        """The CSRF token of a session; who does not hold the cookie cannot know it."""
+        return hmac.new(word.encode(), b"mien csrf", hashlib.sha256).hexdigest()
+
+    def _check_host(self, headers: Headers) -> None:
+        """Against DNS rebinding: another's name that has come to mean this machine is not answered."""
+        try:
+            name = (urlsplit(f"//{headers.get('Host', '')}").hostname or "").lower()
+        except ValueError:
+            name = ""
+        if is_loopback(name) or name in self._hosts:
+            return
+        if not self.settings.is_local and _is_address(name):
+            return  # an address cannot be made to mean another machine
+        raise ApiError(
+            403,
+            "unknown_host",
+            f"This server is not called {name[:100]!r}. Use the address that it printed, or start it with MIEN_ALLOWED_HOSTS={name[:100]}.",
+        )
+
+    def _check_origin(self, request: HTTPConnection) -> None:
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+        if (origin is not None and not is_own(request, origin)) or site not in (None, "same-origin"):
+            raise ApiError(403, "cross_origin", "Refused: this request comes from another site. Use mien's own pages.")
+
+    def _check_csrf(self, request: HTTPConnection, *, public: bool) -> None:
+        headers, word = request.headers, request.state.session
+        if not any(name in headers for name in ("Origin", "Sec-Fetch-Site", "Cookie")):
+            return  # a program, which no page can make send this
+        if word is None and public:
+            return  # a login: there is no session yet that could be misused, and the origin is known to be ours
+        if word is None and self.guarded:
+            raise ApiError(401, "login_needed", "You are not logged in any more. Log in and try again.", headers=_ASK_TOKEN)
+        given = headers.get(CSRF_HEADER, "")
+        if word is None or not hmac.compare_digest(self.csrf(word).encode(), given.encode("latin-1", "replace")):
+            raise ApiError(403, "csrf", "Refused: this page is too old, or was opened elsewhere. Reload it and try again.")
+
+
+_ASK_TOKEN = {"WWW-Authenticate": "Bearer"}
+
+
+async def websocket_refusal(socket: HTTPConnection) -> int | None:
+    """None for a WebSocket that may be accepted, else the code to close it with. `Guard` has asked already; asking again is harmless."""
+    security: Security = socket.app.state.security
+    return await security.judge_socket(socket)
+
+
+def is_own(request: HTTPConnection, origin: str) -> bool:
+    """Whether an `Origin` header names the very scheme, host and port that the request was sent to."""
+    secure = request.url.scheme in ("https", "wss")
+    try:
+        sent, here = urlsplit(origin), urlsplit(f"//{request.headers.get('Host', '')}")
+        default = 443 if secure else 80
+        return (
+            sent.scheme == ("https" if secure else "http")
+            and sent.hostname is not None
+            and (sent.hostname, sent.port or default) == (here.hostname, here.port or default)
+        )
+    except ValueError:  # a port that is none
+        return False
+
+
+class Guard:
+    """Stands before everything: judges, limits bodies, adds headers, and turns whatever fails into an answer."""
+
+    def __init__(self, app: ASGIApp, security: Security, answer: Any) -> None:
+        """`answer(request, error)` makes the response of an error; an unexpected exception is handed to it as it is."""
+        self.app, self.security, self.answer = app, security, answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope, receive)
+        if scope["type"] == "websocket":
+            code = await self.security.judge_socket(connection)
+            if code is None:
+                await self.app(scope, receive, send)
+            else:
+                await receive()
+                await send({"type": "websocket.close", "code": code})
+            return
+        begun = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                add_headers(scope, message)
+            await send(message)
+
+        try:
+            await self.security.judge(connection)
+            await self.app(scope, limited(scope, receive, self.security.settings), send_with_headers)
+        except Exception as error:
+            if begun:
+                raise  # half an answer is out; nothing can be said any more
+            response = await self.answer(Request(scope, receive), error)
+            await response(scope, receive, send_with_headers)
+
+
+def add_headers(scope: Scope, message: MutableMapping[str, Any]) -> None:
+    """The headers of every answer; a route that set one itself keeps its own."""
+    headers = MutableHeaders(scope=message)
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    if scope["path"].startswith("/api/") or scope["path"] == "/login":
+        headers.setdefault("Cache-Control", "no-store")
+
+
+# --- the size of what is sent
+
+BODY_MAX_MIB = 1
+FORM_MAX_MIB = 1
+"""What a form with a file may hold beside the file."""
+
+
+def limited(scope: Scope, receive: Receive, settings: Settings) -> Receive:
+    """`receive` that raises `ApiError` 413 as soon as more comes than the route may take, whatever Content-Length says."""
+    uploads = scope["method"] == "POST" and scope["path"] == "/api/jobs"
+    most_mib = settings.upload_max_mib if uploads else BODY_MAX_MIB
+    most = (most_mib + (FORM_MAX_MIB if uploads else 0)) * 2**20
+    what = "file" if uploads else "request"
+    too_large = ApiError(
+        413, "too_large", f"The {what} is too large: at most {most_mib} MiB are taken.", headers={"Connection": "close"}
+    )
+    said = Headers(scope=scope).get("Content-Length", "")
+    if said.isdigit() and int(said) > most:
+        raise too_large
+    count = 0
+
+    async def receive_some() -> Message:
+        nonlocal count
+        message = await receive()
+        if message["type"] == "http.request":
+            count += len(message.get("body", b""))
+            if count > most:
+                raise too_large
+        return message
+
+    return receive_some
+
+
+# --- routes
+
+
+class Password(BaseModel):
+    """What opens a session."""
+
+    password: str = Field(max_length=1000, description="the password, or the token", examples=["a long pass phrase"])
+
+
+class SessionState(BaseModel):
+    """How a browser stands with this server."""
+
+    guarded: bool = Field(description="whether this server has a password or a token")
+    logged_in: bool = Field(description="whether this request came with a session or the token")
+    csrf: str | None = Field(description="what a page has to send as X-CSRF-Token; null without a session")
+
+
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": Password.model_json_schema()},
+            "application/x-www-form-urlencoded": {"schema": Password.model_json_schema()},
+        },
+    }
+}
+
+
+@router.get("/api/session", summary="How this browser stands with the server")
+def session(request: Request) -> SessionState:
+    """A page that was refused with `csrf` takes its CSRF token from here and tries again."""
+    return session_state(request, request.state.session)
+
+
+@router.post("/api/login", summary="Log in", responses=may_fail(401, 403, 409, 422, 429), openapi_extra=_FORM)
+async def login(request: Request) -> SessionState:
+    """Takes the password as JSON or as a form and sets the cookie of a session. Programs use the token instead and need no login."""
+    security: Security = request.app.state.security
+    form = not request.headers.get("Content-Type", "").startswith("application/json")
+    try:
+        given = Password.model_validate(dict(await request.form()) if form else await request.json())
+    except (ValueError, ValidationError):
+        raise ApiError(422, "invalid", 'Wanted {"password": "…"}.') from None
+    if not security.guarded:
+        raise ApiError(409, "no_password", "This server has no password; every page is open on this machine.")
+    address = request.client.host if request.client else ""
+    security.count_attempt(address)
+    if not await run_in_threadpool(security.fits, given.password):
+        raise ApiError(401, "wrong_password", "The password is not right.")
+    security.forgive(address)
+    if request.state.session:
+        await run_in_threadpool(security.close_session, request.state.session)
+    word = await run_in_threadpool(security.open_session)
+    response: Any = session_state(request, word)
+    if form:
+        response = RedirectResponse(own_path(request.query_params.get("next", "/")), 303)
+    else:
+        from fastapi.responses import JSONResponse
+
+        response = JSONResponse(response.model_dump())
+    security.set_cookie(request, response, word)
+    return response  # type: ignore[no-any-return]
+
+
+@router.post("/api/logout", status_code=204, summary="Log out", responses=may_fail(401, 403))
+def logout(request: Request) -> Response:
+    """Forgets the session."""
+    security: Security = request.app.state.security
+    if request.state.session:
+        security.close_session(request.state.session)
+    response = Response(status_code=204)
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    return response
+
+
+def session_state(request: Request, word: str | None) -> SessionState:
+    """The state of a request that came with the session `word`."""
+    security: Security = request.app.state.security
+    logged_in = not security.guarded or word is not None or request.state.bearer
+    return SessionState(guarded=security.guarded, logged_in=logged_in, csrf=security.csrf(word) if word else None)
+
+
+def own_path(path: str) -> str:
+    """A path on this server to go to after the login; anything else becomes the first page."""
+    plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
+    return path if plain else "/"
+
+
+def _digest(word: str) -> str:
+    return hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _password_hash(word: str) -> str:
+    from argon2 import PasswordHasher
+
+    return PasswordHasher().hash(word)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _network(address: str) -> str:
+    """Attempts are counted by address; of IPv6 by what one customer is given."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network(f"{ip}/64", strict=False)) if ip.version == 6 else address

@@ -1,0 +1,162 @@
+"""What is stored, erasing it, and the retention period, after which finished analyses erase themselves."""
+
+import asyncio
+import logging
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import func, select
+from starlette.concurrency import run_in_threadpool
+
+from mien.web.errors import may_fail
+from mien.web.settings import Settings
+from mien.web.store import FINISHED, UNFINISHED, Job, Store, now
+
+SWEEP_EVERY_S = 3600
+
+log = logging.getLogger(__name__)
+router = APIRouter(tags=["What is stored"])
+
+
+class Storage:
+    """The data folder: `jobs/<id>/` for each job, and the database."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings, self.store = settings, store
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Where all jobs have their folders."""
+        return self.settings.data_dir / "jobs"
+
+    def folder(self, id: str) -> Path:
+        """Where one job has its files."""
+        return self.jobs_folder / id
+
+    def erase(self, id: str) -> bool:
+        """Erases a job that has ended, with all its files; whether there was one."""
+        there = self.store.delete_job(id)
+        shutil.rmtree(self.folder(id), ignore_errors=True)
+        return there
+
+    def sweep(self) -> list[str]:
+        """Erases what has ended longer ago than the retention period, and folders that belong to no job; the ids of the jobs."""
+        known, erased = set(), []
+        with self.store.reading() as rows:
+            oldest = now() - timedelta(days=self.settings.retention_days)
+            for id, state, ended_at in rows.execute(select(Job.id, Job.state, Job.ended_at)):
+                known.add(id)
+                if self.settings.retention_days and state in FINISHED and ended_at is not None and ended_at < oldest:
+                    erased.append(id)
+        for id in erased:
+            self.erase(id)
+        return erased
+
+    def erase_all(self) -> None:
+        """Erases every job."""
+        with self.store.reading() as rows:
+            ids = list(rows.scalars(select(Job.id)))
+        for id in ids:
+            self.erase(id)
+
+    async def sweep_for_ever(self) -> None:
+        """Sweeps at once and then each hour."""
+        while True:
+            try:
+                await run_in_threadpool(self.sweep)
+            except Exception:
+                log.exception("what is too old could not be erased; it is tried again in an hour")
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    def summary(self) -> "StorageSummary":
+        """What there is, counted now."""
+        with self.store.reading() as rows:
+            counts = dict(rows.execute(select(Job.kind, func.count()).group_by(Job.kind)).tuples().all())
+            unfinished = rows.scalar(select(func.count()).select_from(Job).where(Job.state.in_(UNFINISHED))) or 0
+            oldest = rows.scalar(select(func.min(Job.created_at)))
+        sizes = {name: 0 for name in ITEMS}
+        for path in self.settings.data_dir.rglob("*"):
+            if path.is_file():
+                sizes[_item(path.relative_to(self.settings.data_dir))] += path.stat().st_size
+        return StorageSummary(
+            folder=str(self.settings.data_dir),
+            jobs=counts.get("file", 0),
+            recordings=counts.get("live", 0),
+            unfinished=unfinished,
+            bytes=sum(sizes.values()),
+            oldest_at=oldest,
+            retention_days=self.settings.retention_days,
+            items=[StorageItem(what=ITEMS[name][0], pictures=ITEMS[name][1], bytes=size) for name, size in sizes.items()],
+        )
+
+
+ITEMS = {
+    "uploads": ("Files that wait, are being analysed or failed", True),
+    "films": ("Annotated films and pictures", True),
+    "stills": ("Reports and stills of faces", True),
+    "recordings": ("Pictures of live recordings that are not finished", True),
+    "numbers": ("Scores, tables and plots", False),
+    "database": ("The list of analyses, the names given, and logins", False),
+}
+"""Name → plain words, and whether it shows people."""
+
+
+def _item(path: Path) -> str:
+    if path.parts[0] != "jobs":
+        return "database"
+    if path.name.startswith("upload."):
+        return "uploads"
+    if path.name.startswith("annotated."):
+        return "films"
+    if path.name == "frames.log":
+        return "recordings"
+    return "stills" if path.name == "report.html" or path.suffix in (".jpg", ".jpeg") else "numbers"
+
+
+class StorageItem(BaseModel):
+    """One kind of what is stored."""
+
+    what: str = Field(description="in plain words", examples=["Annotated films and pictures"])
+    pictures: bool = Field(description="whether it shows people", examples=[True])
+    bytes: int = Field(examples=[18234112])
+
+
+class StorageSummary(BaseModel):
+    """All that is stored, and where."""
+
+    folder: str = Field(description="the data folder on the server", examples=["/home/ada/.local/share/mien/web"])
+    jobs: int = Field(description="analyses of files", examples=[12])
+    recordings: int = Field(description="live recordings", examples=[2])
+    unfinished: int = Field(description="those of both that have not ended", examples=[1])
+    bytes: int = Field(description="space that all of it takes", examples=[73400320])
+    oldest_at: datetime | None = Field(description="when the oldest was made", examples=["2026-11-02T09:30:00Z"])
+    retention_days: int = Field(description="after how many days what has ended erases itself; 0: never", examples=[30])
+    items: list[StorageItem]
+
+
+class Erase(BaseModel):
+    """Says that it is meant."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"confirm": "erase"}]})
+
+    confirm: Literal["erase"]
+
+
+@router.get("/api/storage", summary="What is stored", responses=may_fail(401))
+def storage(request: Request) -> StorageSummary:
+    """How much there is of what, how old the oldest is, and when it erases itself."""
+    kept: Storage = request.app.state.storage
+    return kept.summary()
+
+
+@router.delete("/api/storage", status_code=204, summary="Erase everything", responses=may_fail(401, 403, 422))
+async def erase_everything(request: Request, asked: Erase) -> Response:
+    """Ends what runs, then erases every analysis and recording with all files, and every login but the one that asks."""
+    state = request.app.state
+    await run_in_threadpool(state.storage.erase_all)
+    await run_in_threadpool(state.security.close_other_sessions, request.state.session)
+    return Response(status_code=204)
