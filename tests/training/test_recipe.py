@@ -88,7 +88,6 @@ def test_whole_numbers_are_numbers() -> None:
         ('name = "a"\ndropout = 1', r"dropout must be at least 0 and below 1"),
         ('name = "a"\nmixup = -1', r"mixup must be at least 0"),
         ('name = "a"\nfaces = -1', r"faces must be at least 0"),
-        ('name = "a"\nfaces = 9\nteachers = ["b"]', r"faces must be 0 where there are teachers"),
         ('name = "a"\n[[stages]]\nepochs = 3', r"stages\[0\]\..*lr"),
         ('name = "a"\n[[stages]]\nepochs = 0\nlr = 1', r"stages\[0\]\..*epochs must be at least 1"),
         ('name = "a"\n[[stages]]\nepochs = 1\nlr = 1\nfreeze = 3', r"unknown key 'stages\[0\]\.freeze'"),

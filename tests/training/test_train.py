@@ -26,9 +26,9 @@ from mien.training.train import (
     averaged_weights,
     build_network,
     epoch_order,
+    learnt_rows,
     run_recipe,
     train,
-    training_faces,
 )
 
 
@@ -213,6 +213,28 @@ def test_teachers_are_asked_once_and_learnt_from(recipe: Path, bundle_folder: Pa
     assert (made / "teachers.npz").stat().st_mtime_ns == before
 
 
+def test_of_some_faces_the_teachers_word_is_learnt(
+    recipe: Path, bundle_folder: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ExpressionTrainer] = []
+    real = ExpressionTrainer.__init__
+
+    def seen(self: ExpressionTrainer, *given: Any) -> None:
+        real(self, *given)
+        made.append(self)
+
+    monkeypatch.setattr(ExpressionTrainer, "__init__", seen)
+    few = changed(recipe, epochs=1, teachers=(str(bundle_folder),), teach=1.0, faces=20)
+    run = go(few, data, tmp_path / "few")
+    every = load_faces(data, few.crop).of("Training")
+    rows = learnt_rows(every, few)
+    assert json.loads((run / "recipe.json").read_text())["faces"] == len(rows) == 20
+    assert np.array_equal(made[0].train_set.source, every.source[rows])
+    with np.load(run / "teachers.npz") as kept:  # of all, for another number of them
+        assert kept["fer2013"].shape == (84, 7)
+        assert np.array_equal(made[0].taught_fer2013.numpy(), kept["fer2013"][rows])
+
+
 def test_the_layout_is_that_of_pupil_and_teachers(recipe: Path, bundle_folder: Path, tmp_path: Path) -> None:
     both = write_tables(tmp_path / "both")
     for name in ("data.json", "faces.csv"):  # by which a folder is found to be a prepared one
@@ -358,27 +380,27 @@ def test_a_folder_that_is_no_run(tmp_path: Path, content: str | None) -> None:
 
 
 def test_a_run_learns_from_the_faces_that_have_a_label(data: Path, recipe: Path) -> None:
-    faces = load_faces(data, CropSpec(size=16), align=False)
+    faces = load_faces(data, CropSpec(size=16), align=False).of("Training")
     ekman = changed(recipe, heads={"ekman": 1.0})
-    kept = training_faces(faces, ekman)
-    assert set(kept.split) == {"Training"}
+    kept = faces[learnt_rows(faces, ekman)]
     assert (kept.truth("ekman") >= 0).all()
     assert len(kept) == 84 * 6 // 7  # a seventh is neutral
-    assert len(training_faces(faces, changed(recipe, heads={"fer2013": 1.0}))) == 84
-    assert len(training_faces(faces, changed(recipe, heads={"ekman": 1.0}, teachers=("somebody",)))) == 84
+    assert len(learnt_rows(faces, changed(recipe, heads={"fer2013": 1.0}))) == 84
+    assert len(learnt_rows(faces, changed(recipe, heads={"ekman": 1.0}, teachers=("somebody",)))) == 84
 
 
 def test_so_many_faces_are_drawn_by_the_seed(data: Path, recipe: Path) -> None:
-    faces = load_faces(data, CropSpec(size=16), align=False)
+    faces = load_faces(data, CropSpec(size=16), align=False).of("Training")
 
     def drawn(**changes: Any) -> list[str]:
-        return list(training_faces(faces, changed(recipe, heads={"fer2013": 1.0}, **changes)).source)
+        return list(faces.source[learnt_rows(faces, changed(recipe, heads={"fer2013": 1.0}, **changes))])
 
     some = drawn(faces=20)
     assert len(set(some)) == 20
     assert some == drawn(faces=20)
     assert some != drawn(faces=20, seed=99)
     assert len(drawn(faces=5000)) == 84
+    assert len(drawn(faces=20, teachers=("somebody",))) == 20
 
 
 def test_a_run_without_a_finished_epoch(tmp_path: Path, recipe: Path) -> None:

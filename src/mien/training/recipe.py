@@ -73,7 +73,7 @@ class Recipe:
     teach                   the teachers' share of the targets, from 0 to 1; of the heads that they have
     teacher_temperature     above 1 softens what they say
     stop_after              epochs without a better score after which the run stops; 0 for never
-    faces                   how many Training faces are learnt from, drawn by the seed; 0 for all (teachers need all)
+    faces                   how many Training faces are learnt from, drawn by the seed; 0 for all
     align                   whether landmarks frame the pictures, or the pictures are used whole
     """
 
@@ -125,8 +125,6 @@ class Recipe:
         for name in ("mixup", "logit_adjustment", "stop_after", "faces", "warmup_epochs", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, but got {getattr(self, name)}")
-        if self.faces and self.teachers:
-            raise ValueError(f"faces must be 0 where there are teachers, who speak of all of them, but got {self.faces}")
         unknown = set(self.heads) - set(LABEL_SETS)
         if not self.std > 0:
             raise ValueError(f"std must be above 0, but got {self.std}")

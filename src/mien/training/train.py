@@ -366,8 +366,10 @@ def train(
         if not (faces.split == split).any():
             raise DataError(f"{data}: has no picture in the split {split}; wanted some to train on and some to choose by")
     run.mkdir(parents=True, exist_ok=True)
-    taught = _taught(recipe, data, run, layout)
-    learnt = training_faces(faces, recipe)
+    learnt = faces.of("Training")
+    rows = learnt_rows(learnt, recipe)
+    learnt = learnt[rows]
+    taught = {head: said[rows] for head, said in _taught(recipe, data, run, layout).items()}
     module = ExpressionTrainer(recipe, learnt, faces.of("PublicTest"), taught)
     facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(learnt)}
     if first:
@@ -408,22 +410,22 @@ def is_first() -> bool:
     return rank_zero_only.rank in (None, 0)
 
 
-def training_faces(faces: FaceSet, recipe: Recipe) -> FaceSet:
-    """The Training faces that a run learns from: those with a label of one of its heads, or all where teachers speak of each.
+def learnt_rows(faces: FaceSet, recipe: Recipe) -> NDArray[np.int64]:
+    """Which of the Training faces a run learns from: those with a label of one of its heads, or all where teachers speak of each.
 
-    Where `recipe.faces` is set, so many of them, drawn by the seed.
+    Where `recipe.faces` is set, so many of them, drawn by the seed. Rising.
     """
-    own = faces.of("Training")
     if recipe.teachers:
-        return own
-    own = own[np.any([own.targets(head).any(axis=1) for head in recipe.heads], axis=0)]
-    if 0 < recipe.faces < len(own):
-        own = own[np.sort(np.random.default_rng(recipe.seed).choice(len(own), recipe.faces, replace=False))]
-    return own
+        rows = np.arange(len(faces))
+    else:
+        rows = np.flatnonzero(np.any([faces.targets(head).any(axis=1) for head in recipe.heads], axis=0))
+    if 0 < recipe.faces < len(rows):
+        rows = rows[np.sort(np.random.default_rng(recipe.seed).choice(len(rows), recipe.faces, replace=False))]
+    return rows
 
 
 def _taught(recipe: Recipe, data: Path, run: Path, layout: str) -> dict[str, NDArray[np.float32]]:
-    """What the teachers say of the training faces; kept in the run folder, so that a run that goes on learns the same."""
+    """What the teachers say of each Training face; kept in the run folder, so that a run that goes on learns the same."""
     if not recipe.teachers:
         return {}
     kept = run / "teachers.npz"
