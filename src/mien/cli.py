@@ -388,8 +388,8 @@ def _serve(commands: Any) -> None:
         "serve",
         serve,
         "start the web application: drop films, open the camera, share the screen",
-        "Needs: pip install 'mien[web]'. It listens on this machine only; any other --host demands a password or a token, from a file\n"
-        "or from MIEN_PASSWORD or MIEN_TOKEN. Every setting has such a variable; docs/web.md has the list.",
+        "It listens on this machine only; any other --host demands a password or a token, from a file or from MIEN_PASSWORD or\n"
+        "MIEN_TOKEN. Every setting has such a variable; docs/web.md has the list. Needs: pip install 'mien[web]'.",
     )
     parser.add_argument("--host", metavar="NAME", help="address to listen on; default 127.0.0.1")
     parser.add_argument("--port", type=int, metavar="N", help="port to listen on, 0 for any free one; default 8700")

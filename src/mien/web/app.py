@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import importlib.util
 import logging
+import os
 import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -47,7 +49,8 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAPI:
     """The application, its tables migrated; `analyzer` reads live frames (default: the settings' model, loaded after the start).
 
-    Raises `ValueError` where others could reach the server and nothing would stop them, `DataError` for a database that cannot be used.
+    Raises `ValueError` where others could reach the server and nothing would stop them, and `DataError` for a database that cannot
+    be used.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = Store(settings.url)
@@ -87,7 +90,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.state.settings, app.state.store, app.state.security = settings, store, guard
     app.state.jobs = Jobs(settings, store)
     app.state.live = Live(settings, store, analyzer)
-    app.state.storage = Storage(settings, store)
+    app.state.storage = Storage(settings, store, app.state.jobs)
     app.state.stopping = asyncio.Event()
     for module in (info, jobs, results, live, storage, security, pages):
         app.include_router(module.router)
@@ -205,24 +208,21 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     door = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if hasattr(socket, "SO_REUSEADDR") and socket.sys.platform != "win32":  # type: ignore[attr-defined]
+        if os.name == "posix":  # elsewhere it would let two servers listen on one port
             door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind((host.strip("[]"), port))
         door.listen(2048)
     except OSError as error:
         door.close()
-        import errno
-
         if error.errno == errno.EADDRINUSE:
-            raise MienError(
-                f"port {port} of {host} is taken, perhaps by another mien; try mien serve --port {port + 1 if port < 65535 else 8700}"
-            ) from None
+            other = port + 1 if port < 65535 else 8700
+            raise MienError(f"port {port} of {host} is taken, perhaps by another mien; try mien serve --port {other}") from None
         raise MienError(f"cannot listen on {host}, port {port}: {error.strerror or error}; try another --host or --port") from None
     return door
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Any:
+def only_one(folder: Path) -> Iterator[None]:
     """Keeps a second server away from a data folder, since two would both go on with what is unfinished. Raises `MienError`."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "server.lock", "w") as lock:

@@ -1,24 +1,18 @@
 """What a page or a program has to know before it asks for anything: version, model, labels, colours, limits."""
 
+import importlib
 import logging
-import statistics
 from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, Field
-from sqlalchemy import select
 
 from mien import __version__
 from mien.labels import COLOURS
 from mien.web.errors import may_fail
-from mien.web.store import Job, Store
 
 INTERVALS_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
-LOOKS_PER_S = 60.0
-"""Until this machine has analysed a film: what one core of an ordinary machine does, the annotated film included."""
-MEASURED_OF = 10
-
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["Info"])
 
@@ -49,14 +43,15 @@ class Info(BaseModel):
         description="how often to look, for a choice; 0 looks at each frame", examples=[list(INTERVALS_S)]
     )
     limits: Limits
-    looks_per_s: float = Field(description="frames that are read in a second, to tell how long a film will take", examples=[88.0])
-    measured: bool = Field(description="whether looks_per_s was measured here, or is only what to expect", examples=[True])
+    looks_per_s: float = Field(
+        description="looks that an analysis makes in a second: measured here, or what to expect before the first", examples=[88.0]
+    )
 
 
 @router.get("/api/info", summary="About this server", responses=may_fail(401))
 def info(request: Request) -> Info:
     """Version, model, labels, colours and limits."""
-    settings, measured = request.app.state.settings, measured_looks_per_s(request.app.state.store)
+    settings = request.app.state.settings
     name, labels = model_of(settings.model)
     return Info(
         version=__version__,
@@ -65,17 +60,8 @@ def info(request: Request) -> Info:
         colours={label: COLOURS[label] for label in labels if label in COLOURS},
         intervals_s=list(INTERVALS_S),
         limits=Limits(**{limit: getattr(settings, limit) for limit in Limits.model_fields}),
-        looks_per_s=measured or LOOKS_PER_S,
-        measured=measured is not None,
+        looks_per_s=request.app.state.jobs.looks_per_s(),
     )
-
-
-def measured_looks_per_s(store: Store) -> float | None:
-    """The median of the latest films that were analysed here; None before the first."""
-    wanted = select(Job.looks_per_s).where(Job.looks_per_s > 0).order_by(Job.number.desc()).limit(MEASURED_OF)
-    with store.reading() as rows:
-        found = [float(rate) for rate in rows.scalars(wanted) if rate]
-    return round(statistics.median(found), 1) if found else None
 
 
 @cache
@@ -88,10 +74,9 @@ def model_of(name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def warm(app: FastAPI) -> None:
-    """Imports what is slow to import and reads the model, while the first page is looked at. What fails is told when it is needed."""
+    """Imports what is slow to import and reads the model while the first page is looked at; what fails is told where it is used."""
     try:
-        import mien.cluster
-
+        importlib.import_module("mien.cluster")
         model_of(app.state.settings.model)
         prepare: Any = getattr(app.state.live, "prepare", None)
         if prepare is not None:

@@ -112,7 +112,7 @@ def responsible_use(request: Request) -> Response:
 
 @cache
 def responsible_use_text() -> str:
-    """docs/responsible-use.md as HTML. Links into other pages of the documentation, which do not travel along, become plain text."""
+    """docs/responsible-use.md as HTML. Links to other pages of the documentation, which are not served, become plain text."""
     from markdown_it import MarkdownIt
 
     found = [path for path in (HERE / "responsible-use.md", HERE.parents[2] / "docs" / "responsible-use.md") if path.is_file()]

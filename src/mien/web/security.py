@@ -71,8 +71,8 @@ class Security:
         """Raises `ValueError` where others could reach the server and nothing would stop them."""
         if not settings.is_local and not (settings.password or settings.token):
             raise ValueError(
-                f"--host {settings.host} can be reached from other machines: wanted a password or a token; set MIEN_PASSWORD or MIEN_TOKEN, "
-                "or give --password-file or --token-file"
+                f"--host {settings.host} can be reached from other machines: wanted a password or a token; set MIEN_PASSWORD or "
+                "MIEN_TOKEN, or give --password-file or --token-file"
             )
         self.settings, self.store = settings, store
         self.guarded = bool(settings.password or settings.token)
@@ -148,10 +148,11 @@ class Security:
         with self.store.session() as rows:
             rows.execute(delete_rows(Login).where(Login.key != _digest(word or "")))
 
-    def known_session(self, word: str) -> bool:
-        """Whether what a cookie holds is a session that has not ended."""
+    def known_session(self, word: str) -> str | None:
+        """What a cookie holds, if that is a session that has not ended."""
         with self.store.reading() as rows:
-            return rows.scalar(select(Login.key).where(Login.key == _digest(word), Login.expires_at > now())) is not None
+            known = rows.scalar(select(Login.key).where(Login.key == _digest(word), Login.expires_at > now()))
+        return word if known else None
 
     def set_cookie(self, request: HTTPConnection, response: Response, word: str) -> None:
         """Hands a session to a browser."""
@@ -168,8 +169,10 @@ class Security:
     # --- requests
 
     async def judge(self, request: HTTPConnection) -> None:
-        """Lets a request pass or raises `ApiError`. Leaves in `request.state`: `session` (what the cookie holds, if it is valid, else
-        None) and `bearer` (whether the token came along).
+        """Lets a request pass or raises `ApiError`.
+
+        Leaves in `request.state`: `session` (what the cookie holds, if that is valid, else None) and `bearer` (whether the token
+        came along).
         """
         headers, method, path = request.headers, request.scope.get("method", "GET"), request.url.path
         request.state.session, request.state.bearer = None, False
@@ -183,8 +186,8 @@ class Security:
         if path.startswith("/static/") and method in READING:
             return
         cookie = request.cookies.get(COOKIE)
-        if cookie and await run_in_threadpool(self.known_session, cookie):
-            request.state.session = cookie
+        if cookie:
+            request.state.session = await run_in_threadpool(self.known_session, cookie)
         public = path in ("/login", "/api/login", "/static", "/favicon.ico")
         if method not in READING:
             self._check_origin(request)
@@ -220,7 +223,8 @@ class Security:
         raise ApiError(
             403,
             "unknown_host",
-            f"This server is not called {name[:100]!r}. Use the address that it printed, or start it with MIEN_ALLOWED_HOSTS={name[:100]}.",
+            f"This server is not called {name[:100]!r}. Use the address that it printed, or start it with "
+            f"MIEN_ALLOWED_HOSTS={name[:100]}.",
         )
 
     def _check_origin(self, request: HTTPConnection) -> None:
@@ -245,7 +249,10 @@ _ASK_TOKEN = {"WWW-Authenticate": "Bearer"}
 
 
 async def websocket_refusal(socket: HTTPConnection) -> int | None:
-    """None for a WebSocket that may be accepted, else the code to close it with. `Guard` has asked already; asking again is harmless."""
+    """None for a WebSocket that may be accepted, else the code to close it with.
+
+    `Guard` has asked before the route is reached; a route that asks again is safe without it, too.
+    """
     security: Security = socket.app.state.security
     return await security.judge_socket(socket)
 
@@ -382,7 +389,7 @@ def session(request: Request) -> SessionState:
 
 @router.post("/api/login", summary="Log in", responses=may_fail(401, 403, 409, 422, 429), openapi_extra=_FORM)
 async def login(request: Request) -> SessionState:
-    """Takes the password as JSON or as a form and sets the cookie of a session. Programs use the token instead and need no login."""
+    """Takes the password as JSON or as a form and sets a session's cookie. Programs send the token instead and need no login."""
     security: Security = request.app.state.security
     form = not request.headers.get("Content-Type", "").startswith("application/json")
     try:

@@ -38,7 +38,7 @@ class Settings:
     host: str = _setting("127.0.0.1", "", "the address to listen on; any but this machine's own demands a password or a token")
     port: int = _setting(8700, "", "the port to listen on; 0 takes a free one", least=0, most=65535)
     database_url: str = _setting("", "", "the database; empty: the SQLite file mien.sqlite3 in the data folder")
-    data_dir: Path = _setting(default_data_dir, "", "the folder for uploads, results and the SQLite file")
+    data_dir: Path = _setting(default_data_dir, "", "the folder for uploads, results and the SQLite file")  # noqa: RUF009
     password: str = _setting("", "", f"the password of the pages, {PASSWORD_LETTERS_MIN} letters or more", secret=True)
     token: str = _setting("", "", f"the token for programs, {TOKEN_LETTERS_MIN} letters or more", secret=True)
     allowed_hosts: tuple[str, ...] = _setting((), "", "more names that this server is called by, divided by commas")

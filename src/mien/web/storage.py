@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -13,55 +14,55 @@ from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
 from mien.web.errors import may_fail
+from mien.web.jobs import Jobs
 from mien.web.settings import Settings
 from mien.web.store import FINISHED, UNFINISHED, Job, Store, now
 
 SWEEP_EVERY_S = 3600
+STRAY_AFTER_S = 24 * 3600
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["What is stored"])
 
 
 class Storage:
-    """The data folder: `jobs/<id>/` for each job, and the database."""
+    """The data folder, `jobs/<id>/` for each job beside the database, and how it gets empty again."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self.settings, self.store = settings, store
-
-    @property
-    def jobs_folder(self) -> Path:
-        """Where all jobs have their folders."""
-        return self.settings.data_dir / "jobs"
-
-    def folder(self, id: str) -> Path:
-        """Where one job has its files."""
-        return self.jobs_folder / id
-
-    def erase(self, id: str) -> bool:
-        """Erases a job that has ended, with all its files; whether there was one."""
-        there = self.store.delete_job(id)
-        shutil.rmtree(self.folder(id), ignore_errors=True)
-        return there
+    def __init__(self, settings: Settings, store: Store, jobs: Jobs) -> None:
+        self.settings, self.store, self.jobs = settings, store, jobs
 
     def sweep(self) -> list[str]:
-        """Erases what has ended longer ago than the retention period, and folders that belong to no job; the ids of the jobs."""
-        known, erased = set(), []
-        with self.store.reading() as rows:
+        """Erases what ended longer ago than the retention period, and folders that no job has; gives the ids of the jobs erased."""
+        if self.settings.retention_days:
             oldest = now() - timedelta(days=self.settings.retention_days)
-            for id, state, ended_at in rows.execute(select(Job.id, Job.state, Job.ended_at)):
-                known.add(id)
-                if self.settings.retention_days and state in FINISHED and ended_at is not None and ended_at < oldest:
-                    erased.append(id)
-        for id in erased:
-            self.erase(id)
-        return erased
+            with self.store.reading() as rows:
+                old = list(rows.scalars(select(Job.id).where(Job.state.in_(FINISHED), Job.ended_at < oldest)))
+        else:
+            old = []
+        for id in old:
+            self.jobs.erase(id)
+        self._erase_strays(older_than_s=STRAY_AFTER_S)
+        return old
 
     def erase_all(self) -> None:
-        """Erases every job."""
+        """Ends what is under way and erases every job, every folder beside them, and copies of the database."""
         with self.store.reading() as rows:
             ids = list(rows.scalars(select(Job.id)))
         for id in ids:
-            self.erase(id)
+            self.jobs.erase(id)
+        self._erase_strays(older_than_s=0)
+        for copy in self.settings.data_dir.glob("*.schema-*"):
+            copy.unlink()
+        self.store.shrink()
+
+    def _erase_strays(self, *, older_than_s: float) -> None:
+        """Folders without a job: of uploads that broke off, or that could not be erased before. New ones may be uploads that come in."""
+        with self.store.reading() as rows:
+            known = set(rows.scalars(select(Job.id)))
+        folder = self.settings.data_dir / "jobs"
+        for stray in folder.iterdir() if folder.is_dir() else ():
+            if stray.name not in known and time.time() - stray.stat().st_mtime >= older_than_s:
+                shutil.rmtree(stray, ignore_errors=True)
 
     async def sweep_for_ever(self) -> None:
         """Sweeps at once and then each hour."""

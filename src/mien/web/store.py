@@ -8,9 +8,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, Integer, String, Text, create_engine, event, func, inspect, or_
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Float,
+    Integer,
+    String,
+    Text,
+    create_engine,
+    event,
+    func,
+    inspect,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -47,7 +63,7 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
+        if not isinstance(value, datetime):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
@@ -175,6 +191,15 @@ class Store:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def shrink(self) -> None:
+        """Takes what was erased out of the file itself, where it would stay readable until it is written over."""
+        if self.url.get_backend_name() == "sqlite":
+            with self.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert driver is not None
+                driver.execute("VACUUM")
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     # --- jobs
 
     def create_job(self, **values: Any) -> Job:
@@ -194,7 +219,8 @@ class Store:
     ) -> tuple[Sequence[Job], str | None]:
         """Jobs, the newest first, and where the next page begins: None at the end.
 
-        `search` is found anywhere in a name or a headline, capitals or not. Raises `ValueError` for a `cursor` that was not given out.
+        `search` is found anywhere in a name or a headline, capitals or not. Raises `ValueError` for a `cursor` that was not given
+        out.
         """
         wanted = select(Job).order_by(Job.number.desc()).limit(limit + 1)
         if cursor:
@@ -213,17 +239,17 @@ class Store:
 
     def update_job(self, id: str, *, only_in: Collection[str] = (), **values: Any) -> Job | None:
         """Changes a job and gives it back; None where there is none, or where its state is none of `only_in`."""
-        change = update(Job).where(Job.id == id).values(**values)
+        change = update(Job).where(Job.id == id).values(**values).returning(Job.id)
         if only_in:
             change = change.where(Job.state.in_(only_in))
         with self.session() as session:
-            changed = session.execute(change.execution_options(synchronize_session=False))
-            return session.scalar(select(Job).where(Job.id == id)) if changed.rowcount else None
+            changed = session.scalar(change.execution_options(synchronize_session=False))
+            return session.scalar(select(Job).where(Job.id == changed))
 
     def delete_job(self, id: str) -> bool:
         """Forgets a job; whether there was one."""
         with self.session() as session:
-            return session.execute(delete_rows(Job).where(Job.id == id)).rowcount > 0
+            return session.scalar(delete_rows(Job).where(Job.id == id).returning(Job.id)) is not None
 
     def unfinished(self, kind: str = "") -> Sequence[Job]:
         """What is queued, running or recording, in the order in which it was queued."""
@@ -247,7 +273,7 @@ def _driver(url: URL) -> URL:
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
