@@ -1,4 +1,4 @@
-"""The laboratory's commands: evaluate, train, export. Needs no torch until one of them does."""
+"""The laboratory's commands: data, evaluate, train, compare, export. Needs no torch until one of them does."""
 
 import argparse
 import contextlib
@@ -12,6 +12,17 @@ from typing import Any
 
 from mien.errors import DataError, ModelError
 from mien.terminal import amount, command, count, counting
+
+
+def _takes_layout(parser: argparse.ArgumentParser, folder: str = "DIR", names: str = "mien data describe --help") -> None:
+    told = f"how {folder} is laid out (names: {names}); default auto: found out"
+    parser.add_argument("--layout", default="auto", metavar="NAME", help=told)
+
+
+def _takes_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
+    told = "what to train on, as Lightning names it: auto, cpu, gpu; default auto"
+    parser.add_argument("--accelerator", default="auto", metavar="NAME", help=told)
 
 
 def _evaluate(commands: Any) -> None:
@@ -28,7 +39,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument(
         "--data", type=Path, nargs="+", required=True, metavar="DIR", help="folders with labelled faces, as fer2013.csv"
     )
-    parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
+    _takes_layout(parser)
     parser.add_argument("--protocol", choices=("fer2013", "ferplus-strict", "labels"), required=True, help="which labels count")
     parser.add_argument(
         "--split",
@@ -257,16 +268,13 @@ def _train(commands: Any) -> None:
     )
     parser.add_argument("--run", type=Path, dest="run_folder", metavar="DIR", help="run folder; default runs/NAME")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
-    parser.add_argument(
-        "--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto"
-    )
+    _takes_device(parser)
     parser.add_argument("--devices", type=count, default=1, metavar="N", help="GPUs (or processes) of each machine; default 1")
     parser.add_argument("--nodes", type=count, default=1, metavar="N", help="machines that train together; default 1")
     parser.add_argument("--strategy", default="auto", metavar="NAME", help="how several share the work, as Lightning names it: ddp")
     parser.add_argument("--precision", default="32-true", metavar="NAME", help="as Lightning names it: bf16-mixed on newer GPUs")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="train once for each of these seeds, into RUN-seedN")
-    parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
+    _takes_layout(parser)
 
 
 def train(options: argparse.Namespace) -> int:
@@ -344,7 +352,7 @@ def _export(commands: Any) -> None:
         help="put a linear one-vs-all SVM on the features instead of the last layer, with the best of these C on PublicTest",
     )
     parser.add_argument("--half", action="store_true", help="store the weights in half precision: half the size, as fast")
-    parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
+    _takes_layout(parser)
 
 
 def export(options: argparse.Namespace) -> int:
@@ -409,9 +417,9 @@ def _data(commands: Any) -> None:
     sheet.add_argument("recipe", type=Path, metavar="RECIPE")
     sheet.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled pictures; those of Training are shown")
     sheet.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture to write, a PNG")
-    sheet.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out; default auto: found out")
+    _takes_layout(sheet)
     for parser in (show, make):
-        parser.add_argument("--layout", default="auto", metavar="NAME", help="how the folder is laid out; default auto: found out")
+        _takes_layout(parser, "DIR" if parser is show else "SOURCE", names="below")
         parser.add_argument(
             "--shares",
             type=amount,
@@ -508,11 +516,8 @@ def _compare(commands: Any) -> None:
     parser.add_argument("--scaled", action="store_true", help="as the experiment's table [scaled] makes it smaller")
     parser.add_argument("--limit-epochs", type=count, metavar="N", help="no run longer than this, for a first look")
     parser.add_argument("--read-only", action="store_true", help="train and score nothing; the tables of what is there")
-    parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
-    parser.add_argument(
-        "--accelerator", default="auto", metavar="NAME", help="as Lightning names them: auto, cpu, gpu; default auto"
-    )
-    parser.add_argument("--layout", default="auto", metavar="NAME", help="how DIR is laid out (see: mien data); default auto")
+    _takes_device(parser)
+    _takes_layout(parser)
 
 
 def compare(options: argparse.Namespace) -> int:
