@@ -86,6 +86,7 @@ def test_whole_numbers_are_numbers() -> None:
         ('name = "a"\nteachers = "one"', r"teachers must be a list, but got 'one'"),
         ('name = "a"\nteach = 1.5', r"teach must be from 0 to 1"),
         ('name = "a"\ndropout = 1', r"dropout must be at least 0 and below 1"),
+        ('name = "a"\nclip = -1', r"clip must be at least 0"),
         ('name = "a"\nmixup = -1', r"mixup must be at least 0"),
         ('name = "a"\nfaces = -1', r"faces must be at least 0"),
         ('name = "a"\n[[stages]]\nepochs = 3', r"stages\[0\]\..*lr"),

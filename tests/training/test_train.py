@@ -301,6 +301,27 @@ def test_other_optimisers(recipe: Path, data: Path, tmp_path: Path, optimizer: A
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
 
 
+def test_gradients_are_as_long_as_they_are_or_as_the_clip(
+    recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[float] = []
+
+    def measured(self: ExpressionTrainer, optimizer: torch.optim.Optimizer) -> None:
+        """Called when the step before is done, with the gradients that it took."""
+        norms = [p.grad.norm() for p in self.network.parameters() if p.grad is not None]
+        lengths.append(float(torch.stack(norms).norm()) if norms else 0.0)
+
+    def longest(clip: float) -> float:
+        lengths.clear()
+        go(changed(recipe, epochs=1, clip=clip), data, tmp_path / f"clip{clip}")
+        return max(lengths)
+
+    monkeypatch.setattr(ExpressionTrainer, "on_before_zero_grad", measured)
+    assert longest(0.0) > 1.5
+    assert longest(1.0) == pytest.approx(1, abs=1e-4)
+    assert longest(0.25) == pytest.approx(0.25, abs=1e-4)
+
+
 def uneven(data: Path) -> FaceSet:
     """The training shapes with only one picture of the first class left."""
     faces = load_faces(data, CropSpec(size=16, detail=0)).of("Training")

@@ -63,6 +63,7 @@ class Recipe:
     schedule                "cosine": decay to 0 over each stage, after `warmup_epochs`; "constant"
     optimizer               "adamw", "adam" or "sgd" (Nesterov, momentum 0.9)
     dropout                 instead of the network's own rates
+    clip                    the largest norm of a step's gradient: a longer one is shortened to it; 0 leaves it as it is
     average                 decay per step of the averaged weights (EMA), which are evaluated and exported; 0 for none
     mixup                   alpha of the Beta distribution that mixes pairs of faces; 0 for none
     label_smoothing         for the single labels only: the votes are soft by themselves
@@ -92,6 +93,7 @@ class Recipe:
     weight_decay: float = 0.02
     dropout: float | None = None
     drop_path: float = 0.2
+    clip: float = 1.0
     average: float = 0.999
     mixup: float = 0.2
     label_smoothing: float = 0.1
@@ -122,7 +124,7 @@ class Recipe:
         for name, share in shares.items():
             if not 0 <= share < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, but got {share}")
-        for name in ("mixup", "logit_adjustment", "stop_after", "faces", "warmup_epochs", "weight_decay"):
+        for name in ("mixup", "logit_adjustment", "stop_after", "faces", "warmup_epochs", "weight_decay", "clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, but got {getattr(self, name)}")
         unknown = set(self.heads) - set(LABEL_SETS)

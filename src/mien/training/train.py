@@ -396,7 +396,7 @@ def train(
         reload_dataloaders_every_n_epochs=1,
         enable_progress_bar=progress,
         enable_model_summary=False,
-        gradient_clip_val=1.0,
+        gradient_clip_val=recipe.clip or None,
     )
     with warnings.catch_warnings():
         for meant in _MEANT:
