@@ -51,8 +51,10 @@ class Server:
                 time.sleep(0.05)
             else:
                 return self
+        ended = self.process.poll()
         self.kill()
-        raise AssertionError(f"mien serve is not ready after {READY_S:g} s:\n{self.said()}")
+        what = f"is not ready after {READY_S:g} s" if ended is None else f"ended with {ended}"
+        raise AssertionError(f"mien serve {what}:\n{self.said()}")
 
     def said(self) -> str:
         """All that it printed so far."""

@@ -4,27 +4,20 @@ Every page that a test opens is watched: an error on its console, an exception, 
 request to anywhere but its own server fails the test, whatever else it looked at.
 """
 
-import itertools
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
-from PIL import Image
 
-import mien
+from browser import films
+from browser.chromium import find_chromium, launch_options
 from browser.gallery import PASSWORD, Gallery, fill
-from media_files import film
-from mien.demo import FPS, HEIGHT, PORTRAITS, WIDTH, demo_film, installed_file, scenes
+from mien.demo import demo_film
 from serving import Server
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 PATIENCE_MS = 30_000
 """Two cores are shared with the analysis; what takes longer hangs."""
@@ -33,11 +26,6 @@ LOCAL = ("blob:", "data:", "about:")
 
 Open = Callable[..., Any]
 """open_page(path="/", *, server=…, scheme="light", width=1280, …) -> a page of Playwright that is watched."""
-
-
-def find_chromium() -> str | None:
-    """The first of $CHROMIUM, chromium, chromium-browser, google-chrome. Playwright's own download is not used."""
-    return next((found for name in (os.environ.get("CHROMIUM"), *BROWSERS) if name and (found := shutil.which(name))), None)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -69,19 +57,13 @@ def playwright(chromium: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="package")
 def launch(playwright: Any, chromium: str) -> Iterator[Callable[..., Any]]:
-    """launch("--switch", …) -> a browser with these switches, closed at the end. Nothing but loopback has an address in it."""
+    """launch("--switch", …) -> a browser with these switches, closed at the end. See `chromium.launch_options`."""
     browsers: dict[tuple[str, ...], Any] = {}
-    always = [
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-        "--disable-background-networking",
-        "--mute-audio",
-        *(["--no-sandbox"] if os.geteuid() == 0 else []),
-    ]
 
-    def launched(*switches: str) -> Any:
-        if switches not in browsers:
-            browsers[switches] = playwright.chromium.launch(executable_path=chromium, args=[*always, *switches])
-        return browsers[switches]
+    def launched(*more: str) -> Any:
+        if more not in browsers:
+            browsers[more] = playwright.chromium.launch(**launch_options(chromium, *more))
+        return browsers[more]
 
     yield launched
     for browser in browsers.values():
@@ -189,11 +171,6 @@ def page(open_page: Open) -> Any:
     return open_page("/")
 
 
-def portraits() -> list[np.ndarray]:
-    """The public-domain portraits that the demo film is made of, (H, W, 3) uint8 RGB."""
-    return [mien.read_picture(found).rgb for package, name in PORTRAITS if (found := installed_file(package, name))]
-
-
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo film, about 19 s: one portrait, the other, both, a man who talks; nobody in between."""
@@ -202,33 +179,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds with both portraits, cut out of the demo film's scenes: quick to analyse, two tracks."""
-    path = tmp_path_factory.mktemp("short") / "short.mp4"
-    both = itertools.islice(scenes(portraits(), None), round(9.2 * FPS), round(13.2 * FPS))
-    with mien.VideoWriter(path, WIDTH, HEIGHT, fps_hint=FPS) as out:
-        for number, rgb in enumerate(both):
-            out.write(rgb, number / FPS)
-    return path
+    return films.both_film(tmp_path_factory.mktemp("short") / "short.mp4")
 
 
 @pytest.fixture(scope="session")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A portrait for a minute: long enough to be cancelled, or for its server to be killed, while it is analysed."""
-    path = tmp_path_factory.mktemp("long") / "long.mp4"
-    frame = next(scenes(portraits(), None))
-    with mien.VideoWriter(path, WIDTH, HEIGHT, fps_hint=FPS) as out:
-        for number in range(round(60 * FPS)):
-            out.write(frame, number / FPS)
-    return path
+    """Long enough to be cancelled, or for its server to be killed, while it is analysed."""
+    return films.still_film(tmp_path_factory.mktemp("long") / "long.mp4", seconds=60)
 
 
 @pytest.fixture(scope="session")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture of both portraits."""
-    path = tmp_path_factory.mktemp("group") / "group.jpg"
-    frame = next(itertools.islice(scenes(portraits(), None), round(10.5 * FPS), None))
-    Image.fromarray(frame).save(path, quality=92)
-    return path
+    return films.both_picture(tmp_path_factory.mktemp("group") / "group.jpg")
 
 
 @pytest.fixture(scope="session")
@@ -241,22 +203,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the fake camera plays: both portraits for three seconds, 640×360 at 25 frames/s, over and over.
-
-    For `launch("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_file}")`.
-    """
-    frames = list(itertools.islice(scenes(portraits(), None), round(9.2 * FPS), round(12.2 * FPS)))
-    return film(
-        tmp_path_factory.mktemp("camera") / "camera.mjpeg",
-        times=[number / FPS for number in range(len(frames))],
-        pictures=lambda number: frames[number],
-        codec="mjpeg",
-        form="mjpeg",
-        pix_fmt="yuvj420p",
-        size=(WIDTH, HEIGHT),
-        rate=round(FPS),
-        codec_options={"qmin": "2", "qmax": "4"},
-    )
+    """For `launch("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_file}")`."""
+    return films.camera(tmp_path_factory.mktemp("camera") / "camera.mjpeg")
 
 
 @pytest.fixture(scope="package")
