@@ -17,9 +17,11 @@ import mien
 from mien.cli import main
 from mien.crop import CropSpec
 from mien.errors import DataError
+from mien.models import sha256_of
 from mien.training import train as module
 from mien.training.data import FaceSet, load_faces
 from mien.training.recipe import Recipe, Stage, read_recipe
+from mien.training.run_folder import read_run
 from mien.training.train import (
     ExpressionTrainer,
     averaged_network,
@@ -198,6 +200,24 @@ def test_a_run_starts_from_the_weights_of_another(run: Path, recipe: Path, data:
 def test_a_run_starts_from_a_bundle(run: Path, recipe: Path, bundle_folder: Path, data: Path, tmp_path: Path) -> None:
     further = go(changed(recipe, epochs=1, start=str(bundle_folder)), data, tmp_path / "further")
     assert float(metrics(further)[0]["train_loss"]) < float(metrics(run)[0]["train_loss"])
+
+
+def test_the_sha256_of_published_first_weights_is_kept(
+    run: Path, recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = tmp_path / "weights.pth"
+    published.write_bytes(b"weights")
+
+    def load(network: torch.nn.Module, path: Path, *, mean: float, std: float) -> str:
+        network.load_state_dict(averaged_weights(run / "best.ckpt"))
+        return sha256_of(path)
+
+    monkeypatch.setattr(module, "load_imagenet", load)
+    further = go(changed(recipe, epochs=1, start=str(published)), data, tmp_path / "further")
+    facts = json.loads((further / "recipe.json").read_text())
+    assert facts["start_sha256"] == sha256_of(published)
+    assert read_run(further).facts == facts
+    assert "start_sha256" not in json.loads((run / "recipe.json").read_text())
 
 
 def test_teachers_are_asked_once_and_learnt_from(recipe: Path, bundle_folder: Path, data: Path, tmp_path: Path) -> None:

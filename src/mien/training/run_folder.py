@@ -18,7 +18,7 @@ Scores = Mapping[str, Any]
 class RunFolder:
     """What is known of a run.
 
-    facts      recipe.json: the recipe, versions, commit, how many faces it learnt from
+    facts      recipe.json: the recipe, versions, commit, how many faces it learnt from, start_sha256 of published first weights
     epochs     metrics.csv, a row per finished epoch
     timing     timing.csv, likewise; seconds on the clock, of the CPU and of the GPU (None where there was none), device
     public     public.json, scores of the best epoch on PublicTest by head; None where they were not worked out

@@ -1,6 +1,6 @@
 """A training run: recipe in, run folder out.
 
-    RUN/recipe.json      the recipe as it was resolved, with versions and commit
+    RUN/recipe.json      the recipe as it was resolved, with versions, commit, and sha256 of published weights that it started from
     RUN/metrics.csv      one row per epoch: losses and scores, in training and on PublicTest
     RUN/timing.csv       one row per epoch: seconds on the clock, of the CPU, of the GPU where there is one
     RUN/last.ckpt        everything that is needed to go on (weights, averages, optimiser, schedule, step)
@@ -67,8 +67,7 @@ class ExpressionTrainer(L.LightningModule):
         torch.manual_seed(recipe.seed)
         self.network = build_network(recipe)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if recipe.start:
-            begin_from(self.network, recipe, train)
+        self.start_sha256 = begin_from(self.network, recipe, train) if recipe.start else ""
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
         )
@@ -372,6 +371,8 @@ def train(
     taught = {head: said[rows] for head, said in _taught(recipe, data, run, layout).items()}
     module = ExpressionTrainer(recipe, learnt, faces.of("PublicTest"), taught)
     facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(learnt)}
+    if module.start_sha256:
+        facts["start_sha256"] = module.start_sha256
     if first:
         (run / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     best = _Checkpoint(run, filename="best", monitor="score", mode="max", enable_version_counter=False)
@@ -472,15 +473,19 @@ def build_network(recipe: Recipe) -> nn.Module:
     return build(recipe.network, counts, recipe.crop.size, channels=1 if recipe.crop.colour == "gray" else 3, **options)
 
 
-def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> None:
-    """Give the network the weights that `recipe.start` names: a run's, a bundle's, or those of a published file."""
+def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> str:
+    """Give the network the weights that `recipe.start` names: a run's, a bundle's, or those of a published file.
+
+    Gives back the sha256 of a published file, "" for the others, whose folders say what they are. Raises `DataError`, `ModelError`.
+    """
     if is_run(recipe.start):
         network.load_state_dict(averaged_weights(Path(recipe.start) / "best.ckpt"))
     elif Path(recipe.start).is_file():
-        load_imagenet(network, Path(recipe.start), mean=recipe.mean, std=recipe.std)
+        return load_imagenet(network, Path(recipe.start), mean=recipe.mean, std=recipe.std)
     else:
         some = network_input(faces.crops[:: max(1, len(faces) // 256)], recipe.mean, recipe.std)
         start_from_bundle(network, recipe.start, torch.from_numpy(some))
+    return ""
 
 
 def versions() -> dict[str, str]:
