@@ -746,6 +746,11 @@ def _drawable(text: str) -> str:
     return "".join(c if ord(c) in _glyphs() and c.isprintable() else "?" for c in text)
 
 
+def colours(labels: Sequence[str]) -> dict[str, dict[str, str]]:
+    """For each label the colour that it has everywhere, on a light and on a dark page: {"happiness": {"light": "#e6a700", …}}."""
+    return {name: {"light": colour, "dark": _lighter(colour)} for name, colour in zip(labels, _colours(labels), strict=True)}
+
+
 def _colours(labels: Sequence[str]) -> list[str]:
     """One colour per label: mien's own, and spare ones for names it does not know."""
     return [COLOURS.get(name, _SPARE_COLOURS[i % len(_SPARE_COLOURS)]) for i, name in enumerate(labels)]

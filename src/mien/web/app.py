@@ -24,9 +24,10 @@ from starlette.staticfiles import StaticFiles
 from mien import __version__
 from mien.errors import MienError
 from mien.web import info, jobs, live, pages, results, security, storage
-from mien.web.errors import ApiError, ErrorBody, body
+from mien.web.errors import ApiError, ErrorBody, body, may_fail
 from mien.web.jobs import Jobs
 from mien.web.live import Live
+from mien.web.results import Results
 from mien.web.security import Guard, Security
 from mien.web.settings import Settings
 from mien.web.storage import Storage
@@ -85,11 +86,14 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        responses={"default": {"model": ErrorBody, "description": "An error: what went wrong, and what to do"}},
+        responses=may_fail(401, 403) | {"default": {"model": ErrorBody, "description": "Any other error"}},
     )
     app.state.settings, app.state.store, app.state.security = settings, store, guard
     app.state.jobs = Jobs(settings, store)
+    app.state.results = Results(settings, store, app.state.jobs)
     app.state.live = Live(settings, store, analyzer)
+    app.state.live.changed = app.state.jobs.changed
+    app.state.jobs.before_erasing.append(app.state.live.forget)
     app.state.storage = Storage(settings, store, app.state.jobs)
     app.state.stopping = asyncio.Event()
     for module in (info, jobs, results, live, storage, security, pages):
