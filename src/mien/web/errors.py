@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 
@@ -32,6 +32,12 @@ class Fault(BaseModel):
 
 class ErrorBody(BaseModel):
     """The body of every answer that is an error."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"error": {"code": "not_found", "message": "There is no analysis k3v9Qm0aZx81tRbW.", "detail": None}}]
+        }
+    )
 
     error: Fault
 

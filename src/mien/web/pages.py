@@ -1,5 +1,6 @@
 """The pages: each a template, filled on the server with little and by its script with the rest."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
 
 from mien import __version__
-from mien.web import security
-from mien.web.errors import ApiError
+from mien.web import reference, security
+from mien.web.errors import ApiError, body
 from mien.web.security import Security
 
 HERE = Path(__file__).parent
@@ -21,7 +22,20 @@ router = APIRouter(include_in_schema=False)
 @cache
 def templates() -> Jinja2Templates:
     """The templates, read when the first page is asked for."""
-    return Jinja2Templates(directory=TEMPLATES)
+    found = Jinja2Templates(directory=TEMPLATES)
+    found.env.filters["size"] = size
+    return found
+
+
+def size(bytes_: float) -> str:
+    """Space as people read it, in the form of static/js/format.js: "840 B", "12 kB", "3.1 MB"."""
+    if bytes_ < 1000:
+        return f"{bytes_:.0f} B"
+    for unit in ("kB", "MB", "GB", "TB"):
+        bytes_ /= 1000
+        if bytes_ < 999.5 or unit == "TB":
+            break
+    return f"{bytes_:.1f} {unit}" if bytes_ < 9.95 else f"{bytes_:.0f} {unit}"
 
 
 def page(request: Request, template: str, title: str, *, nav: str = "", status: int = 200, **more: Any) -> Response:
@@ -101,8 +115,9 @@ def live(request: Request) -> Response:
 
 @router.api_route("/stored", methods=["GET", "HEAD"])
 def stored(request: Request) -> Response:
-    settings = request.app.state.settings
-    return page(request, "stored.html", "What is stored", retention_days=settings.retention_days, folder=str(settings.data_dir))
+    state = request.app.state
+    database = state.store.url.render_as_string() if state.settings.database_url else ""
+    return page(request, "stored.html", "What is stored", stored=state.storage.summary(), database=database)
 
 
 @router.api_route("/responsible-use", methods=["GET", "HEAD"])
@@ -146,4 +161,8 @@ def login_page(request: Request, next: str = "/") -> Response:
 
 @router.api_route("/api", methods=["GET", "HEAD"])
 def api(request: Request) -> Response:
-    return page(request, "api.html", "API", spec=request.app.openapi())
+    guard: Security = request.app.state.security
+    address = str(request.base_url).rstrip("/")
+    groups = reference.groups(request.app.openapi(), address, guarded=guard.guarded)
+    error = json.dumps(body(ApiError(404, "not_found", "There is no analysis k3v9Qm0aZx81tRbW.")), indent=1)
+    return page(request, "api.html", "API", groups=groups, error=error)

@@ -56,7 +56,7 @@ class Storage:
         self.store.shrink()
 
     def _erase_strays(self, *, older_than_s: float) -> None:
-        """Folders without a job: of uploads that broke off, or that could not be erased before. New ones may be uploads that come in."""
+        """Folders without a job: of uploads that broke off, or that could not be erased before. New ones may still be coming in."""
         with self.store.reading() as rows:
             known = set(rows.scalars(select(Job.id)))
         folder = self.settings.data_dir / "jobs"
