@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,12 @@ from mien.web.uploads import Upload, receive
 
 MEASURED_LOOKS = 20
 """Analyses of fewer looks are mostly loading and say nothing about the pace."""
+
+USUAL_LOOKS_PER_S = 60.0
+"""Until this machine has analysed a film: what one core of an ordinary machine does, the annotated film included."""
+
+MEASURED_OF = 10
+"""Of the latest this many films the median is taken."""
 
 WRITING_S = 2.0
 """What tables, plots and the report take after the last look; belongs to the time left."""
@@ -229,6 +236,7 @@ class Jobs:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
         self._wake = threading.Condition()
+        self._telling = threading.Lock()
         self._runs: dict[str, Run] = {}
         self._listeners: set[Listener] = set()
         self._threads: list[threading.Thread] = []
@@ -255,6 +263,13 @@ class Jobs:
         for thread in self._threads:
             await run_in_threadpool(thread.join, WAIT_FOR_THE_END_S)
         self._threads.clear()
+
+    def looks_per_s(self) -> float:
+        """The looks that an analysis makes in a second: the median of the latest films here, before the first what to expect."""
+        wanted = select(Job.looks_per_s).where(Job.looks_per_s > 0).order_by(Job.number.desc()).limit(MEASURED_OF)
+        with self.store.reading() as rows:
+            found = [rate for rate in rows.scalars(wanted) if rate]
+        return round(statistics.median(found), 1) if found else USUAL_LOOKS_PER_S
 
     def folder(self, id: str) -> Path:
         """Where the files of a job are."""
@@ -358,20 +373,24 @@ class Jobs:
 
     def changed(self, id: str) -> None:
         """Tells every page how a job is now."""
-        job = self.store.job(id) if self._listeners else None
-        if job is not None:
-            self._tell(id, _event("job", self.view(job).model_dump_json()))
+        if self._listeners:
+            with self._telling:  # what was read later is told later
+                job = self.store.job(id)
+                if job is not None:
+                    self._tell(id, _event("job", self.view(job).model_dump_json()))
 
     def removed(self, id: str) -> None:
         """Tells every page that a job is gone."""
-        self._tell(id, _event("removed", json.dumps({"id": id})))
+        with self._telling:
+            self._tell(id, _event("removed", json.dumps({"id": id})))
 
     def _queue_moved(self) -> None:
         """Those that wait are told their places."""
         if self._listeners:
-            places = self.places()
-            for job in self.store.unfinished("file"):
-                if job.state == "queued":
+            with self._telling:
+                waiting = [job for job in self.store.unfinished("file") if job.state == "queued"]
+                places = {job.id: place for place, job in enumerate(waiting, 1)}
+                for job in waiting:
                     self._tell(job.id, _event("job", self.view(job, places).model_dump_json()))
 
     def _tell(self, id: str, event: str) -> None:
