@@ -246,7 +246,7 @@ function drop(id) {
 function tellEmpty() {
   get("nothing").hidden = get("uploads").children.length + get("under-way").children.length > 0;
   const some = get("latest").children.length > 0;
-  get("empty").hidden = some || !get("nothing").hidden;
+  get("empty").hidden = some || get("nothing").hidden;
   get("all").hidden = !some;
 }
 
