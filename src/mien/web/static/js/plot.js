@@ -1,0 +1,204 @@
+// The plot of every emotion against time, drawn by Plotly, with a cursor over it that can be dragged, clicked and moved by keys.
+
+import { valuesAt, words } from "./curve.js";
+import { h } from "./element.js";
+import { colour, dash } from "./emotions.js";
+import { clock } from "./format.js";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const narrow = matchMedia("(max-width: 720px)");
+const coarse = matchMedia("(pointer: coarse)");
+
+// Long films have clock times: Plotly's dates give ticks like 1:02:30 at any zoom. They are counted from a midnight far from 1970
+// because Plotly takes a number of four digits for a year.
+const MIDNIGHT = Date.UTC(2000, 0, 1);
+
+const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+export class Plot {
+  /**
+   * `place` is the element to draw in. start, end: seconds that the axis spans; step: usual seconds between looks; label: what it is
+   * called to a screen reader. sought(t): the person moved the cursor to `t`; ranged(from, to, whole): another part is shown.
+   */
+  constructor(place, { labels, start, end, step, label, sought, ranged = () => {} }) {
+    Object.assign(this, { labels, start, end: Math.max(end, start + 0.001), step, sought, ranged });
+    this.clock = this.end >= 120;
+    this.decimals = step >= 0.1 ? 1 : 2;
+    this.shown = Object.fromEntries(labels.map((name) => [name, true]));
+    this.curve = { times: [], values: Object.fromEntries(labels.map((name) => [name, []])) };
+    this.t = start;
+    this.figure = h("div", { class: "plot", "aria-hidden": "true" });
+    this.handle = h("span", { class: "cursor-handle" });
+    this.line = h(
+      "div",
+      { class: "cursor", role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": start.toFixed(2), "aria-valuemax": this.end.toFixed(2) },
+      this.handle,
+    );
+    this.frame = h("div", { class: "plot-frame" }, this.figure, this.line);
+    place.replaceChildren(this.frame);
+    this.draw();
+    this.figure.on("plotly_relayout", () => {
+      const [from, to] = this.range();
+      this.ranged(from, to, Math.abs(from - this.start) + Math.abs(to - this.end) < 0.01);
+      this.place();
+    });
+    this.figure.on("plotly_afterplot", () => this.place());
+    for (const query of [dark, narrow, coarse]) query.addEventListener("change", () => this.draw());
+    this.listen();
+  }
+
+  x(s) {
+    return this.clock ? MIDNIGHT + s * 1000 : s;
+  }
+
+  seconds(x) {
+    if (!this.clock) return Number(x);
+    return ((typeof x === "number" ? x : Date.parse(`${x.replace(" ", "T")}Z`)) - MIDNIGHT) / 1000;
+  }
+
+  /** The part of time that is shown: [from, to] in seconds. */
+  range() {
+    return this.figure.layout.xaxis.range.map((x) => this.seconds(x));
+  }
+
+  /** Shows another curve: {times, values}. The part of time that is shown stays. */
+  set(curve) {
+    this.curve = curve;
+    this.draw();
+    this.place();
+  }
+
+  /** Which emotions have a line: {label: bool}. */
+  show(shown) {
+    this.shown = { ...shown };
+    Plotly.restyle(this.figure, { visible: this.labels.map((label) => this.shown[label]) });
+  }
+
+  /** Shows the time between two moments only; without them all. */
+  zoom(from = this.start, to = this.end) {
+    return Plotly.relayout(this.figure, { "xaxis.range": [this.x(Math.max(this.start, from)), this.x(Math.min(this.end, to))] });
+  }
+
+  /** Another end of time: a second analysis was shifted. */
+  span(start, end) {
+    [this.start, this.end] = [start, Math.max(end, start + 0.001)];
+    this.clock = this.end >= 120;
+    this.line.setAttribute("aria-valuemin", this.start.toFixed(2));
+    this.line.setAttribute("aria-valuemax", this.end.toFixed(2));
+    this.draw([this.start, this.end]);
+    this.place();
+  }
+
+  /** Moves the cursor without telling anybody. */
+  cursor(t) {
+    this.t = Math.min(Math.max(t, this.start), this.end);
+    this.place();
+  }
+
+  values(t = this.t) {
+    return valuesAt(this.curve, t, this.step);
+  }
+
+  // --- drawing ------------------------------------------------------------------------------------------------------------------
+
+  draw(range) {
+    const { times, values } = this.curve;
+    const x = times.map((t) => this.x(t));
+    const few = times.length <= 90;
+    const lines = this.labels.map((label, k) => {
+      const y = values[label] ?? [];
+      const lone = (v, i) => v !== null && (few || ((y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null));
+      const shade = colour(label, k);
+      return {
+        x, y, name: label, type: "scatter", mode: "lines+markers", connectgaps: false, visible: this.shown[label],
+        line: { color: shade, width: 2, dash: dash(label) ? dash(label).split(" ").map((n) => `${n}px`).join(",") : "solid" },
+        // A look between two gaps has no line to either side; it becomes a dot.
+        marker: { size: y.map((v, i) => (lone(v, i) ? 5 : 0)), color: shade, line: { width: 0 } },
+        ...(narrow.matches ? { hoverinfo: "none" } : { hovertemplate: "%{y:.0%}" }),
+      };
+    });
+    Plotly.react(this.figure, lines, this.layout(range ?? (this.figure.layout ? this.range() : [this.start, this.end])), {
+      displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false, scrollZoom: false,
+    });
+  }
+
+  layout([from, to]) {
+    const ink = token("--ink"), soft = token("--muted"), rule = token("--line");
+    return {
+      margin: { l: 46, r: 10, t: 22, b: 34 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, autosize: true,
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: soft },
+      hovermode: "x unified", hoverdistance: -1, dragmode: coarse.matches ? false : "zoom",
+      hoverlabel: { bgcolor: token("--surface"), bordercolor: rule, font: { color: ink, size: 12 } },
+      xaxis: {
+        type: this.clock ? "date" : "linear", range: [this.x(from), this.x(to)], gridcolor: "rgba(0,0,0,0)", zeroline: false,
+        linecolor: rule, ticks: "outside", tickcolor: rule, ticklen: 4, nticks: narrow.matches ? 5 : 10, tickangle: 0,
+        ticksuffix: this.clock ? "" : " s", showticksuffix: "all", hoverformat: this.clock ? "%H:%M:%S.%1f" : `.${this.decimals}f`,
+        tickformatstops: this.clock ? [
+          { dtickrange: [null, 999], value: "%-M:%S.%1f" },
+          { dtickrange: [1000, null], value: this.end < 3600 ? "%-M:%S" : "%-H:%M:%S" },
+        ] : undefined,
+        showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: rule, spikesnap: "hovered data",
+        minallowed: this.x(this.start), maxallowed: this.x(this.end),
+      },
+      yaxis: { range: [-0.01, 1.02], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1], gridcolor: rule, zeroline: false, fixedrange: true },
+    };
+  }
+
+  /** Puts the cursor's line where its time is. */
+  place() {
+    const axis = this.figure._fullLayout?.xaxis;
+    if (!axis?._length) return;
+    const at = axis.d2p(this.x(this.t));
+    this.line.style.left = `${axis._offset + at}px`;
+    this.line.style.opacity = at < -1 || at > axis._length + 1 ? "0" : ""; // it can still be reached by keys
+    this.line.setAttribute("aria-valuenow", this.t.toFixed(2));
+    this.line.setAttribute("aria-valuetext", `${clock(this.t, this.end, this.decimals)}: ${words(this.values())}`);
+  }
+
+  /** The time under a pointer; null beside the plot. */
+  under(event, clamp = false) {
+    const axis = this.figure._fullLayout?.xaxis;
+    if (!axis?._length) return null;
+    const at = event.clientX - this.figure.getBoundingClientRect().left - axis._offset;
+    if (!clamp && (at < -4 || at > axis._length + 4)) return null;
+    return this.seconds(axis.p2l(Math.min(Math.max(at, 0), axis._length)));
+  }
+
+  // --- moving the cursor --------------------------------------------------------------------------------------------------------
+
+  seek(t) {
+    this.cursor(t);
+    this.sought(this.t);
+  }
+
+  listen() {
+    let down = null;
+    // Before Plotly, which keeps what follows a press to itself.
+    this.frame.addEventListener("pointerdown", (event) => (down = event.button === 0 && !this.line.contains(event.target) ? event : null), true);
+    addEventListener("pointerup", (event) => {
+      if (!down || Math.abs(event.clientX - down.clientX) + Math.abs(event.clientY - down.clientY) > 5) return;
+      const t = this.under(down);
+      down = null;
+      if (t !== null) this.seek(t);
+    });
+    this.line.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      this.line.focus({ preventScroll: true });
+      this.line.setPointerCapture(event.pointerId);
+    });
+    this.line.addEventListener("pointermove", (event) => {
+      if (this.line.hasPointerCapture(event.pointerId)) this.seek(this.under(event, true) ?? this.t);
+    });
+    this.line.addEventListener("keydown", (event) => {
+      if (event.altKey || event.ctrlKey || event.metaKey) return;
+      const whole = this.end - this.start, step = Math.max(this.step, whole / 400) * (event.shiftKey ? 10 : 1);
+      const to = {
+        ArrowLeft: this.t - step, ArrowDown: this.t - step, ArrowRight: this.t + step, ArrowUp: this.t + step,
+        PageDown: this.t - whole / 10, PageUp: this.t + whole / 10, Home: this.start, End: this.end,
+      }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      this.seek(to);
+    });
+  }
+}
