@@ -241,7 +241,7 @@ class Live:
         self._analyzer, self._preparing, self._ready = analyzer, threading.Lock(), False
         self._views: dict[str, View] = {}
         self._closed: deque[str] = deque(maxlen=KNOWN_CLOSED)
-        self._sockets = 0
+        self._sockets, self._run = 0, new_id()
         self._saves: asyncio.Semaphore | None = None
         self._recordings: dict[str, Recording] = {}
         self._lock = threading.Condition()  # over the queues of all views
@@ -384,6 +384,7 @@ class Live:
         running = view.recording or view.saving
         ready = wire.Ready(
             live=view.id,
+            run=self._run,
             labels=list(analyzer.labels),
             received=view.received,
             resumed=resumed,

@@ -176,10 +176,12 @@ class RecordingState(_Down):
 
 
 class Ready(_Down):
-    """Answers a hello. received: the last frame that was dealt with, -1 for none; those after it are to be sent again as late."""
+    """Answers a hello. received: the last frame that was dealt with, -1 for none; those after it are to be sent again as late; run:
+    another one after each start of the server."""
 
     type: Literal["ready"] = "ready"
     live: str
+    run: str = ""
     labels: list[str]
     received: int
     resumed: bool

@@ -79,21 +79,23 @@ export class Overlay {
     const pen = this.#pen, code = this.#colour(face);
     const share = Math.round(face.smoothed[this.#labels.indexOf(face.expression)] * 100);
     pen.font = "600 13px system-ui, sans-serif";
-    const texts = [`${face.track} ${face.expression} ${share}%`, `${face.track} ${share}%`, `${face.track}`];
-    const wide = (text) => pen.measureText(text).width + 12;
-    const text = texts.find((text) => wide(text) <= Math.max(face.w + 40, 60)) ?? texts[2];
-    const w = wide(text), h = 21;
-    const x = Math.min(Math.max(face.x - 1, 0), Math.max(0, this.#width - w));
-    const places = [face.y - h, face.y + face.h, face.y, face.y + face.h - h].map((y) => ({ x, y, w, h }));
-    const free = (place) => place.y >= 0 && place.y + h <= this.#height && !taken.some((other) => meets(place, other));
-    const place = places.find(free) ?? { ...places[0], y: Math.min(Math.max(face.y - h, 0), this.#height - h) };
+    const texts = [`${face.track} ${face.expression} ${share}%`, `${face.track} ${share}%`, `${face.track}`], h = 21;
+    const clear = (place) => place.y >= 0 && place.y + h <= this.#height && !taken.some((other) => meets(place, other));
+    let place;
+    for (const text of texts) {
+      const w = pen.measureText(text).width + 12, x = Math.min(Math.max(face.x - 1, 0), Math.max(0, this.#width - w));
+      const places = [face.y - h, face.y + face.h, face.y, face.y + face.h - h].map((y) => ({ x, y, w, h, text }));
+      place = places.find(clear) ?? { ...places[0], y: Math.min(Math.max(face.y - h, 0), this.#height - h) };
+      // The longest text that is free and does not reach far beyond its face.
+      if (w <= Math.max(face.w + 90, 60) && clear(place)) break;
+    }
     taken.push(place);
     pen.fillStyle = code;
-    pen.fillRect(place.x, place.y, w, h);
+    pen.fillRect(place.x, place.y, place.w, h);
     pen.fillStyle = inkOn(code);
     pen.textBaseline = "middle";
     pen.textAlign = "left";
-    pen.fillText(text, place.x + 6, place.y + h / 2 + 1);
+    pen.fillText(place.text, place.x + 6, place.y + h / 2 + 1);
   }
 
   #barsOf(face, faces, taken) {

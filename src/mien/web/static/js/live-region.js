@@ -28,7 +28,7 @@ export class Region {
     stage.addEventListener("pointerup", (event) => this.#up(event));
     stage.addEventListener("pointercancel", () => (this.#from = null));
     box.addEventListener("keydown", (event) => this.#key(event));
-    for (const name of FIELDS) fields[name].addEventListener("change", () => this.#read());
+    for (const name of FIELDS) fields[name].addEventListener("change", () => this.#read(name));
   }
 
   get region() {
@@ -112,8 +112,12 @@ export class Region {
     );
   }
 
-  #read() {
+  /** The number that was just given stays; what does not go with it gives way. */
+  #read(given) {
     const part = Object.fromEntries(FIELDS.map((name) => [name, Number(this.#fields[name].value) / 100]));
-    if (Object.values(part).every(Number.isFinite)) this.#set(tidy(part));
+    if (!Object.values(part).every(Number.isFinite)) return this.show();
+    if (given === "x") part.width = Math.min(part.width, 1 - part.x);
+    if (given === "y") part.height = Math.min(part.height, 1 - part.y);
+    this.#set(part);
   }
 }

@@ -15,7 +15,8 @@ const FULL_AGAIN_S = 10;
  * Events, each with `detail`:
  *   link       {state, again_s?, refusal?}: "opening", "open", "waiting" (again in `again_s`), "refused" (for good: "login", "foreign", "taken-over",
  *              "misunderstood"), "closed"
- *   ready      the server's message, with `first` (no view before) and `late` (kept frames that will now be sent)
+ *   ready      the server's message, with `first` (no view before), `lost` (a recording went on without this page), `restarted` and
+ *              `late` (how many kept frames will now be sent)
  *   faces, episode, recording, problem      the server's messages; `faces` with `late`
  *   room       a frame may be given again
  */
@@ -24,7 +25,7 @@ export class LiveSocket extends EventTarget {
   link = "closed";
   recording = null; // null, "recording", "paused", "saving"; as the server says
   #counts; #hello; #socket = null; #sequence = 0; #flying = new Map(); #kept = []; #keptBytes = 0; #actions = []; #tries = 0; #timer;
-  #watch; #slow = false; #opening;
+  #watch; #slow = false; #opening; #run = null;
 
   /** `hello`: {source, name, smoothing_s?}. `resume`: the id of a view that this page had before it was loaded again. */
   constructor(counts, hello, resume = null) {
@@ -171,7 +172,9 @@ export class LiveSocket extends EventTarget {
     clearTimeout(this.#opening);
     const first = this.live === null;
     const lost = !message.resumed && this.recording !== null;
+    const restarted = this.#run !== null && this.#run !== message.run;
     this.live = message.live;
+    this.#run = message.run;
     this.#tries = 0;
     this.#slow = false;
     this.recording = message.recording?.state ?? null;
@@ -183,7 +186,7 @@ export class LiveSocket extends EventTarget {
     this.#sequence = Math.max(this.#sequence, message.received + 1);
     if (lost) this.#actions = [];
     this.#say("open");
-    this.#tell("ready", { ...message, first, lost, late: this.#kept.length });
+    this.#tell("ready", { ...message, first, lost, restarted, late: this.#kept.length });
     this.#pump();
   }
 

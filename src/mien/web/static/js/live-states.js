@@ -27,9 +27,14 @@ export const STATES = {
   blocked: { kind: "bad", title: "The live connection does not open", text: "The server answers, but something between here and there (a proxy?) does not let the live connection (a WebSocket) through. Trying again in", counts: true, actions: [["Try now", "hurry"]] },
   slow: { kind: "warn", title: "The server is slow to answer", text: "It may be busy with an analysis. Look less often, or wait for the other to finish." },
   back: { kind: "good", title: "The server is back", text: ({ late }) => late ? `${late === 1 ? "One look" : `${late} looks`} kept here meanwhile ${late === 1 ? "is" : "are"} sent now. Nothing is missing.` : "It goes on." },
-  restarted: { kind: "good", title: "The server was started anew", text: ({ late }) => `The recording goes on where it was.${late ? ` ${late} looks kept here meanwhile are sent now.` : ""}` },
+  restarted: {
+    kind: "good", title: "The server was started anew",
+    text: ({ late, recording }) => recording
+      ? `The recording goes on where it was.${late ? ` ${late === 1 ? "One look" : `${late} looks`} kept here meanwhile ${late === 1 ? "is" : "are"} sent now.` : ""}`
+      : "It goes on. People are numbered from 1 again.",
+  },
   lost: { kind: "warn", title: "The recording was closed meanwhile", text: "The server waited for this page, then saved what it had. You can begin a new one.", actions: [["Open what was saved", "result"]] },
-  notice: { kind: "warn", title: "From the server", text: ({ words }) => words },
+  notice: { kind: "warn", title: "The server says", text: ({ words }) => words },
 
   asking: { kind: "", title: "The browser asks for your permission", text: "Answer its question, near the top of the window. Nothing is seen before that." },
   choosing: { kind: "", title: "Choose what to share", text: "The browser shows your tabs, windows and screens. Nothing is seen before you choose." },

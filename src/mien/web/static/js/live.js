@@ -264,7 +264,7 @@ async function whyGone() {
   states.set("blocked");
 }
 
-function ready({ labels: names, recording: running, limits, notice, resumed, first, lost, late }) {
+function ready({ labels: names, recording: running, limits, notice, resumed, first, lost, restarted, late }) {
   return_s = limits?.return_s ?? return_s;
   if (names.join() !== labels.join()) {
     labels = names;
@@ -282,8 +282,8 @@ function ready({ labels: names, recording: running, limits, notice, resumed, fir
     states.set("lost");
   } else if (running) recordingSaid({ ...running, type: "recording" });
   else if (recording.state !== "none" && !resumed) recordingEnded();
-  if (notice) states.set("notice", { words: notice }, 20);
-  else if (was && !first && !lost) states.set("back", { late }, BACK_S);
+  if (notice && !restarted && !lost) states.set("notice", { words: notice }, 20);
+  else if (was && !first && !lost) states.set(restarted ? "restarted" : "back", { late, recording: recording.state !== "none" }, BACK_S);
   show();
 }
 
@@ -485,7 +485,6 @@ function show() {
   $("other").textContent = screen ? "Use the camera instead" : "Share instead";
   $("other").hidden = !idle || (!screen && !canShare());
   $("end").hidden = !idle;
-  $("source-name").textContent = source?.name ?? "";
   $("mirror").disabled = on && screen;
   $("turned").disabled = !idle || (on && screen);
   $("camera").disabled = !idle && on;
@@ -558,9 +557,7 @@ function showCounts() {
   const { captured, answered, droppedHere, droppedThere, median_ms, p95_ms } = counts.stats();
   const rate = source ? counts.perSecond(performance.now()) : 0, ms = (value) => (value === null ? "–" : `${Math.round(value)} ms`);
   const left = droppedHere + droppedThere;
-  $("counts-words").textContent = captured
-    ? `${rate.toFixed(1)} looks a second · answer in ${ms(median_ms)} · ${left ? `${several(left, "look")} left out` : "none left out"}`
-    : "How well it keeps up";
+  $("pulse").textContent = source && answered ? `${rate.toFixed(1)} looks a second · answer in ${ms(median_ms)} · ${left ? count(left) : "none"} left out` : "";
   $("count-rate").textContent = rate ? rate.toFixed(1) : "–";
   $("count-median").textContent = ms(median_ms);
   $("count-p95").textContent = ms(p95_ms);

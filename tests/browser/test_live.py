@@ -1,0 +1,821 @@
+"""The live page in a real browser: camera, screen, recording, and each state that it can be in."""
+
+import base64
+import csv
+import io
+import itertools
+import json
+import re
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+import mien
+from browser.films import part
+from media_files import encoded, film
+from mien.demo import FPS, HEIGHT, WIDTH
+from serving import Server, free_port
+
+CLIPS = Path(__file__).parents[3] / "shared" / "media"
+
+ALLOW = "--use-fake-ui-for-media-stream"
+CAMERA = "--use-fake-device-for-media-stream"
+SHARE = ("--auto-accept-camera-and-microphone-capture", "--auto-accept-this-tab-capture")
+
+# A camera whose picture the test chooses: puppet.show("one"), "two", "nobody", "dark", "upside_down".
+PUPPET = """
+(() => {
+  const pictures = PICTURES, images = {}, canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: 640, height: 360 });
+  const pen = canvas.getContext("2d");
+  let shown = "nobody";
+  window.puppet = { show: (name) => (shown = name), stream: null, fail: null };
+  for (const [name, source] of Object.entries(pictures)) { images[name] = new Image(); images[name].src = source; }
+  setInterval(() => {
+    pen.drawImage(images[shown], 0, 0);
+    pen.fillStyle = `rgb(${Date.now() % 200} 0 0)`;
+    pen.fillRect(0, 0, 2, 2);
+  }, 40);
+  navigator.mediaDevices.getUserMedia = async () => {
+    if (puppet.fail) throw new DOMException("as the test wants it", puppet.fail);
+    return (puppet.stream = canvas.captureStream(25));
+  };
+})()
+"""
+
+
+COLOURED = """() => {
+    const canvas = document.getElementById("chart");
+    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    let coloured = 0;
+    for (let k = 0; k < data.length; k += 4) {
+        const rgb = data.slice(k, k + 3);
+        coloured += data[k + 3] > 200 && Math.max(...rgb) - Math.min(...rgb) > 80;
+    }
+    return coloured;
+}"""
+"""How many pixels of the chart are coloured."""
+
+
+def frame(second: float) -> np.ndarray:
+    """A frame of the demo film: at 0 s one portrait, at 10.5 s two."""
+    return part(second, second + 1 / FPS)[0]
+
+
+@pytest.fixture(scope="module")
+def puppet() -> str:
+    """The script of a camera that shows what the test wants; `open_page(..., init=puppet)`."""
+    one = frame(0)
+    pictures = {
+        "one": one,
+        "two": frame(10.5),
+        "nobody": np.full((HEIGHT, WIDTH, 3), 200, np.uint8),
+        "dark": np.full((HEIGHT, WIDTH, 3), 6, np.uint8),
+        "upside_down": np.ascontiguousarray(one[::-1, ::-1]),
+    }
+    urls = {
+        name: "data:image/jpeg;base64," + base64.b64encode(encoded(Image.fromarray(rgb), "JPEG", quality=92)).decode()
+        for name, rgb in pictures.items()
+    }
+    return PUPPET.replace("PICTURES", json.dumps(urls))
+
+
+@pytest.fixture
+def live(open_page: Callable[..., Any]) -> Callable[..., Any]:
+    """live(init=script, within=browser, …): the live page, with a script that runs before its own."""
+
+    def opened(*, init: str = "", **options: Any) -> Any:
+        page = open_page("/stored", **options)  # a context is made with the first page
+        if init:
+            page.context.add_init_script(init)
+        page.goto("/live")
+        return page
+
+    return opened
+
+
+@pytest.fixture
+def camera(launch: Callable[..., Any], camera_file: Path) -> Any:
+    """A browser with a camera that shows both portraits, and leave to use it."""
+    return launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={camera_file}")
+
+
+def stats(page: Any) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate("mienLive.stats()")
+    return found
+
+
+def state(page: Any) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate("mienLive.state")
+    return found
+
+
+def until(page: Any, expression: str, *, patience_s: float = 30.0) -> None:
+    """Waits until it is true in the page; Playwright's own way would need `eval` there, which the page forbids."""
+    end = time.monotonic() + patience_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, (
+            f"not within {patience_s:g} s: {expression}; {state(page)}; {stats(page) | {'delays_ms': ''}}"
+        )
+        page.wait_for_timeout(50)
+
+
+def shows(page: Any, name: str, text: str = "") -> None:
+    """Waits until the state is told, in words and with a sign."""
+    place = page.locator(f"#states [data-state='{name}']")
+    expect(place).to_be_visible()
+    expect(place.locator("svg, .spin").first).to_be_visible()
+    if text:
+        expect(place).to_contain_text(text)
+
+
+def gone(page: Any, name: str) -> None:
+    expect(page.locator(f"#states [data-state='{name}']")).to_have_count(0)
+
+
+def start(page: Any, *, looks: int = 3) -> None:
+    page.get_by_role("button", name="Start the camera").first.click()
+    answered(page, looks)
+
+
+def answered(page: Any, looks: int) -> None:
+    """Waits for so many answers more."""
+    until(page, f"mienLive.stats().answered >= {stats(page)['answered'] + looks}")
+
+
+def record(page: Any, looks: int) -> None:
+    page.get_by_role("button", name="Start recording").click()
+    until(page, f"mienLive.state.recording.looks >= {looks}")
+
+
+def save(page: Any) -> str:
+    """Stops the recording; the id of the analysis whose page opens."""
+    page.get_by_role("button", name="Stop and save").click()
+    page.wait_for_url("**/analyses/*")
+    return str(page.url.rsplit("/", 1)[1])
+
+
+def table(server: Server, job: str, name: str) -> list[dict[str, str]]:
+    with server.client() as client:
+        return list(csv.DictReader(io.StringIO(client.get(f"/api/jobs/{job}/files/{name}").raise_for_status().text)))
+
+
+def painted(page: Any, box: list[float]) -> int:
+    """How many pixels of the drawing lie in a frame of eight pixels about a box, given as shares of the picture."""
+    count: int = page.evaluate(
+        """([left, top, right, bottom]) => {
+            const canvas = document.getElementById("overlay"), pen = canvas.getContext("2d");
+            const x = left * canvas.width - 8, y = top * canvas.height - 8;
+            const data = pen.getImageData(x, y, (right - left) * canvas.width + 16, 16).data;
+            let painted = 0;
+            for (let k = 3; k < data.length; k += 4) painted += data[k] > 100;
+            return painted;
+        }""",
+        box,
+    )
+    return count
+
+
+class Line:
+    """A line to a server that can be cut (both ends hear it), and mended; `frozen`: nothing passes, and nobody hears of it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.port, self.up, self.frozen = server, free_port(), True, False
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._ends: list[socket.socket] = []
+        self._listening: socket.socket | None = None
+        self._threads: list[threading.Thread] = []
+        self.mend()
+
+    def mend(self) -> None:
+        self.up = True
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self._threads.append(threading.Thread(target=self._accept, args=(self._listening,), daemon=True))
+        self._threads[-1].start()
+
+    def cut(self) -> None:
+        self.up = False
+        assert self._listening is not None
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for thread in self._threads:
+            thread.join(10)
+        for end in self._ends:
+            end.close()
+        self._ends, self._threads = [], []
+
+    def _accept(self, listening: socket.socket) -> None:
+        while self.up:
+            try:
+                near, _ = listening.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.server.port))
+            except OSError:
+                near.close()
+                continue
+            self._ends += [near, far]
+            self._threads.append(threading.Thread(target=self._carry, args=(near, far), daemon=True))
+            self._threads[-1].start()
+
+    def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        other = {near: far, far: near}
+        while self.up:
+            if self.frozen:
+                time.sleep(0.02)
+                continue
+            for end in select.select([near, far], [], [], 0.1)[0]:
+                try:
+                    data = end.recv(1 << 16)
+                    if data:
+                        other[end].sendall(data)
+                except OSError:
+                    data = b""
+                if not data:
+                    for one in other:
+                        one.close()
+                    return
+
+
+@pytest.fixture
+def line(server: Server) -> Iterator[Line]:
+    made = Line(server)
+    yield made
+    made.frozen = False
+    if made.up:
+        made.cut()
+
+
+def over(line: Line) -> Any:
+    """What `open_page` takes as a server: the same, at the end of the line."""
+
+    class Far:
+        url, port = line.url, line.port
+
+    return Far()
+
+
+# --- camera and screen ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_seen_before_the_camera_is_started(live: Callable[..., Any], camera: Any) -> None:
+    page = live(within=camera)
+    expect(page.get_by_text("Nothing is seen yet")).to_be_visible()
+    expect(page.get_by_role("button", name="Start recording")).to_be_disabled()
+    expect(page.locator("#record-hint")).to_have_text("Start the camera or share something first.")
+    assert state(page)["link"] == "closed"
+    assert stats(page)["captured"] == 0
+
+
+def test_a_camera_is_read_and_drawn(live: Callable[..., Any], camera: Any) -> None:
+    page = live(within=camera)
+    start(page, looks=8)
+    expect(page.locator("#people li")).to_have_count(2)
+    expect(page.locator("#people li").first).to_have_text(re.compile(r"^Person \d+\w+ \d+%$"))
+    shows(page, "several", "2 people")
+    expect(page.locator("#pulse")).to_contain_text("looks a second · answer in")
+    expect(page.locator("#legend .chip").first).to_contain_text(re.compile(r"neutral\d+%"))
+    until(page, f"({COLOURED})() > 20")  # lines, not only the grey grid
+    page.get_by_text("How well it keeps up").click()
+    expect(page.locator("#count-median")).to_have_text(re.compile(r"^\d+ ms$"))
+    expect(page.locator("#count-p95")).to_have_text(re.compile(r"^\d+ ms$"))
+    page.get_by_role("button", name="Turn the camera off").click()
+    expect(page.get_by_text("Nothing is seen yet")).to_be_visible()
+    seen = stats(page)
+    assert seen["drawn"] >= 5
+    assert seen["captured"] == seen["answered"] + seen["droppedHere"] + seen["droppedThere"] + seen["waiting"]
+    assert page.evaluate("mienLive.stream") is None
+
+
+def test_the_lines_of_one_person(live: Callable[..., Any], camera: Any) -> None:
+    page = live(within=camera)
+    start(page, looks=8)
+    who = page.get_by_label("Whose lines are drawn")
+    expect(who.locator("option")).to_have_count(3)
+    person = who.locator("option").nth(1).inner_text()
+    who.select_option(label=person)
+    until(page, f"document.getElementById('chart').getAttribute('aria-label').startsWith('{person} in the last minute')")
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="no ../shared/media beside the checkout")
+def test_a_real_face_smiles(live: Callable[..., Any], launch: Callable[..., Any], tmp_path: Path) -> None:
+    with mien.open_media(CLIPS / "single_face.mp4") as media:
+        frames = [np.ascontiguousarray(frame.rgb) for frame in media.frames()]
+    page = live(
+        within=launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={motion_jpeg(tmp_path / 'face.mjpeg', frames, 30)}")
+    )
+    start(page)
+    expect(page.locator("#people li")).to_have_count(1)
+    expect(page.locator("#people strong")).to_contain_text("happiness")
+    gone(page, "several")
+
+
+def motion_jpeg(path: Path, frames: list[np.ndarray], rate: int) -> Path:
+    height, width = frames[0].shape[:2]
+    return film(
+        path,
+        times=[k / rate for k in range(len(frames))],
+        pictures=lambda k: frames[k],
+        codec="mjpeg",
+        form="mjpeg",
+        pix_fmt="yuvj420p",
+        size=(width, height),
+        rate=rate,
+        codec_options={"qmin": "2", "qmax": "4"},
+    )
+
+
+def test_how_often_it_looks(live: Callable[..., Any], camera: Any) -> None:
+    page = live(within=camera)
+    start(page)
+    page.get_by_label("How often to look").select_option("1")
+    before = stats(page)["captured"]
+    page.wait_for_timeout(3500)
+    assert 2 <= stats(page)["captured"] - before <= 5
+    page.get_by_label("How often to look").select_option("0")
+    before = stats(page)["captured"]
+    until(page, f"mienLive.stats().captured >= {before} + 25", patience_s=15)
+    page.reload()
+    expect(page.get_by_label("How often to look")).to_have_value("0")  # remembered
+
+
+def test_a_shared_tab_and_a_part_of_it(live: Callable[..., Any], launch: Callable[..., Any], puppet: str) -> None:
+    this_tab = """
+        const share = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getDisplayMedia = (wanted) => share({ ...wanted, preferCurrentTab: true });
+    """
+    page = live(init=this_tab, within=launch(*SHARE))
+    picture = "data:image/jpeg;base64," + base64.b64encode(encoded(Image.fromarray(frame(0)), "JPEG", quality=92)).decode()
+    page.evaluate(  # a face-cam in the corner of what is shared
+        """(source) => {
+            const image = Object.assign(new Image(), { src: source });
+            Object.assign(image.style, { position: "fixed", right: 0, bottom: 0, width: "360px", zIndex: 100 });
+            document.body.append(image);
+        }""",
+        picture,
+    )
+    page.get_by_role("button", name="Share a tab, window or screen").click()
+    answered(page, 3)
+    assert state(page)["source"] == "screen"
+    expect(page.locator("#mirror")).to_be_disabled()  # writing would be the wrong way round
+    page.get_by_role("button", name="Mark a part").click()
+    for label, value in (("From the left", "70"), ("From the top", "70"), ("Width", "30"), ("Height", "30")):
+        page.get_by_label(label).fill(value)
+        page.keyboard.press("Enter")
+    region = state(page)["region"]
+    assert {name: round(share, 2) for name, share in region.items()} == {"x": 0.7, "y": 0.7, "width": 0.3, "height": 0.3}
+    until(page, "mienLive.state.faces.length === 1")
+    page.get_by_role("button", name="Whole picture").click()
+    assert state(page)["region"] is None
+    page.evaluate("mienLive.stream.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    shows(page, "share-ended", "Share again")
+
+
+def test_a_part_is_marked_with_the_mouse_and_the_keys(live: Callable[..., Any], puppet: str) -> None:
+    page = live(init=puppet)
+    page.evaluate("puppet.show('two')")
+    start(page)
+    expect(page.locator("#people li")).to_have_count(2)
+    page.get_by_label("As in a mirror").uncheck()
+    page.get_by_role("button", name="Mark a part").click()
+    box = page.locator("#stage").bounding_box()
+    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3, steps=4)
+    page.mouse.up()
+    expect(page.locator("#people li")).to_have_count(1)
+    assert abs(state(page)["region"]["width"] - 0.5) < 0.02
+    page.locator("#region").focus()
+    for _ in range(25):
+        page.keyboard.press("ArrowRight")
+    assert abs(state(page)["region"]["x"] - 0.5) < 0.02  # as far as it goes
+    page.keyboard.press("Shift+ArrowUp")
+    assert abs(state(page)["region"]["height"] - 0.96) < 0.03
+    answered(page, 3)
+    face = state(page)["faces"][0]["box"]
+    # The other face now: its box is drawn where it is on the whole picture, in the right half.
+    left, right = 0.5 + 0.5 * face[0] / 320, 0.5 + 0.5 * face[2] / 320
+    assert painted(page, [left, state(page)["region"]["height"] * face[1] / 346, right, 1]) > 100
+
+
+def test_a_mirror_turns_what_is_shown_and_its_boxes(live: Callable[..., Any], puppet: str) -> None:
+    page = live(init=puppet)
+    page.evaluate("puppet.show('two')")
+    page.get_by_label("Bars beside each face").uncheck()
+    page.get_by_label("As in a mirror").uncheck()
+    start(page)
+    until(page, "mienLive.state.faces.length === 2")
+    x1, y1, x2, y2 = max((face["box"] for face in state(page)["faces"]), key=lambda box: box[2] - box[0])
+    plain, mirrored = [x1 / 640, y1 / 360, x2 / 640, y2 / 360], [1 - x2 / 640, y1 / 360, 1 - x1 / 640, y2 / 360]
+    assert painted(page, plain) > 300
+    page.get_by_label("As in a mirror").check()
+    answered(page, 2)
+    assert painted(page, mirrored) > 300
+    assert "scaleX(-1)" in page.locator("#video").evaluate("(video) => video.style.transform")
+    # What is sent is as before.
+    assert abs(max(face["box"][0] for face in state(page)["faces"]) - max(x1, x1)) < 340
+
+
+def test_a_camera_that_hangs_upside_down(live: Callable[..., Any], puppet: str) -> None:
+    page = live(init=puppet)
+    page.evaluate("puppet.show('upside_down')")
+    page.get_by_label("Turn the right way up").check()
+    start(page)
+    until(page, "mienLive.state.faces.length === 1")
+    x1, y1, x2, y2 = state(page)["faces"][0]["box"]
+    expected = mien.Analyzer().faces(frame(0))[0].boxes[0]
+    assert np.abs(np.array([x1, y1, x2, y2]) - expected).max() < 12
+
+
+@pytest.mark.parametrize(
+    "without",
+    ["delete HTMLVideoElement.prototype.requestVideoFrameCallback", "delete window.OffscreenCanvas"],
+    ids=["callback", "canvas"],
+)
+def test_browsers_that_can_less(live: Callable[..., Any], camera: Any, without: str) -> None:
+    page = live(init=without, within=camera)
+    start(page, looks=5)
+    expect(page.locator("#people li")).to_have_count(2)
+
+
+# --- states --------------------------------------------------------------------------------------------------------------------
+
+
+def test_one_two_nobody_dark(live: Callable[..., Any], puppet: str) -> None:
+    page = live(init=puppet)
+    page.evaluate("puppet.show('one')")
+    start(page)
+    expect(page.locator("#people li")).to_have_count(1)
+    page.evaluate("puppet.show('nobody')")
+    shows(page, "no-face", "Come closer")
+    expect(page.locator("#nobody")).to_have_text("Nobody is seen.")
+    page.evaluate("puppet.show('two')")
+    shows(page, "several", "2 people")
+    gone(page, "no-face")
+    page.evaluate("puppet.show('dark')")
+    shows(page, "dark", "light before the face")
+    gone(page, "no-face")  # the dark says it all
+    page.evaluate("puppet.show('one')")
+    gone(page, "dark")
+    gone(page, "several")
+
+
+def test_a_dark_camera(live: Callable[..., Any], launch: Callable[..., Any], tmp_path: Path) -> None:
+    frames = np.full((25, HEIGHT, WIDTH, 3), 8, np.uint8)
+    path = film(
+        tmp_path / "dark.y4m",
+        times=[k / 25 for k in range(25)],
+        pictures=lambda k: frames[k],
+        codec="wrapped_avframe",
+        form="yuv4mpegpipe",
+        pix_fmt="yuv420p",
+        size=(WIDTH, HEIGHT),
+    )
+    page = live(within=launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={path}"))
+    start(page)
+    shows(page, "dark", "It is too dark")
+
+
+@pytest.mark.parametrize(
+    ("failure", "name", "words"),
+    [
+        ("NotAllowedError", "refused", "allow the camera"),
+        ("NotFoundError", "no-camera", "Plug one in"),
+        ("NotReadableError", "camera-busy", "Close the other program"),
+        ("UnknownError", "camera-failed", "as the test wants it"),
+    ],
+)
+def test_no_camera_for_a_reason(live: Callable[..., Any], puppet: str, failure: str, name: str, words: str) -> None:
+    page = live(init=puppet)
+    page.evaluate(f"puppet.fail = '{failure}'")
+    page.get_by_role("button", name="Start the camera").click()
+    shows(page, name, words)
+    expect(page.get_by_text("Nothing is seen yet")).to_be_visible()
+    page.evaluate("puppet.fail = null")
+    page.locator(f"#states [data-state='{name}']").get_by_role("button", name="Start the camera").click()
+    answered(page, 2)
+    gone(page, name)
+
+
+def test_the_browser_itself_refuses(live: Callable[..., Any], launch: Callable[..., Any]) -> None:
+    page = live(within=launch(CAMERA))  # no leave is given, and nobody is there to be asked
+    session = page.context.new_cdp_session(page)
+    session.send(
+        "Browser.setPermission", {"permission": {"name": "camera"}, "setting": "denied", "origin": page.url.rsplit("/", 1)[0]}
+    )
+    page.get_by_role("button", name="Start the camera").click()
+    shows(page, "refused", "camera or lock sign")
+
+
+def test_a_machine_without_camera(live: Callable[..., Any], launch: Callable[..., Any]) -> None:
+    page = live(within=launch("--use-fake-device-for-media-stream=device-count=0", ALLOW))
+    page.get_by_role("button", name="Start the camera").click()
+    shows(page, "no-camera", "No camera was found")
+
+
+def test_while_the_browser_asks(live: Callable[..., Any]) -> None:
+    page = live(init="navigator.mediaDevices.getUserMedia = () => new Promise(() => {})")
+    page.get_by_role("button", name="Start the camera").click()
+    shows(page, "asking", "permission")
+    expect(page.locator("#start-camera")).to_be_disabled()
+
+
+def test_sharing_refused(live: Callable[..., Any]) -> None:
+    refuse = "navigator.mediaDevices.getDisplayMedia = async () => { throw new DOMException('closed', 'NotAllowedError'); }"
+    page = live(init=refuse)
+    page.get_by_role("button", name="Share a tab, window or screen").click()
+    shows(page, "share-refused", "You closed the choice")
+
+
+@pytest.mark.parametrize(
+    ("init", "name", "words"),
+    [
+        ("Object.defineProperty(window, 'isSecureContext', { value: false })", "insecure", "http://localhost"),
+        ("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })", "unsupported", "current Firefox"),
+    ],
+)
+def test_where_it_cannot_be_done(live: Callable[..., Any], init: str, name: str, words: str) -> None:
+    page = live(init=init)
+    shows(page, name, words)
+    expect(page.locator("#start-camera")).to_be_disabled()
+
+
+def test_a_browser_that_cannot_share(live: Callable[..., Any]) -> None:
+    page = live(init="delete MediaDevices.prototype.getDisplayMedia")
+    shows(page, "no-share", "The camera works")
+    expect(page.locator("#start-screen")).to_be_disabled()
+    expect(page.locator("#start-camera")).to_be_enabled()
+
+
+def test_unplugged_and_plugged_in_again(live: Callable[..., Any], puppet: str) -> None:
+    page = live(init=puppet)
+    page.evaluate("puppet.show('one')")
+    start(page)
+    page.evaluate("puppet.stream.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    shows(page, "unplugged", "Plug it in again")
+    assert page.evaluate("puppet.stream.getVideoTracks()[0].readyState") == "ended"
+    page.locator("#states").get_by_role("button", name="Start the camera").click()
+    answered(page, 2)
+    gone(page, "unplugged")
+
+
+def test_unplugged_in_a_recording(live: Callable[..., Any], puppet: str, server: Server) -> None:
+    page = live(init=puppet)
+    page.evaluate("puppet.show('one')")
+    start(page)
+    record(page, 3)
+    page.evaluate("puppet.stream.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    shows(page, "unplugged", "The recording waits")
+    assert state(page)["recording"]["state"] == "recording"
+    page.locator("#states").get_by_role("button", name="Start the camera").click()
+    looks = state(page)["recording"]["looks"]
+    until(page, f"mienLive.state.recording.looks >= {looks} + 3")
+    assert len(table(server, save(page), "timeline.csv")) >= 6
+
+
+def test_a_tab_in_the_background(live: Callable[..., Any], puppet: str) -> None:
+    page = live(init=puppet)
+    page.evaluate("puppet.show('one')")
+    start(page)
+    hide = """(how) => {
+        Object.defineProperty(document, "visibilityState", { value: how, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, "hidden")
+    shows(page, "hidden", "goes on looking")
+    drawn = stats(page)["drawn"]
+    answered(page, 12)  # at 0.2 s: longer than the two seconds under which nothing is said on return
+    assert stats(page)["drawn"] <= drawn + 1
+    page.evaluate(hide, "visible")
+    gone(page, "hidden")
+    shows(page, "was-hidden", "mien went on looking")
+    until(page, f"mienLive.stats().drawn > {drawn} + 1")
+
+
+# --- recording -----------------------------------------------------------------------------------------------------------------
+
+
+def test_record_pause_go_on_save(live: Callable[..., Any], camera: Any, server: Server) -> None:
+    page = live(within=camera)
+    start(page)
+    page.get_by_label("Name").fill("a <b>take</b>")
+    record(page, 5)
+    expect(page.locator("#recording-light")).to_have_text("Recording")
+    expect(page.locator("#clock-looks")).to_have_text(re.compile(r"^\d+ looks$"))
+    expect(page.locator("#turned")).to_be_disabled()
+    page.get_by_role("button", name="Pause").click()
+    shows(page, "paused", "not recorded")
+    looks = state(page)["recording"]["looks"]
+    answered(page, 5)
+    assert state(page)["recording"]["looks"] == looks
+    page.get_by_role("button", name="Go on").click()
+    gone(page, "paused")
+    until(page, f"mienLive.state.recording.looks >= {looks} + 5")
+    recorded = stats(page)["recorded"]
+    job = save(page)
+    expect(page.get_by_text("a <b>take</b>").first).to_be_visible()
+    rows = table(server, job, "timeline.csv")
+    assert recorded <= len(rows) <= recorded + 2
+    times = [float(row["time_s"]) for row in rows]
+    assert all(a < b for a, b in itertools.pairwise(times))
+    assert max(b - a for a, b in itertools.pairwise(times)) < 1.0  # the pause is no gap
+    assert {row["track"] for row in table(server, job, "faces.csv")} == {"1", "2"}
+    with server.client() as client:
+        names = {file["name"] for file in client.get(f"/api/jobs/{job}/result").json()["files"]}
+        assert client.get(f"/api/jobs/{job}").json()["kind"] == "live"
+    assert "annotated.mp4" not in names
+    assert not list(server.data.rglob("frames.log"))
+
+
+def test_the_picture_is_kept_where_it_is_wanted(live: Callable[..., Any], camera: Any, server: Server, tmp_path: Path) -> None:
+    page = live(within=camera)
+    expect(page.get_by_label("Keep the picture too")).not_to_be_checked()
+    start(page)
+    page.get_by_label("Keep the picture too").check()
+    record(page, 10)
+    job = save(page)
+    with server.client() as client:
+        (tmp_path / "kept.mp4").write_bytes(client.get(f"/api/jobs/{job}/files/annotated.mp4").raise_for_status().content)
+    with mien.open_media(tmp_path / "kept.mp4") as media:
+        frames = list(media.frames())
+    assert len(frames) == len(table(server, job, "timeline.csv"))
+    assert (media.info.width, media.info.height) == (WIDTH, HEIGHT)
+    assert not list(server.data.rglob("frames.log"))
+
+
+def test_a_recording_through_a_line_that_breaks(
+    live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any
+) -> None:
+    watch.expect("WebSocket connection|ERR_CONNECTION_REFUSED|net::")
+    page = live(within=camera, server=over(line))
+    start(page)
+    record(page, 5)
+    line.cut()
+    shows(page, "gone", "The recording goes on here")
+    expect(page.locator("[data-state='gone'] .left")).to_have_text(re.compile(r"^ \d+ s\.$"))
+    page.wait_for_timeout(4000)
+    kept = stats(page)["kept"]
+    assert kept >= 10  # five looks a second were due
+    line.mend()
+    shows(page, "back", "Nothing is missing")
+    until(page, "mienLive.stats().kept === 0")
+    answered(page, 5)
+    # As of the first look of the recording, each one that was due is either answered or still on its way.
+    seen = stats(page)
+    assert seen["droppedHere"] + seen["droppedThere"] <= 1
+    rows = table(server, save(page), "timeline.csv")
+    times = [float(row["time_s"]) for row in rows]
+    assert all(a < b for a, b in itertools.pairwise(times))
+    assert max(b - a for a, b in itertools.pairwise(times)) < 1.0
+    assert len(rows) > kept + 8
+
+
+def test_a_line_that_falls_silent(live: Callable[..., Any], camera: Any, server: Server, line: Line) -> None:
+    page = live(within=camera, server=over(line))
+    start(page)
+    record(page, 5)
+    line.frozen = True
+    shows(page, "slow", "slow to answer")
+    until(page, "mienLive.stats().kept >= 5")
+    line.frozen = False
+    until(page, "mienLive.stats().kept === 0")
+    gone(page, "slow")
+    rows = table(server, save(page), "timeline.csv")
+    gaps = np.diff([float(row["time_s"]) for row in rows])
+    # Until it counts as slow, two seconds, the newest of the looks wins as ever.
+    assert gaps.min() > 0
+    assert gaps.max() < 3.5
+
+
+def test_stopped_while_the_server_is_away(live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any) -> None:
+    watch.expect("WebSocket connection|ERR_CONNECTION_REFUSED|net::")
+    page = live(within=camera, server=over(line))
+    start(page)
+    record(page, 5)
+    line.cut()
+    shows(page, "gone")
+    until(page, "mienLive.stats().kept >= 5")
+    page.get_by_role("button", name="Stop and save").click()
+    kept = stats(page)["kept"]
+    line.mend()
+    page.wait_for_url("**/analyses/*")
+    assert len(table(server, page.url.rsplit("/", 1)[1], "timeline.csv")) >= kept + 5
+
+
+def test_the_server_is_killed_and_started_again(live: Callable[..., Any], camera: Any, tmp_path: Path, watch: Any) -> None:
+    watch.expect("WebSocket connection|ERR_CONNECTION_REFUSED|net::")
+    with Server(tmp_path / "data") as server:
+        page = live(within=camera, server=server)
+        start(page)
+        record(page, 10)
+        before = state(page)["recording"]
+        server.kill()
+        shows(page, "gone")
+        until(page, "mienLive.stats().kept >= 5")
+        server.start()
+        until(page, "mienLive.state.link === 'open' && mienLive.stats().kept === 0")
+        shows(page, "back")
+        assert state(page)["recording"]["job"] == before["job"]
+        until(page, f"mienLive.state.recording.looks >= {before['looks']} + 10")
+        rows = table(server, save(page), "timeline.csv")
+        assert len(rows) >= before["looks"] + 10
+        assert max(np.diff([float(row["time_s"]) for row in rows])) < 1.5
+
+
+def test_the_page_is_loaded_again_while_it_records(live: Callable[..., Any], camera: Any, server: Server, watch: Any) -> None:
+    watch.expect("^dialog")
+    page = live(within=camera)
+    start(page)
+    record(page, 5)
+    job, looks = state(page)["recording"]["job"], state(page)["recording"]["looks"]
+    asked = []
+    page.on("dialog", lambda dialog: asked.append(dialog.type))
+    page.context.new_cdp_session(page).send("Page.enable")
+    page.evaluate(
+        "addEventListener('beforeunload', (event) => { window.warned = event.defaultPrevented; event.stopImmediatePropagation(); })"
+    )
+    assert page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))") is False  # it would warn
+    page.remove_listener("dialog", watch.dialog)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    until(page, f"mienLive.state.recording.looks >= {looks} + 5")
+    assert state(page)["recording"]["job"] == job
+    gone(page, "returned")
+    assert save(page) == job
+    assert len(table(server, job, "timeline.csv")) >= looks + 5
+
+
+def test_away_for_too_long(live: Callable[..., Any], camera: Any, tmp_path: Path, watch: Any) -> None:
+    with Server(tmp_path / "data", live_return_s=1) as server:
+        page = live(within=camera, server=server)
+        start(page)
+        record(page, 5)
+        job = state(page)["recording"]["job"]
+        page.remove_listener("dialog", watch.dialog)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto("/stored")
+        server.ended(job)
+        page.goto("/live")
+        shows(page, "interrupted", "saved")
+        assert len(table(server, job, "timeline.csv")) >= 5
+
+
+# --- others --------------------------------------------------------------------------------------------------------------------
+
+
+def test_four_pages_at_once(live: Callable[..., Any], camera: Any) -> None:
+    pages = [live(within=camera) for _ in range(4)]
+    for page in pages:
+        page.get_by_label("How often to look").select_option("0.5")
+        page.get_by_role("button", name="Start the camera").first.click()
+    for page in pages:
+        answered(page, 8)
+    for page in pages:
+        seen = stats(page)
+        assert seen["answered"] >= 8
+        assert seen["captured"] - seen["answered"] - seen["droppedHere"] - seen["droppedThere"] in range(4)  # on their way
+        assert {face["track"] for face in state(page)["faces"]} <= {1, 2}  # nobody gets another's faces
+
+
+def test_too_many_viewers(live: Callable[..., Any], camera: Any, tmp_path: Path) -> None:
+    with Server(tmp_path / "data", live_sockets_max=1) as server:
+        first, second = live(within=camera, server=server), live(within=camera, server=server)
+        start(first)
+        second.get_by_role("button", name="Start the camera").click()
+        shows(second, "full", "Too many people")
+        first.get_by_role("button", name="Turn the camera off").click()
+        second.get_by_role("button", name="Try now").click()
+        answered(second, 2)
+        gone(second, "full")
+
+
+def test_by_keyboard_alone(live: Callable[..., Any], camera: Any, server: Server) -> None:
+    page = live(within=camera)
+    page.locator("#start-camera").focus()
+    page.keyboard.press("Enter")
+    answered(page, 2)
+    page.locator("#record").focus()
+    page.keyboard.press("Enter")
+    until(page, "mienLive.state.recording.looks >= 3")
+    page.keyboard.press("Tab")  # the focus has not been lost with the button that was pressed
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/analyses/*")
+
+
+@pytest.mark.parametrize("width", [360, 1000, 1920])
+def test_it_fits(live: Callable[..., Any], camera: Any, width: int) -> None:
+    page = live(within=camera, width=width)
+    start(page)
+    page.get_by_role("button", name="Mark a part").click()
+    page.get_by_text("How well it keeps up").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
