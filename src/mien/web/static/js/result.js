@@ -110,8 +110,8 @@ function drawMoments(result) {
   const list = h("ul", { class: "moments" }, told.slice(0, MOMENTS).map(item));
   const more = told.length > MOMENTS ? h("button", { type: "button", onclick: () => { more.remove(); list.append(...told.slice(MOMENTS).map(item)); } }, `Show all ${count(told.length)}`) : "";
   place.replaceChildren(
-    h("h2", {}, "Moments"),
-    h("p", { class: "soft" }, told.length ? "Where one expression held. Press one to go there." : "No expression was clear for long enough to count."),
+    h("h3", {}, "Moments"),
+    h("p", { class: "soft small" }, told.length ? "Where one expression held. Press one to go there." : "No expression was clear for long enough to count."),
     list,
     more,
   );
@@ -185,7 +185,7 @@ async function draw(result, focus) {
     const series = await api("GET", `/api/jobs/${id}/series?points=${POINTS}`);
     if (shown !== result) return; // changed meanwhile
     if (view) view.set(result, series);
-    else view = viewer(get("view"), result, series);
+    else view = viewer(get("view"), get("moments"), result, series);
   } else get("nobody").hidden = false;
   if (focus) document.querySelector(focus)?.focus({ preventScroll: true });
   if (first && location.hash) document.querySelector(location.hash)?.scrollIntoView();

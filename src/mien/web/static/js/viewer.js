@@ -11,8 +11,8 @@ import { ribbons } from "./ribbons.js";
 const ROWS = 200; // of the table of numbers
 const WITHIN_S = 0.002; // beyond a frame's beginning, so that rounding does not show the one before
 
-/** Builds the view of `result` and `series` into `place`. Returns {seek(t), choose(whose), get(), set(result, series)}. */
-export function viewer(place, result, series) {
+/** Builds the view of `result` and `series` into `place`, with `moments` beside it. Returns {seek(t), choose(whose), get(), set(result, series)}. */
+export function viewer(place, moments, result, series) {
   const state = { t: result.start_s, whose: "all" };
   let step = usualStep(series.times);
   let plot, under, curve;
@@ -48,7 +48,7 @@ export function viewer(place, result, series) {
     h("p", { class: "hint no-print" }, coarseHint()),
     numbers,
   );
-  place.replaceChildren(h("div", { class: `view${film ? "" : " without-film"}` }, left, right));
+  place.replaceChildren(h("div", { class: `view${film ? "" : " without-film"}` }, left, right, moments));
 
   function coarseHint() {
     const pieces = ["Click in the plot to go to a moment; drag across it to look closer, double-click to see all."];
