@@ -373,8 +373,10 @@ def main() -> int:
 
 
 def _end_with_the_server() -> None:
-    """Its end of the pipe closes when it dies; the next server makes the result again."""
-    sys.stdin.buffer.read()
+    """Its end of the pipe closes when it dies; the next server makes the result again. Read without sys.stdin, whose lock would be
+    held when this process ends by itself."""
+    while os.read(0, 4096):
+        pass
     os._exit(3)
 
 
