@@ -33,6 +33,7 @@ from mien.web.errors import ApiError, may_fail
 from mien.web.settings import Settings
 from mien.web.store import FINISHED, Job, Store, new_id, now
 from mien.web.uploads import Upload, receive
+from mien.web.worker import is_about_memory, too_large
 
 MEASURED_LOOKS = 20
 """Analyses of fewer looks are mostly loading and say nothing about the pace."""
@@ -241,6 +242,7 @@ class Jobs:
         self._listeners: set[Listener] = set()
         self._threads: list[threading.Thread] = []
         self._stopping = False
+        self.command = [sys.executable, "-P", "-m", "mien.web.worker"]
         self.before_erasing: list[Callable[[str], None]] = []
         """Called with the id of a job that is about to be erased: whoever writes into its folder stops doing so."""
 
@@ -480,7 +482,7 @@ class Jobs:
                 if run.ended_by:
                     return {}
                 run.process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "mien.web.worker"],
+                    self.command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=complaints,
@@ -540,9 +542,8 @@ class Jobs:
             return {"failed": f"{job.name}: took longer than the {self.settings.job_max_minutes} minutes that one file may take"}
         if not run.ended_by:
             log.warning("the process of analysis %s ended with %s: %s", job.id, code, said.strip() or "nothing said")
-        if any(word in said for word in ("MemoryError", "bad_alloc", "Cannot allocate memory", "failed to map", "out of memory")):
-            most = self.settings.job_memory_max_mib
-            return {"failed": f"{job.name}: needs more than the {most} MiB of memory that one file may take; make it smaller"}
+        if is_about_memory(said):
+            return {"failed": too_large(job.name, self.settings.job_memory_max_mib)}
         why = f"signal {-code}" if code < 0 else f"code {code}"
         return {
             "failed": f"{job.name}: the process that analysed it ended unexpectedly ({why}); try it again, or export the file anew"

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -268,8 +269,12 @@ class View:
         there = set(timeline.track_ids)
         self.shown = timeline.without(edits.hidden & there)
         self.names = {track: name for track, name in edits.names.items() if track in there}
-        self.episodes: list[Episode] = find_episodes(self.shown)
         self.texts: OrderedDict[Any, bytes] = OrderedDict()
+
+    @cached_property
+    def episodes(self) -> list[Episode]:
+        """Found when they are first asked for: the lines do not need them, and a crowd's take a second."""
+        return find_episodes(self.shown)
 
     def name(self, track: int) -> str:
         """What a face is called on pages."""

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 PROGRESS_EVERY_S = 0.1
-NICENESS = 10
+NICENESS = 5
 
 
 def main() -> int:
     """Reads the task from standard input and does it. 0 also where the file could not be analysed: that is an answer."""
-    task = json.loads(sys.stdin.buffer.readline())
+    task = json.loads(_first_line())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)  # whatever a library prints is no answer
     _limit(task["memory_max_mib"])
     told = threading.Lock()
@@ -34,21 +34,38 @@ def main() -> int:
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
 
-    too_little = f"{task['name']}: needs more than the {task['memory_max_mib']} MiB of memory that one file may take"
     try:
         tell(done=analyse(task, tell))
-    except MemoryError:
-        tell(failed=f"{too_little}; make it smaller, or raise MIEN_JOB_MEMORY_MAX_MIB")
     except Exception as error:
         from mien.errors import MienError
 
-        if isinstance(error, MienError):
+        if is_about_memory(str(error)) or isinstance(error, MemoryError):
+            tell(failed=too_large(task["name"], task["memory_max_mib"]))
+        elif isinstance(error, MienError):
             tell(failed=str(error))
-        elif "bad_alloc" in str(error) or "Insufficient memory" in str(error) or "Failed to allocate" in str(error):
-            tell(failed=f"{too_little}; make it smaller, or raise MIEN_JOB_MEMORY_MAX_MIB")
         else:
             raise
     return 0
+
+
+def is_about_memory(said: str) -> bool:
+    """Whether an error, of Python or of a library, says that there was too little memory."""
+    words = (
+        "MemoryError",
+        "bad_alloc",
+        "out of memory",
+        "Insufficient memory",
+        "llocate memory",
+        "Memory allocation",
+        "failed to map",
+        "alloc failed",
+    )
+    return any(word in said for word in words)
+
+
+def too_large(name: str, memory_max_mib: int) -> str:
+    """What is told of a file that asks for too much."""
+    return f"{name}: needs more than the {memory_max_mib} MiB of memory that one file may take; make it smaller"
 
 
 def analyse(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
@@ -61,22 +78,20 @@ def analyse(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     options = AnalysisOptions(**task["options"])
     analyzer = options.analyzer()
     tell(progress={"frames": 0, "done_s": 0.0, "total_s": None})
-    started = last = time.monotonic()
+    started = last = newest = time.monotonic()
     frames = 0
 
     def progress(count: int, done_s: float, total_s: float | None) -> None:
-        nonlocal last, frames
-        frames = count
-        moment = time.monotonic()
-        if count == 1 or moment - last >= PROGRESS_EVERY_S:
-            last = moment
+        nonlocal last, newest, frames
+        frames, newest = count, time.monotonic()
+        if count == 1 or newest - last >= PROGRESS_EVERY_S:
+            last = newest
             tell(progress={"frames": count, "done_s": round(done_s, 3), "total_s": total_s})
 
     folder = Path(task["folder"])
     outcome = analyze_file(
         task["source"], folder / "result", options, analyzer=analyzer, progress=progress, name=task["name"], keep=folder
     )
-    seconds = time.monotonic() - started
     summary = outcome.summary or {}
     return {
         "media": summary["media"]["kind"],
@@ -86,7 +101,7 @@ def analyse(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
         "people": len(summary["tracks"]),
         "shares": summary["shares"] if summary["faces"] else None,
         "frames": frames,
-        "looks_per_s": frames / seconds,
+        "looks_per_s": frames / max(newest - started, 1e-3),
     }
 
 
@@ -105,8 +120,19 @@ def _limit(memory_max_mib: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold faces
 
 
+def _first_line() -> bytes:
+    """Read without Python's buffer: its lock would be held by the thread below when the process ends."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not (byte := os.read(0, 1)):
+            break
+        line += byte
+    return line
+
+
 def _end_with_the_server() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):
+        pass
     os._exit(3)
 
 
