@@ -4,6 +4,7 @@ Every page that a test opens is watched: an error on its console, an exception, 
 request to anywhere but its own server fails the test, whatever else it looked at.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -126,8 +127,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def open_page(browser: Any, request: pytest.FixtureRequest, watch: Watch) -> Iterator[Open]:
-    """Opens pages; each in a context of its own, with empty cookies, unless `context` is given."""
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """serve(**settings) -> a started server of this test alone, with nothing in it."""
+    with contextlib.ExitStack() as servers:
+
+        def served(**settings: Any) -> Server:
+            server = Server(tmp_path / f"data{len(started)}", **settings)
+            started.append(server)
+            return servers.enter_context(server)
+
+        started: list[Server] = []
+        yield served
+
+
+@pytest.fixture
+def open_page(browser: Any, request: pytest.FixtureRequest, watch: Watch, serve: Callable[..., Server]) -> Iterator[Open]:
+    """Opens pages; each in a context of its own, with empty cookies, unless `context` is given. They close before their servers."""
     contexts = []
 
     def opened(

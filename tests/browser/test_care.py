@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from browser.conftest import Open, Watch
 from serving import Server
@@ -17,6 +17,13 @@ from serving import Server
 PASSWORD = "a long enough pass phrase"
 
 CHANGING = ("post", "put", "patch", "delete")
+
+TRIES = (
+    ("cors", "{}", "application/json"),
+    ("no-cors", '{"confirm":"erase","into":1,"name":"x"}', "text/plain"),
+    ("no-cors", None, ""),
+)
+"""What a browser sends for another site: a question that is asked first, and two that are sent unasked."""
 
 FETCH = """
 async ([url, method, body, type, mode]) => {
@@ -40,7 +47,10 @@ url => new Promise(done => {
 
 FORM = """
 ([url, type]) => {
+  const frame = document.createElement("iframe");
+  frame.name = `sink${document.forms.length}`;
   const form = document.createElement("form");
+  form.target = frame.name;
   form.method = "post";
   form.action = url;
   form.enctype = type;
@@ -50,7 +60,7 @@ FORM = """
     field.value = value;
     form.append(field);
   }
-  document.body.append(form);
+  document.body.append(frame, form);
   form.submit();
 }
 """
@@ -108,21 +118,19 @@ def test_another_site_changes_nothing(open_page: Open, server: Server, job: str,
     cookies = page.context.cookies()
     assert [cookie["name"] for cookie in cookies] == ["mien_session"]
     before = state(server)
-    statuses: list[tuple[str, str, int]] = []
-    page.on("response", lambda answer: statuses.append((answer.request.method, answer.url, answer.status)))
     page.goto(elsewhere)
+    reached: list[tuple[str, str, int]] = []
+    page.on("response", lambda answer: reached.append((answer.request.method, answer.url, answer.status)))
     for method, path in routes(server, job):
-        for mode in ("cors", "no-cors"):
-            for body, type_ in [("{}", "application/json"), ('{"confirm":"erase","into":1,"name":"x"}', "text/plain"), (None, "")]:
-                told = page.evaluate(FETCH, [server.url + path, method, body, type_, mode])
-                assert told in ("refused", "opaque 0"), (method, path, mode, told)
-    for path in {path for _, path in routes(server, job)}:
-        for type_ in ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain"):
-            page.goto(elsewhere)
-            with page.expect_navigation():
+        for mode, body, type_ in TRIES:
+            told = page.evaluate(FETCH, [server.url + path, method, body, type_, mode])
+            assert told in ("refused", "opaque 0"), (method, path, mode, told)
+    paths = {path for _, path in routes(server, job)}
+    for path in paths:
+        for type_ in ("multipart/form-data", "text/plain"):
+            with page.expect_response(server.url + path):
                 page.evaluate(FORM, [server.url + path, type_])
-    reached = [(method, url, status) for method, url, status in statuses if url.startswith(server.url)]
-    assert len(reached) > len(routes(server, job))
+    assert len(reached) >= 2 * len(paths) + len([one for one in routes(server, job) if one[0] == "POST"])
     assert [one for one in reached if one[2] < 400] == []
     assert state(server) == before
 
@@ -160,15 +168,15 @@ def test_every_changing_call_is_refused(server: Server, job: str) -> None:
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": server.url.replace(str(server.port), "1")},
-        {"Origin": server.url},  # its own origin, and no token
         {"Sec-Fetch-Site": "cross-site"},
         {"Cookie": f"mien_session={cookie}"},
         {"Cookie": f"mien_session={cookie}", "Origin": server.url, "X-CSRF-Token": "x" * 43},
         {"Host": "evil.example"},
     )
+    tokenless = {"Origin": server.url}  # its own pages send a token, but to log in there is none yet
     with server.client() as client:
         for method, path in routes(server, job):
-            for headers in signs:
+            for headers in signs if path == "/api/login" else (*signs, tokenless):
                 answer = client.request(method, path, json={"confirm": "erase", "into": 1, "name": "x"}, headers=headers)
                 assert answer.status_code in (400, 403, 421), (method, path, headers, answer.status_code)
                 assert answer.json()["error"]["message"], (method, path, headers)
@@ -207,6 +215,7 @@ def test_login_and_logout(open_page: Open, locked: Server, watch: Watch) -> None
     cookie = next(found for found in page.context.cookies() if found["name"] == "mien_session")
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
     assert page.evaluate("document.cookie") == ""
+    page.goto("/stored")
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login*")
     page.goto("/stored")
@@ -221,29 +230,32 @@ def test_the_live_view_demands_the_login(open_page: Open, locked: Server, watch:
     assert page.evaluate(SOCKET, locked.url.replace("http", "ws") + "/api/live").startswith("closed")
 
 
-def test_erase_leaves_nothing(open_page: Open, tmp_path: Path, short: Path, broken: Path) -> None:
-    """A server of its own: after the button the disk holds no file of an analysis, and the database no name of one."""
-    with Server(tmp_path / "data") as server:
-        server.analyse(short, "Anna at the cinema.mp4", every_s=0.5)
-        assert server.analyse(broken, "Bert at home.mp4")["state"] == "failed"
-        page = open_page("/stored", server=server)
-        page.get_by_text("2 analyses").first.wait_for()
-        assert any(path.is_file() for path in (server.data / "jobs").rglob("*"))
-        page.get_by_role("button", name="Erase everything").first.click()
-        erase(page)
-        page.get_by_text("Nothing is stored").first.wait_for()
-        assert [path for path in (server.data / "jobs").rglob("*") if path.is_file()] == []
-        with server.client() as client:
-            assert client.get("/api/jobs").json()["items"] == []
-            assert client.get("/api/storage").json()["jobs"] == 0
-        page.goto("/analyses")
-        assert "Anna" not in page.locator("main").inner_text()
+def test_erase_leaves_nothing(open_page: Open, serve: Any, short: Path, broken: Path) -> None:
+    """After the button the disk holds no file of an analysis, and the database no name of one."""
+    server = serve()
+    server.analyse(short, "Anna at the cinema.mp4", every_s=0.5)
+    assert server.analyse(broken, "Bert at home.mp4")["state"] == "failed"
+    page = open_page("/stored", server=server)
+    expect(page.locator("#jobs")).to_have_text("2")
+    assert any(path.is_file() for path in (server.data / "jobs").rglob("*"))
+    page.get_by_role("button", name="Erase everything").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("2 analyses")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#jobs")).to_have_text("2")
+    page.get_by_role("button", name="Erase everything").click()
+    dialog.get_by_role("button", name="Erase everything").click()
+    expect(page.get_by_text("Everything is erased.")).to_be_visible()
+    expect(page.locator("#jobs")).to_have_text("0")
+    assert [path for path in (server.data / "jobs").rglob("*") if path.is_file()] == []
+    with server.client() as client:
+        assert client.get("/api/jobs").json()["items"] == []
+        assert client.get("/api/storage").json()["jobs"] == 0
+    page.goto("/analyses")
+    assert "Anna" not in page.locator("main").inner_text()
+    page.close()
+    server.stop()
     for path in server.data.rglob("*"):
         if path.is_file():
             assert b"Anna at the cinema" not in path.read_bytes(), path
             assert b"Bert at home" not in path.read_bytes(), path
-
-
-def erase(page: Any) -> None:
-    """Confirm, in whatever way the page asks for it."""
-    raise NotImplementedError(json.dumps(page.url))
