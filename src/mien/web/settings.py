@@ -49,7 +49,7 @@ class Settings:
     jobs_at_once: int = _setting(1, "", "files that are analysed at the same time", least=1)
     jobs_waiting_max: int = _setting(500, "", "files that may wait", least=1)
     job_max_minutes: int = _setting(720, "min", "the longest that one file may take", least=1)
-    job_memory_max_mib: int = _setting(4096, "MiB", "the most memory that one file may take", least=256)
+    job_memory_max_mib: int = _setting(4096, "MiB", "the most memory that one file may take", least=1024)
     live_sockets_max: int = _setting(50, "", "live pages that may be open at the same time", least=1)
     live_frame_max_kib: int = _setting(2048, "KiB", "the largest live picture", least=16)
     live_frame_max_megapixels: int = _setting(4, "megapixels", "the largest live picture", least=1)
