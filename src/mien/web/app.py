@@ -53,7 +53,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     Raises `ValueError` where others could reach the server and nothing would stop them, and `DataError` for a database that cannot
     be used.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(settings.data_dir)
     store = Store(settings.url)
     guard = Security(settings, store)
     store.migrate()
@@ -225,10 +225,16 @@ def listen(host: str, port: int) -> socket.socket:
     return door
 
 
+def make_private(folder: Path) -> None:
+    """Makes the data folder, where it is not there, for nobody but who runs the server."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 @contextlib.contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Keeps a second server away from a data folder, since two would both go on with what is unfinished. Raises `MienError`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     with open(folder / "server.lock", "w") as lock:
         if not _locked(lock):
             raise MienError(f"{folder}: another mien serve uses this data folder; stop it, or take another --data")

@@ -45,14 +45,12 @@ class Storage:
         return old
 
     def erase_all(self) -> None:
-        """Ends what is under way and erases every job, every folder beside them, and copies of the database."""
+        """Ends what is under way and erases every job, what else lies beside them, and what the database remembers of them."""
         with self.store.reading() as rows:
             ids = list(rows.scalars(select(Job.id)))
         for id in ids:
             self.jobs.erase(id)
         self._erase_strays(older_than_s=0)
-        for copy in self.settings.data_dir.glob("*.schema-*"):
-            copy.unlink()
         self.store.shrink()
 
     def _erase_strays(self, *, older_than_s: float) -> None:
@@ -76,7 +74,7 @@ class Storage:
     def summary(self) -> "StorageSummary":
         """What there is, counted now."""
         with self.store.reading() as rows:
-            counts = dict(rows.execute(select(Job.kind, func.count()).group_by(Job.kind)).tuples().all())
+            counts = {kind: count for kind, count in rows.execute(select(Job.kind, func.count()).group_by(Job.kind))}
             unfinished = rows.scalar(select(func.count()).select_from(Job).where(Job.state.in_(UNFINISHED))) or 0
             oldest = rows.scalar(select(func.min(Job.created_at)))
         sizes = {name: 0 for name in ITEMS}
@@ -115,7 +113,7 @@ def _item(path: Path) -> str:
         return "films"
     if path.name == "frames.log":
         return "recordings"
-    return "stills" if path.name == "report.html" or path.suffix in (".jpg", ".jpeg") else "numbers"
+    return "stills" if path.name == "report.html" or "stills" in path.parts else "numbers"
 
 
 class StorageItem(BaseModel):

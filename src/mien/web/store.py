@@ -1,9 +1,10 @@
 """What the web application remembers: jobs and logins, in SQLite or PostgreSQL."""
 
+import glob
 import secrets
-import shutil
+import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -122,17 +123,19 @@ class Store:
         """Connects at the first use. Raises `DataError` for an address that is none, or whose driver is not installed."""
         try:
             parsed = _driver(make_url(url))
-            if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-                Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-            arguments = {"timeout": BUSY_TIMEOUT_S} if parsed.get_backend_name() == "sqlite" else {}
-            self.engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+            sqlite = parsed.get_backend_name() == "sqlite"
+            self.file = Path(str(parsed.database)) if sqlite and parsed.database not in (None, "", ":memory:") else None
+            if self.file is not None:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+            arguments = {"timeout": BUSY_TIMEOUT_S} if sqlite else {}
+            self.engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=not sqlite)
         except ArgumentError:
             raise DataError(f"wanted a database's address such as postgresql://user@host/mien, but got {url!r}") from None
         except ModuleNotFoundError as error:
             extra = "; run: pip install 'mien[postgres]'" if parsed.get_backend_name() == "postgresql" else ""
             raise DataError(f"the database {parsed.render_as_string()} needs the package {error.name}{extra}") from None
         self.url = parsed
-        if parsed.get_backend_name() == "sqlite":
+        if sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
@@ -161,30 +164,34 @@ class Store:
         Raises `DataError` where the database cannot be opened or was made by a newer version.
         """
         known = sorted(path.stem.split("_")[0] for path in (folder / "versions").glob("[0-9]*.py"))
+        name = self.url.render_as_string()
         try:
             with self.engine.connect() as connection:
                 there = inspect(connection).has_table("alembic_version")
                 found = connection.scalar(text("select version_num from alembic_version")) if there else None
-            if found is not None and found not in known:
-                raise DataError(
-                    f"{self.url.render_as_string()}: was made by a newer mien (schema {found}, known to {known[-1]}); "
-                    "install that version, or take another --db"
-                )
-            if found != known[-1]:
+        except DatabaseError as error:
+            raise DataError(f"{name}: cannot be opened: {_reason(error)}") from error
+        if found is not None and found not in known:
+            raise DataError(
+                f"{name}: was made by a newer mien (schema {found}, known to {known[-1]}); "
+                "install that version, or take another --db"
+            )
+        if found != known[-1]:
+            try:
                 self._upgrade(folder, found)
-        except OperationalError as error:
-            reason = str(error.orig).strip().splitlines()[0]
-            raise DataError(f"{self.url.render_as_string()}: cannot be opened: {reason}") from error
+            except DatabaseError as error:
+                raise DataError(f"{name}: cannot be brought to schema {known[-1]}, and is as it was: {_reason(error)}") from error
 
     def _upgrade(self, folder: Path, found: str | None) -> None:
         from alembic import command
         from alembic.config import Config
 
-        if found is not None and self.url.get_backend_name() == "sqlite" and self.url.database not in (None, "", ":memory:"):
-            path = Path(str(self.url.database))
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            shutil.copy2(path, path.with_name(f"{path.name}.schema-{found}"))
+        if found is not None and self.file is not None:
+            copy = sqlite3.connect(self.file.with_name(f"{self.file.name}.schema-{found}"))
+            with closing(copy), closing(self.engine.raw_connection()) as pooled:
+                driver = pooled.driver_connection
+                assert driver is not None
+                driver.backup(copy)
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         with self.engine.connect() as connection, connection.begin():
@@ -192,13 +199,15 @@ class Store:
             command.upgrade(config, "head")
 
     def shrink(self) -> None:
-        """Takes what was erased out of the file itself, where it would stay readable until it is written over."""
-        if self.url.get_backend_name() == "sqlite":
-            with self.engine.connect() as connection:
-                driver = connection.connection.driver_connection
+        """Takes what was erased out of SQLite's file, where it would stay readable, and deletes copies made before migrations."""
+        if self.file is not None:
+            with closing(self.engine.raw_connection()) as connection:
+                driver = connection.driver_connection
                 assert driver is not None
                 driver.execute("VACUUM")
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            for copy in self.file.parent.glob(f"{glob.escape(self.file.name)}.schema-*"):
+                copy.unlink()
 
     # --- jobs
 
@@ -264,6 +273,10 @@ class Store:
         with self.reading() as session:
             earlier = or_(Job.queued_at < job.queued_at, (Job.queued_at == job.queued_at) & (Job.number <= job.number))
             return session.scalar(select(func.count()).select_from(Job).where(Job.state == "queued", earlier))
+
+
+def _reason(error: DatabaseError) -> str:
+    return str(error.orig).strip().splitlines()[0]
 
 
 def _driver(url: URL) -> URL:
