@@ -112,7 +112,7 @@ export function chips(labels, changed) {
     read(values) {
       for (const label of labels) {
         const value = values?.[label];
-        outputs[label].textContent = value === null || value === undefined ? "" : `${Math.round(value * 100)}%`;
+        outputs[label].textContent = !values ? "" : value === null || value === undefined ? "–" : `${Math.round(value * 100)}%`;
       }
     },
   };

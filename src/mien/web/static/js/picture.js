@@ -2,7 +2,6 @@
 
 import { h } from "./element.js";
 import { dot } from "./emotions.js";
-import { percent } from "./format.js";
 
 export function picture(place, result) {
   const size = { width: result.media.width, height: result.media.height };
@@ -16,9 +15,9 @@ export function picture(place, result) {
     return h(
       "tr",
       {},
-      h("th", { scope: "row", class: "nowrap" }, h("span", { class: "row one-line" }, track?.still && h("img", { class: "tiny", src: track.still, alt: "", width: 40, height: 40 }), track?.name ?? `Face ${i + 1}`)),
+      h("th", { scope: "row", class: "nowrap" }, h("span", { class: "row one-line" }, track?.still && h("img", { class: "tiny", src: track.still, alt: "", width: 40, height: 40 }), face.name ?? track?.name ?? `Face ${i + 1}`)),
       h("td", { class: "nowrap" }, dot(face.expression), ` ${face.expression}`),
-      ...values.map((value, k) => h("td", { class: `num${result.labels[k] === face.expression ? " most" : ""}` }, percent(value))),
+      ...values.map((value, k) => h("td", { class: `num${result.labels[k] === face.expression ? " most" : ""}` }, `${Math.round(value * 100)}%`)),
     );
   });
   place.replaceChildren(

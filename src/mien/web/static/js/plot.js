@@ -125,7 +125,7 @@ export class Plot {
   layout([from, to]) {
     const ink = token("--ink"), soft = token("--muted"), rule = token("--line");
     return {
-      margin: { l: 46, r: 10, t: 22, b: 28 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, autosize: true,
+      margin: { l: 62, r: 10, t: 22, b: 28 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, autosize: true,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: soft },
       hovermode: "x unified", hoverdistance: -1, dragmode: coarse.matches ? false : "zoom",
       hoverlabel: { bgcolor: token("--surface"), bordercolor: rule, font: { color: ink, size: 12 } },

@@ -178,6 +178,7 @@ export function viewer(place, moments, result, series) {
     if ("requestVideoFrameCallback" in film) film.requestVideoFrameCallback(shown);
     else film.addEventListener("timeupdate", () => follow(film.currentTime));
     film.addEventListener("seeking", () => Math.abs(film.currentTime - state.t) > 2 * WITHIN_S && at(film.currentTime));
+    film.addEventListener("pause", () => at(film.currentTime));
     for (const name of ["play", "pause", "ended"]) film.addEventListener(name, () => (play.textContent = film.paused ? "Play" : "Pause"));
     film.addEventListener("error", () => left.replaceChildren(h("div", { class: "notice warn" }, "The film with boxes cannot be played here. It can still be downloaded below.")));
     addEventListener("keydown", (event) => {
