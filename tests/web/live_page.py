@@ -16,6 +16,8 @@ from mien.web.wire import FrameHead, pack_frame
 
 Message = dict[str, Any]
 
+SOCKET = "ws://127.0.0.1:8700/api/live"
+
 
 def jpeg(rgb: NDArray[np.uint8]) -> bytes:
     return encoded(Image.fromarray(rgb), "JPEG", quality=92)
@@ -86,6 +88,6 @@ class LivePage:
 @contextmanager
 def live_page(client: TestClient, **hello: Any) -> Iterator[LivePage]:
     """A page that is left at the end as by going elsewhere: its view waits for it. Closed with 1000 a view ends for good."""
-    with client.websocket_connect("/api/live") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         yield LivePage(socket, **hello)
         socket.close(1001)

@@ -136,7 +136,7 @@ class Recording:
 
     def said(self) -> wire.RecordingState:
         return wire.RecordingState(
-            state=self.state,  # type: ignore[arg-type]
+            state="failed" if self.state == "erased" else self.state,  # type: ignore[arg-type]
             job=self.job,
             rows=self.rows,
             duration_s=round(self.duration_s, 3),
@@ -807,7 +807,7 @@ class Live:
             if view.recording is recording:
                 view.recording = None
                 recording.error = "This recording was erased."
-                view.tell(recording.said().model_copy(update={"state": "failed"}).text())
+                view.tell(recording.said().text())
 
     async def save_again(self, id: str) -> None:
         """Tries once more to make the result of a recording whose saving failed."""

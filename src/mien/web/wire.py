@@ -139,7 +139,7 @@ def read_message(text: str) -> Hello | Record:
         # The first place is the name of the message's own type, which the sender knows.
         place = ".".join(str(part) for part in first["loc"][1:])
         where = f" at {place[:80]}" if place else ""
-        raise WireError("bad_message", f"A message was not understood{where}: {first['msg'][:300]}") from None
+        raise WireError("bad_message", f"A message was not understood{where}: {first['msg'][:300]}.") from None
 
 
 # --- down ----------------------------------------------------------------------------------------------------------------------
