@@ -1,10 +1,15 @@
 """A new user's path: give files, follow them, read the result, change it, take it along; and what may go wrong on the way."""
 
+import csv
+import io
+import json
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import Open, Watch
@@ -12,6 +17,11 @@ from serving import Server
 
 RESULT_MS = 90_000
 """A film of nineteen seconds on two busy cores."""
+
+FILES = {
+    *("faces.csv", "timeline.csv", "episodes.csv", "summary.json"),
+    *("report.html", "emotions.png", "tracks.png", "annotated.mp4"),
+}
 
 HOSTILE = "<img src=x onerror=alert(1)>.mp4"
 
@@ -31,11 +41,6 @@ def analyse(page: Any, *files: Path) -> None:
     """Drop files and start."""
     drop(page, *files)
     page.get_by_role("button", name=re.compile("^Analyse")).click()
-
-
-def row(page: Any, name: str) -> Any:
-    """The row of an analysis on the first page."""
-    return page.locator("li.job", has=page.get_by_text(name, exact=True))
 
 
 def test_an_empty_page_says_what_to_do(page: Any) -> None:
@@ -59,7 +64,184 @@ def test_from_drop_to_result(page: Any, demo: Path) -> None:
     expect(page.locator("#latest").get_by_text("demo.mp4")).to_be_visible(timeout=RESULT_MS)
     page.locator("#latest").get_by_text("demo.mp4").click()
     page.wait_for_url("**/analyses/*")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("demo.mp4")
+    expect(page.locator("#file")).to_contain_text("demo.mp4")
+    expect(page.locator("#caveat")).to_contain_text("appear")
+
+    cursor = page.get_by_role("slider", name="Moment in the film")
+    click_at(page, 6.0)
+    seen = film_time(page)
+    assert seen == pytest.approx(6.0, abs=0.06)
+    assert float(cursor.get_attribute("aria-valuenow")) == pytest.approx(seen, abs=0.06)
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function("from => document.querySelector('video').currentTime > from + 0.5", arg=seen)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    assert float(cursor.get_attribute("aria-valuenow")) == pytest.approx(film_time(page), abs=0.1)
+    moment = page.locator(".moment").nth(1)
+    moment.click()
+    start = re.search(r"(\d+\.\d)–", moment.inner_text())
+    assert start is not None
+    assert film_time(page) == pytest.approx(float(start[1]), abs=0.06)
+
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download all (zip)").click()
+    assert started.value.suggested_filename == "demo.zip"
+    with zipfile.ZipFile(started.value.path()) as archive:
+        assert archive.testzip() is None
+        assert {Path(name).name for name in archive.namelist()} == FILES
+        rows = table(archive, "faces.csv")
+        assert len(rows) > 50
+        assert json.loads(content(archive, "summary.json"))["media"]["name"] == "demo.mp4"
+        assert content(archive, "annotated.mp4")[4:8] == b"ftyp"
+
+
+def content(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of the zip, whatever folder it is in."""
+    return archive.read(next(found for found in archive.namelist() if Path(found).name == name))
+
+
+def table(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content(archive, name).decode("utf-8"))))
+
+
+def film_time(page: Any) -> float:
+    """Where the film stands once it has been drawn there."""
+    page.wait_for_function("() => !document.querySelector('video').seeking")
+    return float(page.evaluate("document.querySelector('video').currentTime"))
+
+
+def click_at(page: Any, seconds: float) -> None:
+    """Click in the middle of the plot, at a moment."""
+    page.locator(".js-plotly-plot").wait_for()
+    page.wait_for_function("() => document.querySelector('video').readyState >= 1")
+    page.locator("#view").scroll_into_view_if_needed()
+    at = page.evaluate(
+        """seconds => {
+            const figure = document.querySelector(".js-plotly-plot"), {xaxis, yaxis} = figure._fullLayout;
+            const box = figure.getBoundingClientRect();
+            return [box.left + xaxis._offset + xaxis.l2p(seconds), box.top + yaxis._offset + yaxis._length / 2];
+        }""",
+        seconds,
+    )
+    page.mouse.click(*at)
+
+
+@pytest.fixture(scope="module")
+def analysed(server: Server, demo: Path) -> str:
+    """The demo film, looked at five times a second, without its annotated film."""
+    return str(server.analyse(demo, "portraits.mp4", every_s=0.2, keep_film=False)["id"])
+
+
+def test_rename_merge_hide_and_undo(page: Any, server: Server, watch: Watch, analysed: str) -> None:
+    """What a person changes shows on the page, and in the files that she takes along; all of it can be undone."""
+    watch.expect("status of 409")
+    page.goto(f"/analyses/{analysed}")
+    faces = page.locator("#faces li.face")
+    expect(faces.first).to_be_visible()
+    before = faces.count()
+    assert before >= 4  # each alone, and both together
+
+    page.get_by_role("button", name="Rename Person 1").click()
+    page.keyboard.type("Grace <b>")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Rename Grace <b>")).to_be_focused()
+    expect(page.locator(".ribbons").get_by_role("button", name="Grace <b>")).to_be_visible()
+
+    page.get_by_role("button", name="Join… Person 3").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("The same as").select_option(label="Person 4")
+    dialog.get_by_role("button", name="Join").click()
+    expect(page.locator(".toast")).to_contain_text("so they are two people")
+    expect(faces).to_have_count(before)
+
+    page.get_by_role("button", name="Join… Person 3").click()
+    dialog.get_by_label("The same as").select_option(label="Grace <b>")
+    dialog.get_by_role("button", name="Join").click()
+    expect(page.get_by_text("Joined with 1 other face")).to_be_visible()
+    page.get_by_role("button", name="Hide Person 2").click()
+    expect(page.get_by_role("heading", name="Hidden: left out")).to_be_visible()
+
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download all (zip)").click()
+    with zipfile.ZipFile(started.value.path()) as archive:
+        tracks = {row["track"] for row in table(archive, "faces.csv")}
+        assert "1" in tracks
+        assert not {"2", "3"} & tracks
+        assert b"Grace &lt;b&gt;" in content(archive, "report.html")
+        assert b"Grace <b>" not in content(archive, "report.html")
+
+    page.reload()
+    expect(page.get_by_role("button", name="Rename Grace <b>")).to_be_visible()
+    page.get_by_role("button", name="Undo all changes").click()
+    expect(page.get_by_role("button", name="Rename Person 1")).to_be_visible()
+    expect(faces).to_have_count(before)
+    with server.client() as client:
+        assert not client.get(f"/api/jobs/{analysed}/result").json()["edited"]
+
+
+def test_without_the_film_the_cursor_stands_alone(page: Any, analysed: str) -> None:
+    page.goto(f"/analyses/{analysed}")
+    cursor = page.get_by_role("slider", name="Moment in the film")
+    expect(cursor).to_be_visible()
+    assert page.locator("video").count() == 0
+    cursor.focus()
+    before = float(cursor.get_attribute("aria-valuenow"))
+    page.keyboard.press("ArrowRight")
+    assert float(cursor.get_attribute("aria-valuenow")) > before
+    expect(cursor).to_have_attribute("aria-valuetext", re.compile(r"\d+%|nobody"))
+
+
+def test_a_picture(page: Any, server: Server, group: Path) -> None:
+    id = server.analyse(group, "The two.jpg")["id"]
+    page.goto(f"/analyses/{id}")
+    picture = page.get_by_role("img", name="The picture The two.jpg with a box around each face")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("picture => picture.naturalWidth") == 640
+    expect(page.locator(".picture-faces tbody tr")).to_have_count(2)
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download the picture (PNG)").click()
+    assert Path(started.value.path()).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_search_and_compare(page: Any, server: Server, analysed: str, short: Path) -> None:
+    server.analyse(short, "another film.mp4", every_s=0.5, keep_film=False)
+    page.goto("/analyses")
+    page.get_by_label("Search by name").fill("nothing is called like this")
+    expect(page.get_by_text("Nothing is called like that")).to_be_visible()
+    page.get_by_role("button", name="show all").click()
+    page.get_by_label("Search by name").fill("another")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    page.get_by_role("checkbox", name="Choose another film.mp4 to compare").check()
+    page.get_by_label("Search by name").fill("portraits.mp4")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    page.get_by_role("checkbox", name="Choose portraits.mp4 to compare").check()
+    page.get_by_role("link", name="Compare", exact=True).click()
+    page.wait_for_url("**/compare?*")
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    expect(page.locator(".share-table tbody tr").first).to_contain_text("%")
+    page.get_by_label("Shift the second by").fill("5")
+    cursors = page.get_by_role("slider")
+    cursors.first.focus()
+    page.keyboard.press("End")
+    values = [cursors.nth(k).get_attribute("aria-valuenow") for k in range(2)]
+    assert values[0] == values[1]
+    page.get_by_label("Shift the second by").fill("what")
+    expect(page.get_by_role("alert")).to_contain_text("Give a number of seconds")
+
+
+def test_names_are_only_text(page: Any, server: Server, analysed: str, short: Path) -> None:
+    """A name that is markup is shown as it is on every page; `watch` fails on a dialog, and on a request for its picture."""
+    id = server.analyse(short, HOSTILE, every_s=0.5)["id"]
+    with server.client() as client:
+        client.patch(f"/api/jobs/{id}/tracks/1", json={"name": HOSTILE}).raise_for_status()
+    for path in ("/", "/analyses", f"/analyses/{id}", f"/compare?a={id}&b={analysed}", "/stored"):
+        page.goto(path)
+        if path != "/stored":
+            expect(page.get_by_text(HOSTILE).locator("visible=true").first).to_be_visible()
+        assert page.locator("img[src=x]").count() == 0
+    report = page.goto(f"/api/jobs/{id}/files/report.html")
+    assert "sandbox" in report.headers["content-security-policy"]
+    page.wait_for_timeout(500)
+    assert page.locator("img[src=x]").count() == 0
 
 
 def test_several_at_once_and_a_broken_one_among_them(page: Any, short: Path, group: Path, broken: Path, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_another_site_changes_nothing(open_page: Open, server: Server, job: str,
         for type_ in ("multipart/form-data", "text/plain"):
             with page.expect_response(server.url + path):
                 page.evaluate(FORM, [server.url + path, type_])
-    assert len(reached) >= 2 * len(paths) + len([one for one in routes(server, job) if one[0] == "POST"])
+    assert len(reached) >= 2 * len(paths)  # the forms; what a script sent is told to nobody
     assert [one for one in reached if one[2] < 400] == []
     assert state(server) == before
 
