@@ -332,7 +332,7 @@ class Results:
     def result(self, job: Job) -> bytes:
         """The `Result` as JSON."""
         view = self.view(job)
-        facts = self._text(view, "result", lambda: _facts(view, self.jobs.folder(job.id), f"/api/jobs/{job.id}"))
+        facts = self._text(view, "result", lambda: _facts(view, job, self.jobs.folder(job.id)))
         files = json.dumps(self._files(job, view), ensure_ascii=False)
         return b'{"job":%s,"files":%s,%s' % (self.jobs.view(job).model_dump_json().encode(), files.encode(), facts[1:])
 
@@ -528,8 +528,9 @@ def _stem(job: Job) -> str:
     return "".join("_" if c in '<>:"/\\|?*' or not c.isprintable() else c for c in stem).strip(" .")[:80] or "analysis"
 
 
-def _facts(view: View, folder: Path, address: str) -> dict[str, Any]:
+def _facts(view: View, job: Job, folder: Path) -> dict[str, Any]:
     """The `Result` without its job and files."""
+    address = f"/api/jobs/{job.id}"
     timeline, everybody = view.shown, view.everybody
     summary = report.summary(timeline, view.episodes, names=view.names)
     settings = {key: value for key, value in summary["settings"].items() if key != "made_from"}
@@ -550,7 +551,7 @@ def _facts(view: View, folder: Path, address: str) -> dict[str, Any]:
             }
         )
     return {
-        "media": {name: getattr(info, name) for name in ResultMedia.model_fields},
+        "media": {name: getattr(info, name) for name in ResultMedia.model_fields} | {"kind": job.media or info.kind},
         "labels": list(timeline.labels),
         "colours": report.colours(timeline.labels),
         "headline": summary["headline"],
