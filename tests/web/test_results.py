@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
