@@ -1,5 +1,7 @@
 import json
-import signal
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,16 +13,19 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from websockets.sync.client import connect
 
 from fakes import LABELS, FakeDetector, FakeExpressions
 from media_files import png_header
 from mien.analyze import Analyzer
-from mien.media import decode_picture
+from mien.demo import demo_film
+from mien.media import decode_picture, open_media
 from mien.types import Frame, Timeline
 from mien.web.app import create_app
 from mien.web.recording import ROWS, Logged, Writer
 from mien.web.settings import Settings
-from mien.web.wire import HEADER
+from mien.web.wire import HEADER, FrameHead, pack_frame
+from serving import Server
 from web.conftest import HERE
 from web.live_page import SOCKET, LivePage, jpeg, live_page, picture
 from web.test_recording import pictures
@@ -704,43 +709,54 @@ def test_a_recording_that_cannot_be_read_again_fails_and_says_why(start: Callabl
     assert "Lost: the recording cannot be read" in failed["error"]
 
 
-def test_kill_9_during_a_recording_loses_nothing_that_was_answered(serve: Callable[..., Any], tmp_path: Path) -> None:
-    """A real server and the real model; only what was not answered may be missing after the power is cut."""
-    from websockets.sync.client import connect
-
-    from mien.demo import demo_film
-    from mien.media import open_media
-    from mien.web.wire import FrameHead, pack_frame
-
+def test_kill_9_during_a_recording_loses_nothing_that_was_answered(served: Callable[..., Server], tmp_path: Path) -> None:
+    """A real server and the real model; only what was not answered may be missing after a crash."""
     with open_media(demo_film(tmp_path / "demo.mp4")) as media:
-        looks = [jpeg(frame.rgb) for frame in media.frames(0.2)][:20]
-    server = serve()
-    address = server.address.replace("http", "ws") + "/api/live"
+        looks = [jpeg(frame.rgb) for frame in media.frames(0.1)][:20]
+    server = served()
+    address = server.url.replace("http", "ws") + "/api/live"
 
     def look(socket: Any, k: int) -> dict[str, Any]:
-        socket.send(pack_frame(FrameHead(k, k / 5, of_recording=True), looks[k]))
+        socket.send(pack_frame(FrameHead(k, k / 10, of_recording=True), looks[k]))
         while (message := json.loads(socket.recv(timeout=60)))["type"] != "faces":
             pass
         return message  # type: ignore[no-any-return]
 
-    with connect(address, max_size=None) as socket:
+    with connect(address) as socket:
         socket.send('{"type":"hello"}')
         ready = json.loads(socket.recv(timeout=60))
         socket.send('{"type":"record","action":"start"}')
         id = json.loads(socket.recv(timeout=60))["job"]
         answers = [look(socket, k) for k in range(10)]
-        server.stop(signal.SIGKILL)
+        server.kill()
     assert Logged(server.data / "jobs" / id).count == 10
-    server = serve(data=server.data)
-    with connect(server.address.replace("http", "ws") + "/api/live", max_size=None) as socket:
+    server.start()
+    with connect(address) as socket:
         socket.send(json.dumps({"type": "hello", "resume": ready["live"]}))
         again = json.loads(socket.recv(timeout=60))
         assert (again["resumed"], again["received"], again["recording"]["rows"]) == (True, 9, 10)
         answers += [look(socket, k) for k in range(10, 20)]
         socket.send('{"type":"record","action":"stop"}')
-        while (message := json.loads(socket.recv(timeout=60))).get("state") != "done":
+        while (message := json.loads(socket.recv(timeout=120))).get("state") != "done":
             pass
     timeline = Timeline.load(server.data / "jobs" / id / "timeline.npz")
     assert len(timeline) == message["rows"] == 20
-    assert timeline.tracks.tolist() == [face["track"] for answer in answers for face in answer["faces"]]
-    assert {1} == {face["track"] for face in answers[9]["faces"] + answers[10]["faces"]}
+    assert timeline.tracks.tolist() == [face["track"] for answer in answers for face in answer["faces"]] == [1] * 20
+
+
+def test_the_program_of_the_documentation(served: Callable[..., Server], tmp_path: Path) -> None:
+    """docs/api.md's client, as it stands there, with a film before a real server."""
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(program.splitlines()) <= 22
+    (tmp_path / "client.py").write_text(program, encoding="utf-8")
+    film = demo_film(tmp_path / "demo.mp4")
+    server = served()
+    command = [sys.executable, str(tmp_path / "client.py"), str(film), server.url.replace("http", "ws") + "/api/live"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *rest = done.stdout.splitlines()
+    assert "happiness" in first.removeprefix("labels: ").split()
+    assert len(rest) > 50
+    assert all(re.fullmatch(r" *\d+\.\d\d s  face \d+: [a-z]+ \d+%", line) for line in rest)
+    assert any("happiness" in line for line in rest)
