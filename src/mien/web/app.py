@@ -66,13 +66,16 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         await app.state.jobs.start()
         await app.state.live.start()
         sweeping = asyncio.create_task(app.state.storage.sweep_for_ever())
-        warming = loop.call_later(WARM_AFTER_S, threading.Thread(target=info.warm, args=(app,), daemon=True).start)
+        warming = threading.Thread(target=info.warm, args=(app,), name="warm")
+        soon = loop.call_later(WARM_AFTER_S, warming.start)
         try:
             yield
         finally:
             app.state.stopping.set()
-            warming.cancel()
+            soon.cancel()
             sweeping.cancel()
+            if warming.is_alive():  # Python must not end while it imports what is written in C++
+                await run_in_threadpool(warming.join)
             await app.state.live.stop()
             await app.state.jobs.stop()
             store.close()
@@ -85,6 +88,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # one address for each thing
         swagger_ui_oauth2_redirect_url=None,
         responses=may_fail(401, 403) | {"default": {"model": ErrorBody, "description": "Any other error"}},
     )

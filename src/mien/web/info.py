@@ -1,18 +1,17 @@
 """What a page or a program has to know before it asks for anything: version, model, labels, colours, limits."""
 
-import importlib
 import logging
 from functools import cache
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, Field
 
-from mien import __version__
+from mien import __version__, report
 from mien.labels import COLOURS
 from mien.web.errors import may_fail
 
 INTERVALS_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["Info"])
 
@@ -20,7 +19,7 @@ router = APIRouter(tags=["Info"])
 class Limits(BaseModel):
     """What is refused beyond these."""
 
-    upload_max_mib: int
+    upload_max_mib: int = Field(examples=[4096])
     film_max_minutes: int
     picture_max_megapixels: int
     jobs_waiting_max: int
@@ -38,7 +37,10 @@ class Info(BaseModel):
     version: str = Field(examples=["0.1.0"])
     model: str = Field(description="the expression model", examples=["mien-lite0"])
     labels: list[str] = Field(description="the expressions, in the order of every list of scores", examples=[list(COLOURS)])
-    colours: dict[str, str] = Field(description="a fixed colour for each expression", examples=[COLOURS])
+    colours: dict[str, dict[str, str]] = Field(
+        description="for each expression its colour, on a light and on a dark page",
+        examples=[{"happiness": {"light": "#e6a700", "dark": "#eec352"}}],
+    )
     intervals_s: list[float] = Field(
         description="how often to look, for a choice; 0 looks at each frame", examples=[list(INTERVALS_S)]
     )
@@ -57,7 +59,7 @@ def info(request: Request) -> Info:
         version=__version__,
         model=name,
         labels=list(labels),
-        colours={label: COLOURS[label] for label in labels if label in COLOURS},
+        colours=report.colours(labels),
         intervals_s=list(INTERVALS_S),
         limits=Limits(**{limit: getattr(settings, limit) for limit in Limits.model_fields}),
         looks_per_s=request.app.state.jobs.looks_per_s(),
@@ -74,12 +76,20 @@ def model_of(name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def warm(app: FastAPI) -> None:
-    """Imports what is slow to import and reads the model while the first page is looked at; what fails is told where it is used."""
+    """Imports what is slow to import and reads the model while the first page is looked at; what fails is told where it is used.
+
+    Gives up between two steps when the server stops meanwhile.
+    """
+
+    def one_thread() -> None:
+        import cv2
+
+        cv2.setNumThreads(1)  # as for every command, see mien.cli
+
+    state = app.state
     try:
-        importlib.import_module("mien.cluster")
-        model_of(app.state.settings.model)
-        prepare: Any = getattr(app.state.live, "prepare", None)
-        if prepare is not None:
-            prepare()
+        for step in (one_thread, lambda: model_of(state.settings.model), state.live.prepare):
+            if not state.stopping.is_set():
+                step()
     except Exception:
         log.exception("the model cannot be read")

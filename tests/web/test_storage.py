@@ -1,0 +1,195 @@
+"""What is stored: the numbers, erasing everything, the retention period."""
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from mien.web import storage
+from mien.web.store import Job, Login, now
+from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser
+
+FILES = {
+    "upload.bin": 1,
+    "result/annotated.mp4": 10,
+    "result/report.html": 100,
+    "result/faces.csv": 1000,
+    "result/summary.json": 1000,
+    "timeline.npz": 1000,
+    "stills/1.jpg": 100,
+    "frames.log": 10_000,
+    "rows.log": 1000,
+}
+
+
+def make(app: FastAPI, **values: Any) -> Job:
+    """A job with one file of each kind."""
+    job: Job = app.state.store.create_job(**{"state": "done", "ended_at": now()} | values)
+    for name, size in FILES.items():
+        path = app.state.settings.data_dir / "jobs" / job.id / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * size)
+    return job
+
+
+def folders(app: FastAPI) -> set[str]:
+    folder = app.state.settings.data_dir / "jobs"
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def test_an_empty_server_stores_nothing(client: TestClient, app: FastAPI) -> None:
+    found = client.get("/api/storage").json()
+    assert (found["jobs"], found["recordings"], found["unfinished"], found["oldest_at"]) == (0, 0, 0, None)
+    assert found["folder"] == str(app.state.settings.data_dir)
+
+
+def test_what_there_is_is_counted_by_kind(client: TestClient, app: FastAPI) -> None:
+    make(app, created_at=now() - timedelta(days=3))
+    make(app, kind="live", media="camera")
+    app.state.store.create_job(kind="live", state="recording")
+    found = client.get("/api/storage").json()
+    assert (found["jobs"], found["recordings"], found["unfinished"]) == (1, 2, 1)
+    assert abs((now() - timedelta(days=3)).timestamp() - seconds(found["oldest_at"])) < 60
+    sizes = {item["what"]: (item["bytes"], item["pictures"]) for item in found["items"]}
+    database = sizes.pop("The list of analyses, the names given, and logins")
+    assert sizes == {
+        "Files that wait, are being analysed or failed": (2, True),
+        "Annotated films and pictures": (20, True),
+        "Reports and stills of faces": (400, True),
+        "Pictures of live recordings that are not finished": (20_000, True),
+        "Scores, tables and plots": (8000, False),
+    }
+    assert database[0] > 0
+    assert found["bytes"] == sum(size for size, _ in sizes.values()) + database[0]
+
+
+def seconds(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()
+
+
+def test_everything_is_erased(client: TestClient, app: FastAPI) -> None:
+    data: Path = app.state.settings.data_dir
+    for kind in ("file", "live"):
+        make(app, kind=kind, name="MARIANNE-EXAMPLE.mp4")
+    make(app, state="failed")
+    (data / "jobs" / "stray").mkdir()
+    (data / "mien.sqlite3.schema-0001").write_bytes(b"MARIANNE-EXAMPLE")
+    headers = as_browser(client)
+    assert client.request("DELETE", "/api/storage", headers=headers, json={"confirm": "erase"}).status_code == 204
+    assert client.get("/api/jobs").json()["items"] == []
+    assert folders(app) == set()
+    assert client.get("/api/storage").json()["jobs"] == 0
+    left = {path.name: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    assert "mien.sqlite3.schema-0001" not in left
+    assert not [name for name, content in left.items() if b"MARIANNE-EXAMPLE" in content]
+    assert client.get("/api/session").json()["csrf"] == headers["X-CSRF-Token"]  # who asked goes on
+
+
+def test_a_job_in_the_queue_and_one_that_runs_are_ended_and_erased(client: TestClient, app: FastAPI, carphone: Path) -> None:
+    for _ in range(2):
+        with carphone.open("rb") as film:
+            assert client.post("/api/jobs", files={"file": ("talk.mp4", film)}, data={"every_s": "0"}).status_code == 201
+    deadline = time.monotonic() + 60
+    while client.get("/api/jobs?state=running").json()["items"] == [] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert client.get("/api/storage").json()["unfinished"] == 2
+    assert client.request("DELETE", "/api/storage", json={"confirm": "erase"}).status_code == 204
+    assert client.get("/api/jobs").json()["items"] == []
+    assert folders(app) == set()
+    time.sleep(0.5)
+    assert folders(app) == set()  # nobody writes there any more
+
+
+@pytest.mark.parametrize("body", [None, {}, {"confirm": "yes"}, {"confirm": "erase", "more": 1}, "erase"])
+def test_nothing_is_erased_without_saying_so(client: TestClient, app: FastAPI, body: Any) -> None:
+    make(app)
+    assert client.request("DELETE", "/api/storage", json=body).status_code == 422
+    assert len(folders(app)) == 1
+    assert len(client.get("/api/jobs").json()["items"]) == 1
+
+
+def test_all_logins_but_the_own_end(opened: Opened) -> None:
+    client = opened(password=PASSWORD, token=TOKEN)
+    app: Any = client.app
+    other = TestClient(app, base_url=HERE)
+    for one in (other, client):
+        csrf = one.post("/api/login", json={"password": PASSWORD}).json()["csrf"]
+    assert other.get("/api/jobs").status_code == 200
+    assert client.request("DELETE", "/api/storage", headers={"X-CSRF-Token": csrf}, json={"confirm": "erase"}).status_code == 204
+    assert other.get("/api/jobs").status_code == 401
+    assert client.get("/api/jobs").status_code == 200
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert client.request("DELETE", "/api/storage", headers=bearer, json={"confirm": "erase"}).status_code == 204
+    with app.state.store.reading() as rows:
+        assert list(rows.scalars(select(Login))) == []  # asked by a program, which has no login of its own
+
+
+# --- the retention period
+
+
+def test_what_ended_long_ago_erases_itself(opened: Opened) -> None:
+    app: Any = opened(retention_days=30).app
+    ages = {"old": timedelta(days=30, minutes=1), "young": timedelta(days=29, hours=23)}
+    jobs = {name: make(app, ended_at=now() - age) for name, age in ages.items()}
+    jobs["failed long ago"] = make(app, state="failed", ended_at=now() - timedelta(days=99))
+    # Made long ago, but it runs: what has not ended is not old.
+    jobs["runs"] = make(app, state="recording", kind="live", ended_at=None, created_at=now() - timedelta(days=99))
+    assert set(app.state.storage.sweep()) == {jobs["old"].id, jobs["failed long ago"].id}
+    assert folders(app) == {jobs["young"].id, jobs["runs"].id}
+    assert {job.id for job in app.state.store.jobs()[0]} == {jobs["young"].id, jobs["runs"].id}
+
+
+def test_without_a_retention_period_nothing_erases_itself(client: TestClient, app: FastAPI) -> None:
+    job = make(app, ended_at=now() - timedelta(days=9999))
+    assert app.state.storage.sweep() == []
+    assert folders(app) == {job.id}
+
+
+def test_folders_without_a_job_go_after_a_day(client: TestClient, app: FastAPI) -> None:
+    jobs = app.state.settings.data_dir / "jobs"
+    for name, age_s in (("old", 25 * 3600), ("new", 3600)):
+        (jobs / name).mkdir(parents=True)
+        os.utime(jobs / name, (time.time() - age_s,) * 2)
+    app.state.storage.sweep()
+    assert folders(app) == {"new"}  # which may be an upload that comes in
+
+
+def test_it_sweeps_at_the_start_and_again_and_again(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "SWEEP_EVERY_S", 0.05)
+    app: Any = opened(retention_days=1).app
+
+    def gone(id: str) -> bool:
+        deadline = time.monotonic() + 20
+        while app.state.store.job(id) is not None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return app.state.store.job(id) is None
+
+    for _ in range(2):
+        assert gone(make(app, ended_at=now() - timedelta(days=2)).id)
+
+
+def test_a_sweep_that_fails_is_tried_again(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storage, "SWEEP_EVERY_S", 0.02)
+    calls = []
+
+    def sweep(self: storage.Storage) -> list[str]:
+        calls.append(1)
+        raise OSError("disk on fire")
+
+    monkeypatch.setattr(storage.Storage, "sweep", sweep)
+    opened()
+    deadline = time.monotonic() + 20
+    while len(calls) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(calls) >= 3
+    assert "disk on fire" in caplog.text
