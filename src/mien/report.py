@@ -1187,9 +1187,11 @@ class _Page:
             else ""
         )
         smoothed = " The lines are smoothed in time." if not np.array_equal(self.timeline.smoothed, self.timeline.emotions) else ""
+        # "Face 12" fits beside its ribbon, before the plot's left edge; a name stands above it.
+        above = ' style="grid-column:2;overflow:hidden;text-overflow:ellipsis"' if self.names else ""
         rows = "".join(
-            f'<button type="button" class="name soft live" data-curve="{self._curve_of(p.id)}">{self._name(p.id)}</button>'
-            f'<span class="name paper">{self._name(p.id)}</span>{self._ribbon(p)}'
+            f'<button type="button" class="name soft live"{above} data-curve="{self._curve_of(p.id)}">{self._name(p.id)}</button>'
+            f'<span class="name paper"{above}>{self._name(p.id)}</span>{self._ribbon(p)}'
             for p in self.people
         )
         hidden = (
@@ -1221,8 +1223,9 @@ class _Page:
         )
         width = max(self.end - self.start, 1e-3)
         name = self._name(person.id) if (self.names or {}).get(person.id) else f"face {person.id}"
+        below = ' style="grid-column:2"' if self.names else ""
         return (
-            f'<svg class="ribbon" viewBox="{self.start:.3f} 0 {width:.3f} 1" preserveAspectRatio="none" role="img" '
+            f'<svg class="ribbon"{below} viewBox="{self.start:.3f} 0 {width:.3f} 1" preserveAspectRatio="none" role="img" '
             f'aria-label="Leading expression of {name} through time">{rects}</svg>'
         )
 
