@@ -74,34 +74,45 @@ export function upload(path, form, progress) {
 
 /**
  * Listens to what the server pushes about analyses. `handlers`: job(job), removed(id), gone() once when the server goes away, back()
- * when it is there again (what happened meanwhile may have been missed: read again). Returns a function that stops listening.
+ * when it is there again, or the page is looked at again (what happened meanwhile may have been missed: read again). Returns a function
+ * that stops listening.
  */
 export function events(handlers) {
-  let source, timer, gone = false, closed = false;
+  let source = null, timer, gone = false, missed = false;
   function open() {
     source = new EventSource("/api/jobs/events");
     source.addEventListener("open", () => {
-      if (gone) handlers.back?.();
-      gone = false;
+      if (gone || missed) handlers.back?.();
+      gone = missed = false;
     });
     source.addEventListener("job", (event) => handlers.job?.(JSON.parse(event.data)));
     source.addEventListener("removed", (event) => handlers.removed?.(JSON.parse(event.data).id));
     source.addEventListener("error", () => {
-      if (closed) return;
+      if (!source) return;
       if (!gone) handlers.gone?.();
       gone = true;
       // A browser gives up for ever after an answer that is no stream (a proxy's error page); so it is opened anew here.
       if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, 2000);
     });
   }
-  open();
-  const close = () => {
-    closed = true;
+  function close() {
     clearTimeout(timer);
-    source.close();
+    source?.close();
+    source = null;
+  }
+  // A browser has six connections to a server for all its pages together: pages that nobody looks at must not hold them.
+  function seen() {
+    if (document.hidden) {
+      close();
+      missed = true;
+    } else if (!source) open();
+  }
+  open();
+  document.addEventListener("visibilitychange", seen);
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+  return () => {
+    document.removeEventListener("visibilitychange", seen);
+    close();
   };
-  // An open stream would hold one of the browser's six connections for a page that is no longer looked at.
-  addEventListener("pagehide", close, { once: true });
-  addEventListener("pageshow", (event) => event.persisted && location.reload(), { once: true });
-  return close;
 }

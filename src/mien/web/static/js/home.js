@@ -11,6 +11,7 @@ import { uploads } from "./uploads.js";
 const LATEST = 6;
 const FRAMES_PER_S = 25; // supposed of a film of which only the length is known
 const REMEMBERED = "mien.choices";
+const USUAL = { smoothing_s: "0.2", baseline_s: "0", keep_film: "true", keep_stills: "true" };
 
 const get = (id) => document.getElementById(id);
 const given = new Map(); // File → seconds: 0 picture, null not known, undefined not yet known
@@ -58,7 +59,7 @@ for (const [name, value] of Object.entries(remembered)) {
   if (control?.type === "checkbox") control.checked = value === "true";
   else if (control?.options && [...control.options].some((o) => o.value === value)) control.value = value;
 }
-if (["smoothing_s", "baseline_s", "keep_film", "keep_stills"].some((n) => n in remembered && remembered[n] !== { smoothing_s: "0.2", baseline_s: "0", keep_film: "true", keep_stills: "true" }[n])) get("more").open = true;
+get("more").open = Object.entries(USUAL).some(([name, usual]) => (remembered[name] ?? usual) !== usual);
 get("options").addEventListener("change", () => {
   try {
     localStorage.setItem(REMEMBERED, JSON.stringify(choices()));

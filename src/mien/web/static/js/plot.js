@@ -176,9 +176,10 @@ export class Plot {
     // Before Plotly, which keeps what follows a press to itself.
     this.frame.addEventListener("pointerdown", (event) => (down = event.button === 0 && !this.line.contains(event.target) ? event : null), true);
     addEventListener("pointerup", (event) => {
-      if (!down || Math.abs(event.clientX - down.clientX) + Math.abs(event.clientY - down.clientY) > 5) return;
-      const t = this.under(down);
+      const pressed = down;
       down = null;
+      if (!pressed || Math.abs(event.clientX - pressed.clientX) + Math.abs(event.clientY - pressed.clientY) > 5) return; // a drag
+      const t = this.under(pressed);
       if (t !== null) this.seek(t);
     });
     this.line.addEventListener("pointerdown", (event) => {

@@ -139,6 +139,7 @@ function drawShares(result) {
 }
 
 function drawFiles(result) {
+  get("stays").hidden = !(result.edited && result.film);
   get("files-list").replaceChildren(
     ...result.files.map((file) => {
       const url = `/api/jobs/${id}/files/${encodeURIComponent(file.name)}`;

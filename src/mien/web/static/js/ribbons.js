@@ -8,10 +8,11 @@ import { span } from "./format.js";
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * Rows of {key, name, curve}. `chosen(key)`: a name was pressed; `sought(t)`: a moment in a ribbon was. Returns {element, mark(key),
+ * Rows of {key, name, curve}. `chosen(key)`: a name was pressed; `sought(t)`: a moment in a ribbon was. `first`: how many are
+ * shown before the rest is asked for. Returns {element, mark(key),
  * range(from, to)}; `mark` shows whose curve is drawn above, `range` zooms all ribbons.
  */
-export function ribbons(rows, { start, end, step, chosen, sought, at_once = 12 }) {
+export function ribbons(rows, { start, end, step, chosen, sought, first }) {
   const element = h("div", { class: "ribbons" });
   const drawn = [], names = [];
   let from = start, to = end;
@@ -40,9 +41,9 @@ export function ribbons(rows, { start, end, step, chosen, sought, at_once = 12 }
     element.append(button, svg);
   }
 
-  rows.slice(0, at_once).forEach(add);
-  if (rows.length > at_once) {
-    const more = h("button", { type: "button", class: "link small ribbon-more", onclick: () => { more.remove(); rows.slice(at_once).forEach(add); mark(marked); } }, `Show all ${rows.length} faces`);
+  rows.slice(0, first).forEach(add);
+  if (rows.length > first) {
+    const more = h("button", { type: "button", class: "link small ribbon-more", onclick: () => { more.remove(); rows.slice(first).forEach(add); mark(marked); } }, `Show all ${rows.length} faces`);
     element.append(more);
   }
   let marked = null;

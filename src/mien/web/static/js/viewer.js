@@ -9,6 +9,7 @@ import { Plot } from "./plot.js";
 import { ribbons } from "./ribbons.js";
 
 const ROWS = 200; // of the table of numbers
+const RIBBONS = 12; // shown at first
 const WITHIN_S = 0.002; // beyond a frame's beginning, so that rounding does not show the one before
 
 /** Builds the view of `result` and `series` into `place`, with `moments` beside it. Returns {seek(t), choose(whose), get(), set(result, series)}. */
@@ -65,13 +66,16 @@ export function viewer(place, moments, result, series) {
     if (alone || (state.whose !== "all" && !visible.some((track) => String(track.id) === state.whose))) state.whose = "all";
     select.replaceChildren(
       h("option", { value: "all" }, "Everybody (mean)"),
-      ...visible.map((track) => h("option", { value: track.id }, track.name)),
+      ...(alone ? [] : visible).map((track) => h("option", { value: track.id }, track.name)),
     );
     select.value = state.whose;
     step = usualStep(series.times);
-    const rows = visible.map((track) => ({ key: alone ? "all" : String(track.id), name: track.name, curve: curveOf(series, String(track.id)) }));
+    // Of a crowd those first who are there for long.
+    const long = new Set([...visible].sort((a, b) => b.rows - a.rows).slice(0, RIBBONS));
+    const ordered = [...visible].sort((a, b) => long.has(b) - long.has(a));
+    const rows = ordered.map((track) => ({ key: alone ? "all" : String(track.id), name: track.name, curve: curveOf(series, String(track.id)) }));
     under = ribbons(rows, {
-      start: result.start_s, end: result.end_s, step, sought: seek,
+      start: result.start_s, end: result.end_s, step, sought: seek, first: RIBBONS,
       chosen: (key) => choose(state.whose === key ? "all" : key),
     });
     below.replaceChildren(...(rows.length ? [h("h3", { class: "small soft ribbon-title" }, "Leading expression"), under.element] : []));
@@ -96,8 +100,9 @@ export function viewer(place, moments, result, series) {
   }
 
   function choose(whose) {
-    state.whose = String(whose);
-    select.value = state.whose;
+    select.value = String(whose);
+    if (select.selectedIndex < 0) select.value = "all"; // a single face is everybody
+    state.whose = select.value;
     redraw();
   }
 
