@@ -67,7 +67,8 @@ def main() -> None:
         command = [sys.executable, "-m", "mien", "serve", "--port", port, "--data", f"{scratch}/data"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
-            server.stdout.readline()
+            if "http" not in server.stdout.readline():
+                raise SystemExit("mien serve did not start")
             try:
                 bench(f"http://127.0.0.1:{port}", film, options.seconds)
             finally:
