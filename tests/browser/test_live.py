@@ -27,6 +27,9 @@ from serving import Server, free_port
 
 CLIPS = Path(__file__).parents[3] / "shared" / "media"
 
+SAVED_MS = 150_000
+"""Making the result of a recording, in a process that gives way to whatever else runs."""
+
 ALLOW = "--use-fake-ui-for-media-stream"
 CAMERA = "--use-fake-device-for-media-stream"
 SHARE = ("--auto-accept-camera-and-microphone-capture", "--auto-accept-this-tab-capture")
@@ -160,7 +163,7 @@ def record(page: Any, looks: int) -> None:
 def save(page: Any) -> str:
     """Stops the recording; the id of the analysis whose page opens."""
     page.get_by_role("button", name="Stop and save").click()
-    page.wait_for_url("**/analyses/*")
+    page.wait_for_url("**/analyses/*", wait_until="commit", timeout=SAVED_MS)
     return str(page.url.rsplit("/", 1)[1])
 
 
@@ -609,26 +612,30 @@ def test_record_pause_go_on_save(live: Callable[..., Any], camera: Any, server: 
     page = live(within=camera)
     start(page)
     page.get_by_label("Name").fill("a <b>take</b>")
+    begun_s = time.monotonic()
     record(page, 5)
     expect(page.locator("#recording-light")).to_have_text("Recording")
     expect(page.locator("#clock-looks")).to_have_text(re.compile(r"^\d+ looks$"))
     expect(page.locator("#turned")).to_be_disabled()
     page.get_by_role("button", name="Pause").click()
     shows(page, "paused", "not recorded")
+    paused_s = time.monotonic()
     looks = state(page)["recording"]["looks"]
-    answered(page, 5)
+    page.wait_for_timeout(3000)
+    answered(page, 2)
     assert state(page)["recording"]["looks"] == looks
+    paused_s = time.monotonic() - paused_s
     page.get_by_role("button", name="Go on").click()
     gone(page, "paused")
     until(page, f"mienLive.state.recording.looks >= {looks} + 5")
     recorded = stats(page)["recorded"]
     job = save(page)
+    took_s = time.monotonic() - begun_s
     expect(page.get_by_text("a <b>take</b>").first).to_be_visible()
-    rows = table(server, job, "timeline.csv")
-    assert recorded <= len(rows) <= recorded + 2
-    times = [float(row["time_s"]) for row in rows]
+    times = [float(row["time_s"]) for row in table(server, job, "timeline.csv")]
+    assert len(times) >= recorded >= 10
     assert all(a < b for a, b in itertools.pairwise(times))
-    assert max(b - a for a, b in itertools.pairwise(times)) < 1.0  # the pause is no gap
+    assert times[-1] < took_s - paused_s  # the pause is left out
     assert {row["track"] for row in table(server, job, "faces.csv")} == {"1", "2"}
     with server.client() as client:
         names = {file["name"] for file in client.get(f"/api/jobs/{job}/result").json()["files"]}
@@ -660,6 +667,7 @@ def test_a_recording_through_a_line_that_breaks(
     page = live(within=camera, server=over(line))
     start(page)
     record(page, 5)
+    cut_s = state(page)["recording"]["base_s"]
     line.cut()
     shows(page, "gone", "The recording goes on here")
     expect(page.locator("[data-state='gone'] .left")).to_have_text(re.compile(r"^ \d+ s\.$"))
@@ -670,31 +678,32 @@ def test_a_recording_through_a_line_that_breaks(
     shows(page, "back", "Nothing is missing")
     until(page, "mienLive.stats().kept === 0")
     answered(page, 5)
-    # As of the first look of the recording, each one that was due is either answered or still on its way.
     seen = stats(page)
-    assert seen["droppedHere"] + seen["droppedThere"] <= 1
-    rows = table(server, save(page), "timeline.csv")
-    times = [float(row["time_s"]) for row in rows]
-    assert all(a < b for a, b in itertools.pairwise(times))
-    assert max(b - a for a, b in itertools.pairwise(times)) < 1.0
-    assert len(rows) > kept + 8
+    on_the_way = seen["captured"] - seen["answered"] - seen["droppedHere"] - seen["droppedThere"]
+    assert 0 <= on_the_way <= 5
+    times = np.array([float(row["time_s"]) for row in table(server, save(page), "timeline.csv")])
+    assert np.diff(times).min() > 0
+    away = times[(times > cut_s + 0.5) & (times < cut_s + 4)]
+    assert len(away) >= 10
+    assert np.diff(away).max() < 1.0
 
 
-def test_a_line_that_falls_silent(live: Callable[..., Any], camera: Any, server: Server, line: Line) -> None:
+def test_a_line_that_falls_silent(live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any) -> None:
     page = live(within=camera, server=over(line))
     start(page)
     record(page, 5)
+    cut_s = state(page)["recording"]["base_s"]
     line.frozen = True
     shows(page, "slow", "slow to answer")
-    until(page, "mienLive.stats().kept >= 5")
+    watch.expect("ERR_CONNECTION_RESET")  # the line ends with the test, whatever the page of the result still loads
+    until(page, "mienLive.stats().kept >= 12")
     line.frozen = False
     until(page, "mienLive.stats().kept === 0")
     gone(page, "slow")
-    rows = table(server, save(page), "timeline.csv")
-    gaps = np.diff([float(row["time_s"]) for row in rows])
-    # Until it counts as slow, two seconds, the newest of the looks wins as ever.
-    assert gaps.min() > 0
-    assert gaps.max() < 3.5
+    times = np.array([float(row["time_s"]) for row in table(server, save(page), "timeline.csv")])
+    assert np.diff(times).min() > 0
+    # For two seconds the newest of the looks wins as ever; then it counts as slow, and they are kept.
+    assert len(times[(times > cut_s + 2.5) & (times < cut_s + 5)]) >= 4
 
 
 def test_stopped_while_the_server_is_away(live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any) -> None:
@@ -708,7 +717,7 @@ def test_stopped_while_the_server_is_away(live: Callable[..., Any], camera: Any,
     page.get_by_role("button", name="Stop and save").click()
     kept = stats(page)["kept"]
     line.mend()
-    page.wait_for_url("**/analyses/*")
+    page.wait_for_url("**/analyses/*", wait_until="commit", timeout=SAVED_MS)
     assert len(table(server, page.url.rsplit("/", 1)[1], "timeline.csv")) >= kept + 5
 
 
@@ -809,7 +818,7 @@ def test_by_keyboard_alone(live: Callable[..., Any], camera: Any, server: Server
     until(page, "mienLive.state.recording.looks >= 3")
     page.keyboard.press("Tab")  # the focus has not been lost with the button that was pressed
     page.keyboard.press("Enter")
-    page.wait_for_url("**/analyses/*")
+    page.wait_for_url("**/analyses/*", wait_until="commit", timeout=SAVED_MS)
 
 
 @pytest.mark.parametrize("width", [360, 1000, 1920])

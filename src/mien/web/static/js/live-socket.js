@@ -6,6 +6,7 @@ const IN_FLIGHT = 2;
 const KEPT_S = 30; // what the server waits for a page that went away
 const KEPT_BYTES = 32 * 2 ** 20;
 const SLOW_MS = 2000; // without an answer for so long, a recording's frames are kept rather than dropped
+const CATCHING_UP_MS = 10_000; // new looks queue behind the kept ones for so long; then, of a slow server, the newest wins again
 const LOST_MS = 10_000; // without an answer for so long, the line is taken for dead
 const OPENING_MS = 8000;
 const AGAIN_S = [0.3, 1, 2, 3, 5];
@@ -25,7 +26,7 @@ export class LiveSocket extends EventTarget {
   link = "closed";
   recording = null; // null, "recording", "paused", "saving"; as the server says
   #counts; #hello; #socket = null; #sequence = 0; #flying = new Map(); #kept = []; #keptBytes = 0; #actions = []; #tries = 0; #timer;
-  #watch; #slow = false; #opening; #run = null;
+  #watch; #slow = false; #opening; #run = null; #caughtUp_ms = 0;
 
   /** `hello`: {source, name, smoothing_s?}. `resume`: the id of a view that this page had before it was loaded again. */
   constructor(counts, hello, resume = null) {
@@ -74,21 +75,22 @@ export class LiveSocket extends EventTarget {
 
   /** Whether frames are put by for later: of a recording, while the server is away or catches up. */
   get keeping() {
-    return this.recording === "recording" && (this.link !== "open" || this.#slow || this.#kept.length > 0);
+    const behind = this.#kept.length > 0 && performance.now() < this.#caughtUp_ms;
+    return this.recording === "recording" && (this.link !== "open" || this.#slow || behind);
   }
 
   /** How many frames may be on their way to `give` now. */
   get room() {
     if (this.#actions.some((action) => action.action !== "start")) return 0; // a pause or stop waits until all before it is answered
     if (this.keeping) return IN_FLIGHT;
-    return this.link === "open" ? IN_FLIGHT - this.#flying.size : 0;
+    return this.link === "open" && !this.#kept.length ? IN_FLIGHT - this.#flying.size : 0;
   }
 
   /** Takes a frame {captured_s, bytes} (see Grabber): sends it, keeps it, or drops it, and counts which. */
   give({ captured_s, bytes }) {
     const frame = { sequence: this.#sequence++, captured_s, bytes, recorded: this.recording === "recording", late: false, counted: false };
     if (this.keeping) this.#keep([...this.#kept, frame]);
-    else if (this.link === "open" && this.#flying.size < IN_FLIGHT) this.#send(frame);
+    else if (this.link === "open" && !this.#kept.length && this.#flying.size < IN_FLIGHT) this.#send(frame);
     else this.#counts.droppedHere += 1;
   }
 
@@ -177,6 +179,7 @@ export class LiveSocket extends EventTarget {
     this.#run = message.run;
     this.#tries = 0;
     this.#slow = false;
+    this.#caughtUp_ms = performance.now() + CATCHING_UP_MS;
     this.recording = message.recording?.state ?? null;
     const unanswered = this.#kept.filter((frame) => frame.sequence > message.received);
     // What the server had answered when the line broke is answered, though its boxes were never seen here.
@@ -217,6 +220,7 @@ export class LiveSocket extends EventTarget {
     const oldest_ms = Math.min(...[...this.#flying.values()].map((frame) => frame.sent_ms));
     const age_ms = performance.now() - oldest_ms;
     this.#slow = age_ms > SLOW_MS;
+    if (this.#slow) this.#caughtUp_ms = performance.now() + CATCHING_UP_MS;
     if (this.link === "open" && age_ms > LOST_MS) this.#cut();
   }
 }

@@ -188,6 +188,7 @@ const upright = () => (source?.kind === "screen" ? false : $("turned").checked);
 
 function due() {
   if (!socket || (socket.link !== "open" && !socket.keeping) || socket.stopping || !video.videoWidth) return;
+  if (recording.state === "saving") return; // the machine has the result to make, and this page is about to be left
   counts.captured += 1;
   if (taking < socket.room) take();
   else {
@@ -326,6 +327,7 @@ function recordingSaid({ state, job, rows, duration_s, error, note }) {
   recording = { ...recording, state, job, base_s: duration_s, base_ms: performance.now(), looks: rows };
   states.when("paused", state === "paused");
   states.when("saving", state === "saving");
+  if (state === "saving") overlay.show((last = null));
   if (state === "recording" || state === "paused") remember();
   if (before !== state && state === "saving") ask(job);
   if (state === "done") done(job);
@@ -365,7 +367,7 @@ function done(job) {
 }
 
 function recordingEnded() {
-  recording = { ...recording, state: "none", base_s: 0, looks: 0 };
+  recording = { ...recording, state: "none", base_s: 0, looks: 0, last_s: 0 };
   states.clear("paused", "saving", "returned");
   try {
     sessionStorage.removeItem(RECORDING);
