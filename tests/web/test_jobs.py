@@ -444,14 +444,17 @@ def test_pages_are_told_and_a_server_that_stops_in_peace_does_not_wait_for_them(
     with server.client() as client:
         id = upload(client, carphone, every_s="1", keep_film="false")
         until(client, id, "done", "failed", seconds=120)
+        end = time.monotonic() + SECONDS
+        while not all(own and own[-1][1].get("state") == "done" for own in heard):
+            assert time.monotonic() < end, heard
+            time.sleep(0.05)
         client.delete(f"/api/jobs/{id}")
         for page in pages:
             page.join(SECONDS)
         for own in heard:
             states = [data.get("state") for kind, data in own if kind == "job"]
-            assert states[0] == "queued"
-            assert states[-1] == "done"
-            assert "running" in states
+            assert states[0] in ("queued", "running")  # where it is fetched at once the two are one
+            assert states.index("done") > states.index("running")
             assert any(data["progress"] for kind, data in own if kind == "job")
             assert own[-1] == ("removed", {"id": id})
         ready = threading.Event()
