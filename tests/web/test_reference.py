@@ -1,10 +1,11 @@
 """The API page's content: values, examples and curl lines made of a schema."""
 
+import copy
 import json
 import shlex
 from typing import Any
 
-from mien.web.reference import Call, groups
+from mien.web.reference import Call, complete, groups
 
 SPEC: dict[str, Any] = {
     "paths": {
@@ -103,6 +104,30 @@ def test_what_a_call_gives() -> None:
     assert answer["made_at"] == "2026-11-21T14:20:00Z"
     assert answer["kind"] == "a"
     assert answer["parts"][0]["kind"] == "a"  # a thing within a thing ends somewhere
+
+
+def test_everything_gets_an_example() -> None:
+    spec = complete(copy.deepcopy(SPEC))
+    rename = spec["paths"]["/api/things/{id}"]["patch"]
+    assert rename["parameters"][0]["example"] == "it's 1"  # its own stays
+    assert rename["requestBody"]["content"]["application/json"]["example"] == {"name": "O'Brien"}
+    assert rename["responses"]["200"]["content"]["application/json"]["example"]["kind"] == "a"
+    bare = {"name": "track", "in": "path", "required": True, "schema": {"type": "integer"}}
+    complete({"paths": {"/x/{track}": {"get": {"parameters": [bare], "responses": {"204": {}}}}}})
+    assert bare["example"] == 1
+
+
+def test_examples_keep_the_order_of_the_schema_and_its_nulls() -> None:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"z": {"type": "integer"}, "a": {"type": "array", "items": {"$ref": "#/components/schemas/Z"}}},
+    }
+    inner = {"type": "object", "required": ["n"], "properties": {"y": {}, "b": {}, "n": {"type": "null"}}}
+    media = {"schema": schema, "example": {"a": [{"b": 1, "y": 2, "x": 3}], "z": 1}}
+    answers = {"200": {"content": {"application/json": media}}}
+    spec = {"paths": {"/x": {"get": {"responses": answers}}}, "components": {"schemas": {"Z": inner}}}
+    answer = groups(spec, "http://here", guarded=False)[0].calls[0].answer
+    assert json.dumps(json.loads(answer)) == '{"z": 1, "a": [{"y": 2, "b": 1, "n": null, "x": 3}]}'
 
 
 def test_the_curl_lines_survive_a_shell() -> None:

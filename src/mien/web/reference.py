@@ -7,6 +7,7 @@ from typing import Any
 
 METHODS = ("get", "post", "put", "patch", "delete")
 TOKEN = "$MIEN_TOKEN"
+IN_ADDRESSES: dict[str, Any] = {"id": "k3v9Qm0aZx81tRbW", "track": 1, "name": "faces.csv"}
 DEPTH_MAX = 8
 """No schema of ours is deeper; one that contains itself ends here."""
 
@@ -63,6 +64,25 @@ def groups(spec: dict[str, Any], address: str, *, guarded: bool) -> list[Group]:
     return list(found.values())
 
 
+def complete(spec: dict[str, Any]) -> dict[str, Any]:
+    """The schema with an example for everything that has none of its own, and with the nulls that FastAPI drops from examples."""
+    reader = _Reader(spec, "", False)
+    for item in spec["paths"].values():
+        for method in METHODS:
+            operation = item.get(method, {})
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path" and parameter["name"] in IN_ADDRESSES:
+                    parameter.setdefault("example", IN_ADDRESSES[parameter["name"]])
+            bodies = [operation.get("requestBody", {}), *operation.get("responses", {}).values()]
+            for media in (body.get("content", {}).get("application/json") for body in bodies):
+                if media and not media.get("examples"):
+                    media["example"] = reader.example(media)
+    for schema in spec.get("components", {}).get("schemas", {}).values():
+        if "examples" in schema:
+            schema["examples"] = [reader.ordered(example, schema) for example in schema["examples"]]
+    return spec
+
+
 class _Reader:
     def __init__(self, spec: dict[str, Any], address: str, guarded: bool) -> None:
         self.spec, self.address, self.guarded = spec, address, guarded
@@ -88,7 +108,7 @@ class _Reader:
         content = next(iter(contents), "")
         media = contents.get(content, {})
         if content == "application/json":
-            shown = json.dumps(self._example(media), indent=1, ensure_ascii=False)
+            shown = json.dumps(self.example(media), indent=1, ensure_ascii=False)
         else:
             shown = str(media["example"]) if "example" in media else ""
         return Call(
@@ -155,10 +175,25 @@ class _Reader:
             for name, one in schema.get("properties", {}).items()
         ]
 
-    def _example(self, media: dict[str, Any]) -> Any:
-        for named in media.get("examples", {}).values():
-            return named["value"]
-        return media["example"] if "example" in media else self._made(media.get("schema", {}))
+    def example(self, media: dict[str, Any]) -> Any:
+        """What stands for a body: its own example, or one made of its parts."""
+        named = next(iter(media.get("examples", {}).values()), None)
+        if named is not None:
+            found = named["value"]
+        else:
+            found = media["example"] if "example" in media else self._made(media.get("schema", {}))
+        return self.ordered(found, media.get("schema", {}))
+
+    def ordered(self, example: Any, schema: dict[str, Any]) -> Any:
+        """An example with its names in the order of the schema, since pydantic sorts them, and with what is null."""
+        one = self._one(schema)
+        if isinstance(example, list):
+            return [self.ordered(part, one.get("items", {})) for part in example]
+        if not isinstance(example, dict):
+            return example
+        parts, needed = one.get("properties", {}), one.get("required", [])
+        names = [*(name for name in parts if name in example or name in needed), *(name for name in example if name not in parts)]
+        return {name: self.ordered(example.get(name), parts.get(name, {})) for name in names}
 
     def _made(self, schema: dict[str, Any], depth: int = 0) -> Any:
         """An example of a schema: its own, or put together of those of its parts."""
@@ -173,6 +208,8 @@ class _Reader:
                 return found["default"]
         if depth > DEPTH_MAX:
             return None
+        if one.get("format") == "date-time":
+            return "2026-11-21T14:20:00Z"
         if "const" in one:
             return one["const"]
         if one.get("enum"):
@@ -199,11 +236,11 @@ class _Reader:
             lines.append(f'-H "Authorization: Bearer {TOKEN}"')
         if "application/json" in body:
             lines.append("-H 'Content-Type: application/json'")
-            lines.append(f"-d {shlex.quote(json.dumps(self._example(body['application/json']), ensure_ascii=False))}")
+            lines.append(f"-d {shlex.quote(json.dumps(self.example(body['application/json']), ensure_ascii=False))}")
         elif "multipart/form-data" in body:
             media = body["multipart/form-data"]
             kinds = self._one(media.get("schema", {})).get("properties", {})
-            for name, value in (self._example(media) or {}).items():
+            for name, value in (self.example(media) or {}).items():
                 if kinds.get(name, {}).get("format") == "binary":
                     lines.append(f"-F {name}=@talk.mp4")
                 else:
