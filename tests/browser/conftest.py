@@ -20,7 +20,7 @@ from browser.gallery import PASSWORD, Gallery, fill
 from mien.demo import demo_film
 from serving import Server
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 20_000
 """Two cores are shared with the analysis; what takes longer hangs."""
 
 LOCAL = ("blob:", "data:", "about:")
@@ -50,8 +50,9 @@ def chromium() -> str:
 @pytest.fixture(scope="package")
 def playwright(chromium: str) -> Iterator[Any]:
     """Ends with the last test of this folder: while it lives no other test can run an event loop of its own."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as started:
         yield started
 

@@ -22,7 +22,7 @@ PLACES = {
     "home-empty": Place("empty", "/", "main h1"),
     "home": Place("filled", "/", "main h1"),
     "result-film": Place("filled", "/analyses/{film}", ".js-plotly-plot"),
-    "result-picture": Place("filled", "/analyses/{picture}", "main img"),
+    "result-picture": Place("filled", "/analyses/{picture}", "img.picture"),
     "result-failed": Place("filled", "/analyses/{failed}", "main h1"),
     "analyses-empty": Place("empty", "/analyses", "main h1"),
     "analyses": Place("filled", "/analyses", "main h1"),
@@ -56,15 +56,21 @@ class Gallery:
 
 
 def fill(empty: Server, filled: Server, locked: Server, *, film: Path, other: Path, picture: Path, broken: Path) -> Gallery:
-    """Analyse what the pages show."""
+    """Analyse what the pages show. Raises `AssertionError` where something else came out than should."""
+
+    def done(file: Path, name: str, state: str = "done", **options: float) -> str:
+        job = filled.analyse(file, name, **options)
+        assert job["state"] == state, job["error"]
+        return str(job["id"])
+
     return Gallery(
         empty,
         filled,
         locked,
-        film=filled.analyse(film, "Two portraits.mp4", every_s=0.2)["id"],
-        other=filled.analyse(other, "The demo film.mp4", every_s=0.5)["id"],
-        picture=filled.analyse(picture, "Group.jpg")["id"],
-        failed=filled.analyse(broken, "Broken.mp4")["id"],
+        film=done(film, "Two portraits.mp4", every_s=0.2),
+        other=done(other, "The demo film.mp4", every_s=0.5),
+        picture=done(picture, "Group.jpg"),
+        failed=done(broken, "Broken.mp4", "failed"),
     )
 
 
