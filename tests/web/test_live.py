@@ -480,6 +480,27 @@ def test_a_recording_of_nothing(client: TestClient) -> None:
         assert page.record("start")["state"] == "recording"
 
 
+def test_a_recording_whose_saving_failed_can_be_saved_again(client: TestClient) -> None:
+    looks = walk(5)
+    with live_page(client) as page:
+        id = page.record("start", keep_film=True)["job"]
+        for data in looks:
+            page.look(data, of_recording=True)
+        frames = folder(client, id) / "frames.log"
+        (folder(client, id) / "result").write_text("in the way")
+        failed = page.stop()
+        assert failed["state"] == "failed"
+        assert "is there already and is not a result of mien" in failed["error"]
+        assert frames.is_file()
+    (folder(client, id) / "result").unlink()
+    assert client.post(f"/api/jobs/{id}/retry").json()["state"] == "saving"
+    done = eventually(lambda: (found := job(client, id))["state"] == "done" and found)
+    assert done["error"] is None
+    assert not frames.exists()
+    assert len(Timeline.load(folder(client, id) / "timeline.npz")) == 5
+    assert client.post(f"/api/jobs/{id}/retry").status_code == 409
+
+
 def test_one_recording_at_a_time(client: TestClient) -> None:
     with live_page(client) as page:
         page.record("start")
@@ -506,7 +527,7 @@ def test_the_longest_recording_ends_by_itself_and_is_kept(start: Callable[..., T
         page.look(FACE, of_recording=True, captured_s=5.0)
         page.look(FACE, of_recording=True, captured_s=66.0)
         done = page.hear("recording", lambda m: m["state"] == "done")
-        assert "Ended after 1 minutes" in done["note"]
+        assert "Ended after 1 min" in done["note"]
         assert page.look(FACE, of_recording=True)["recorded"] is False
     assert job(client, id)["note"] == done["note"]
 

@@ -245,6 +245,8 @@ class Jobs:
         self.command = [sys.executable, "-P", "-m", "mien.web.worker"]
         self.before_erasing: list[Callable[[str], None]] = []
         """Called with the id of a job that is about to be erased: whoever writes into its folder stops doing so."""
+        self.retry_live: Callable[[str], bool] = lambda id: False
+        """Saves a live recording once more whose saving failed; whether that can be tried."""
 
     async def start(self) -> None:
         """Goes on with what an earlier server left: what waited waits, what ran starts again."""
@@ -346,6 +348,8 @@ class Jobs:
     def retry(self, id: str) -> Job:
         """Queues a job again that failed or was cancelled. Raises `ApiError` 404, 409."""
         job = self.known(id)
+        if job.kind == "live" and job.state == "failed" and self.retry_live(id):
+            return self.known(id)
         if job.state not in ("failed", "cancelled") or not (self.folder(id) / Upload.NAME).is_file():
             why = "is under way" if job.state not in FINISHED else "is done" if job.state == "done" else "has no file any more"
             raise ApiError(409, "cannot_retry", f"This analysis {why}, so it cannot be tried again. Send the file once more.")

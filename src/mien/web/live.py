@@ -628,7 +628,7 @@ class Live:
         recording.rows += 1
         recording.duration_s = result.time_s
         if result.time_s >= 60 * self.settings.recording_max_minutes:
-            recording.over = f"Ended after {self.settings.recording_max_minutes:g} minutes, the longest that a recording may be."
+            recording.over = f"Ended after {self.settings.recording_max_minutes:g} min, the longest that a recording may be."
         return True
 
     def _deliver(self, taken: list[Waiting], answers: list[list[str]]) -> None:
@@ -739,10 +739,8 @@ class Live:
                 await asyncio.to_thread(recording.writer.close)
         if recording.left_out:
             left = "1 picture was" if recording.left_out == 1 else f"{recording.left_out} pictures were"
-            total = recording.rows + recording.left_out
-            recording.note = " ".join(
-                filter(None, [note, f"{left} left out of {total}, since this machine was too slow for them."])
-            )
+            why = f"{left} left out of {recording.rows + recording.left_out}: the machine was too slow, or the picture was damaged."
+            recording.note = " ".join(filter(None, [note, why]))
         if recording.state == "saving":
             await self._put_down(recording, state="saving", note=recording.note, progress=None, duration_s=recording.duration_s)
             await self._save(recording)
@@ -809,14 +807,24 @@ class Live:
                 recording.error = "This recording was erased."
                 view.tell(recording.said().text())
 
-    async def save_again(self, id: str) -> None:
-        """Tries once more to make the result of a recording whose saving failed."""
+    def retry(self, id: str) -> bool:
+        """Makes the result of a recording whose saving failed once more; False where its log is gone. From any thread."""
+        if not (self._folder(id) / "rows.log").is_file():
+            return False
+        if self.store.update_job(id, only_in=("failed",), state="saving", error=None, ended_at=None) is not None:
+            self.changed(id)
+            self._loop.call_soon_threadsafe(lambda: _spawn(self._save_left(id)))
+        return True
+
+    async def _save_left(self, id: str) -> None:
+        """Saves a recording that no view holds any more."""
         recording = Recording(id, self._folder(id), None, None)
         recording.state = "saving"
         self._recordings[id] = recording
-        job = await self._put_down(recording, state="saving", error=None, ended_at=None)
-        recording.note = job.note if job is not None else None
-        await self._save(recording)
+        job = await self._put_down(recording, state="saving")
+        if job is not None:
+            recording.note = job.note
+            await self._save(recording)
 
     def _folder(self, id: str) -> Path:
         return self.settings.data_dir / "jobs" / id
@@ -830,7 +838,7 @@ class Live:
                 if job.state == "saving" or not await self._found(job):
                     note = job.note or "The server stopped during this recording; all until then is kept."
                     await self._put_down(Recording(job.id, self._folder(job.id), None, None), note=note)
-                    _spawn(self.save_again(job.id))
+                    _spawn(self._save_left(job.id))
             except Exception as error:
                 if not isinstance(error, MienError):
                     log.exception("a recording could not be taken up again")
