@@ -34,8 +34,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
     wanted = texts | {"data_dir": tmp_path, "allowed_hosts": ("a.example", "b.example")}
     for setting in dataclasses.fields(Settings):
         if setting.name not in texts:
-            texts[setting.name] = "777"
-            wanted[setting.name] = 777  # type: ignore[assignment]
+            texts[setting.name] = "7777"
+            wanted[setting.name] = 7777  # type: ignore[assignment]
     found = Settings.from_environment({variable(name): text for name, text in texts.items()})
     assert dataclasses.asdict(found) == wanted
 

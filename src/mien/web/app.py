@@ -90,7 +90,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         redoc_url=None,
         redirect_slashes=False,  # one address for each thing
         swagger_ui_oauth2_redirect_url=None,
-        responses=may_fail(401, 403) | {"default": {"model": ErrorBody, "description": "Any other error"}},
+        responses=may_fail(401, 403, 422) | {"default": {"model": ErrorBody, "description": "Any other error"}},
     )
     app.state.settings, app.state.store, app.state.security = settings, store, guard
     app.state.jobs = Jobs(settings, store)
