@@ -75,6 +75,26 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+def test_of_folders_without_a_job_only_what_nobody_needs_goes_by_itself(app: FastAPI) -> None:
+    folder: Path = app.state.settings.data_dir / "jobs"
+    long_ago = time.time() - 2 * 24 * 3600
+    for name, files in {
+        "broken": ["upload.part"],
+        "other": ["result/faces.csv"],
+        "live": ["rows.log"],
+        "half.erased": ["result/a"],
+    }.items():
+        for file in files:
+            (folder / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name / file).write_bytes(b"x")
+        if name != "half.erased":
+            os.utime(folder / name, (long_ago, long_ago))
+    assert app.state.storage.sweep() == []
+    assert folders(app) == {"other", "live"}
+    app.state.storage.erase_all()
+    assert folders(app) == set()
+
+
 def test_everything_is_erased(client: TestClient, app: FastAPI) -> None:
     data: Path = app.state.settings.data_dir
     for kind in ("file", "live"):

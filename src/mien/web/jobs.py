@@ -4,6 +4,7 @@ A job that is cancelled, fails or outlives the server keeps its upload, so that 
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
@@ -51,6 +52,8 @@ PING_EVERY_S = 15.0
 RETRY_MS = 2000
 WAIT_FOR_THE_END_S = 5.0
 ERASED = "This analysis has been erased."
+DOOMED = ".erased"
+"""Ends the name of a job's folder while it is erased. One that is left by it, a file being in use, is erased later."""
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["Analyses"])
@@ -368,9 +371,13 @@ class Jobs:
         for stop in self.before_erasing:
             stop(id)
         there = self.store.delete_job(id)
-        shutil.rmtree(self.folder(id), ignore_errors=True)
-        if self.folder(id).exists():
-            log.error("%s could not be erased whole; erase it by hand", self.folder(id))
+        folder = self.folder(id)
+        doomed = folder.with_name(id + DOOMED)
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+        if doomed.exists():
+            log.error("%s could not be erased whole; it is tried again each hour", doomed)
         self.removed(id)
         self._queue_moved()
         return there

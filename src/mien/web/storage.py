@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
 from mien.web.errors import may_fail
-from mien.web.jobs import Jobs
+from mien.web.jobs import DOOMED, Jobs
 from mien.web.settings import Settings
 from mien.web.store import FINISHED, UNFINISHED, Job, Store, now
 
@@ -32,7 +32,7 @@ class Storage:
         self.settings, self.store, self.jobs = settings, store, jobs
 
     def sweep(self) -> list[str]:
-        """Erases what ended longer ago than the retention period, and folders that no job has; gives the ids of the jobs erased."""
+        """Erases what ended longer ago than the retention period, and what uploads left that broke off; gives the ids of the jobs erased."""
         if self.settings.retention_days:
             oldest = now() - timedelta(days=self.settings.retention_days)
             with self.store.reading() as rows:
@@ -50,16 +50,23 @@ class Storage:
             ids = list(rows.scalars(select(Job.id)))
         for id in ids:
             self.jobs.erase(id)
-        self._erase_strays(older_than_s=0)
+        self._erase_strays(older_than_s=0, results=True)
         self.store.shrink()
 
-    def _erase_strays(self, *, older_than_s: float) -> None:
-        """Folders without a job: of uploads that broke off, or that could not be erased before. New ones may still be coming in."""
+    def _erase_strays(self, *, older_than_s: float, results: bool = False) -> None:
+        """Folders without a job: of uploads that broke off, and of jobs that could not be erased whole.
+
+        Newer ones may still be coming in. `results`: also those that hold a result or a recording, which another database may know.
+        """
         with self.store.reading() as rows:
             known = set(rows.scalars(select(Job.id)))
         folder = self.settings.data_dir / "jobs"
         for stray in folder.iterdir() if folder.is_dir() else ():
-            if stray.name not in known and time.time() - stray.stat().st_mtime >= older_than_s:
+            if stray.name in known:
+                continue
+            old = time.time() - stray.stat().st_mtime >= older_than_s
+            worth = (stray / "result").exists() or (stray / "rows.log").exists()
+            if stray.name.endswith(DOOMED) or (old and (results or not worth)):
                 shutil.rmtree(stray, ignore_errors=True)
 
     async def sweep_for_ever(self) -> None:
