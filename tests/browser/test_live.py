@@ -732,8 +732,8 @@ def test_the_server_is_killed_and_started_again(live: Callable[..., Any], camera
         shows(page, "gone")
         until(page, "mienLive.stats().kept >= 5")
         server.start()
+        shows(page, "restarted", "goes on where it was")
         until(page, "mienLive.state.link === 'open' && mienLive.stats().kept === 0")
-        shows(page, "back")
         assert state(page)["recording"]["job"] == before["job"]
         until(page, f"mienLive.state.recording.looks >= {before['looks']} + 10")
         rows = table(server, save(page), "timeline.csv")
@@ -806,6 +806,8 @@ def test_too_many_viewers(live: Callable[..., Any], camera: Any, tmp_path: Path)
         second.get_by_role("button", name="Try now").click()
         answered(second, 2)
         gone(second, "full")
+        for page in (first, second):
+            page.close()  # before the server ends
 
 
 def test_by_keyboard_alone(live: Callable[..., Any], camera: Any, server: Server) -> None:

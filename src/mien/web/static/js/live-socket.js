@@ -42,7 +42,7 @@ export class LiveSocket extends EventTarget {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => socket.send(JSON.stringify({ type: "hello", ...this.#hello, resume: this.live }));
+    socket.onopen = () => this.#post(JSON.stringify({ type: "hello", ...this.#hello, resume: this.live }));
     socket.onmessage = (event) => this.#message(JSON.parse(event.data));
     socket.onclose = (event) => this.#gone(event.code);
     this.#opening = setTimeout(() => this.#cut(), OPENING_MS);
@@ -113,12 +113,17 @@ export class LiveSocket extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
+  /** A socket that is closing takes nothing more; what becomes of it is dealt with once it is closed. */
+  #post(message) {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
+  }
+
   #send(frame) {
     if (!frame.counted) this.#counts.sent += 1;
     frame.counted = true;
     frame.sent_ms = performance.now();
     this.#flying.set(frame.sequence, frame);
-    this.#socket.send(head(frame.bytes, frame));
+    this.#post(head(frame.bytes, frame));
   }
 
   /** Replaces what is kept, within its bounds: none older than `KEPT_S`; where the bytes are too many, every second one goes. */
@@ -136,7 +141,7 @@ export class LiveSocket extends EventTarget {
     if (this.link !== "open") return;
     while (this.#kept.length && this.#flying.size < IN_FLIGHT) this.#send(this.#kept.shift());
     if (this.#flying.size === 0) {
-      for (const action of this.#actions.splice(0)) this.#socket.send(JSON.stringify(action));
+      for (const action of this.#actions.splice(0)) this.#post(JSON.stringify(action));
     }
     if (this.room > 0) this.#tell("room");
   }

@@ -109,6 +109,7 @@ async function start(kind) {
     opening = false;
     states.clear("asking", "choosing");
     show();
+    moveFocus(source ? $("end") : $("start-camera"));
   }
 }
 
@@ -161,6 +162,7 @@ function ended() {
 
 function turnOff() {
   release();
+  if (document.activeElement === $("end")) queueMicrotask(() => moveFocus($("start-camera")));
   if (recording.state === "none") {
     socket?.close();
     socket = null;
@@ -314,7 +316,6 @@ $("record").addEventListener("click", () => {
 });
 $("pause").addEventListener("click", () => {
   socket.record(recording.state === "paused" ? "resume" : "pause");
-  $("pause").disabled = true;
 });
 $("stop").addEventListener("click", () => {
   if (recording.state === "paused" && !source) pace.stop();
@@ -335,8 +336,8 @@ function recordingSaid({ state, job, rows, duration_s, error, note }) {
     recordingEnded();
     states.set("not-saved", { words: error ?? note ?? "The server does not say why." });
   }
-  $("pause").disabled = false;
   show();
+  if (before === "none") moveFocus($("pause"));
 }
 
 function recordedLook({ time_s }) {
@@ -500,14 +501,19 @@ function show() {
   $("record-options").hidden = !idle;
   $("pause").hidden = $("stop").hidden = idle || stopping;
   $("pause").textContent = recording.state === "paused" ? "Go on" : "Pause";
-  if (!open) $("pause").disabled = true;
-  else if (!socket.stopping && ["recording", "paused"].includes(recording.state)) $("pause").disabled = false;
+  $("pause").disabled = !open;
   $("clock").hidden = idle;
   $("recording-light").hidden = !on || !["recording", "paused"].includes(recording.state);
   $("recording-light").classList.toggle("paused", recording.state === "paused");
   $("light-words").textContent = recording.state === "paused" ? "Paused" : "Recording";
   document.title = `${recording.state === "recording" ? "● " : ""}Live · mien`;
   showClock();
+}
+
+/** Whoever works by keyboard goes on from `target` where the button that was pressed is gone. */
+function moveFocus(target) {
+  const now = document.activeElement;
+  if (now === null || now === document.body || now.disabled || now.offsetParent === null) target.focus({ preventScroll: true });
 }
 
 function showClock() {
