@@ -32,7 +32,7 @@ class Storage:
         self.settings, self.store, self.jobs = settings, store, jobs
 
     def sweep(self) -> list[str]:
-        """Erases what ended longer ago than the retention period, and what uploads left that broke off; gives the ids of the jobs erased."""
+        """Erases what ended longer ago than the retention period, and leavings; gives the ids of the jobs erased."""
         if self.settings.retention_days:
             oldest = now() - timedelta(days=self.settings.retention_days)
             with self.store.reading() as rows:
