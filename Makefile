@@ -1,12 +1,16 @@
-# Two commands do everything on a machine with Python 3.11 or newer, pip and make:
+# Commands that do everything on a machine with Python 3.11 or newer, pip and make:
 #   make demo    installs mien into .venv and reads the faces of a short film; ends with the path of its report
+#   make serve   the same in the browser: starts the web application and opens it
 #   make test    installs mien with its training and test parts into .venv-test, and Debian's chromium where it can; runs all tests
 PYTHON ?= python3
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo serve test lint docs bench clean
 
 demo: .venv/installed
 	.venv/bin/mien demo --out demo.mien
+
+serve: .venv/installed
+	.venv/bin/mien serve --open
 
 test: .venv-test/installed
 	.ci/chromium .venv-test/no-chromium
@@ -27,7 +31,7 @@ bench: .venv-test/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -e '.[demo]'
+	.venv/bin/pip install --quiet --disable-pip-version-check -e '.[demo,web]'
 	touch $@
 
 .venv-test/installed: pyproject.toml
