@@ -27,7 +27,7 @@ REMEMBER = """() => {
 
 STOP = """() => {
     const e = document.activeElement;
-    if (!e || e === document.body) return null;
+    if (!e || e === document.body || !document.hasFocus()) return null;
     const again = window.seen.has(e) && e.tagName !== "VIDEO";
     window.seen.add(e);
     const box = e.getBoundingClientRect();
@@ -57,7 +57,9 @@ def test_tab_reaches_everything_and_shows_where_it_is(open_page: Open, gallery: 
     for _ in range(STOPS_MAX):
         page.keyboard.press("Tab")
         stop = page.evaluate(STOP)
-        if stop is None or stop["again"]:
+        if stop is None:
+            continue  # past the end; what stands before a field that took the focus by itself comes now
+        if stop["again"]:
             break
         assert stop["shown"], f"no visible focus: {stop['what']}"
         assert stop["inside"], f"focus out of sight: {stop['what']}"
@@ -87,6 +89,7 @@ def test_the_content_can_be_skipped_to(page: Any) -> None:
 
 
 def test_from_file_to_result(page: Any, short: Path) -> None:
+    page.on("filechooser", lambda _: None)  # from here on, and not only from the press on, which could be faster
     tab_to(page, page.get_by_role("button", name="Choose files", exact=True))
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
@@ -107,7 +110,7 @@ def test_from_file_to_result(page: Any, short: Path) -> None:
     cursor = page.get_by_role("slider", name="Moment in the film")
     tab_to(page, cursor)
     page.wait_for_function("() => document.querySelector('video').readyState >= 1")
-    for key in ("ArrowRight", "PageDown"):
+    for key in ("ArrowRight", "PageUp"):
         before = page.evaluate("document.querySelector('video').currentTime")
         page.keyboard.press(key)
         page.wait_for_function("before => document.querySelector('video').currentTime > before", arg=before)
@@ -124,7 +127,8 @@ def test_from_file_to_result(page: Any, short: Path) -> None:
     expect(page.get_by_role("button", name="Rename Grace")).to_be_focused()
     tab_to(page, page.get_by_role("button", name="Hide Person 2"))
     page.keyboard.press("Space")
-    expect(page.get_by_role("button", name="Show Person 2")).to_be_focused()
+    expect(page.locator("[data-track='2'] :focus")).to_be_visible()  # the card moved, and the focus with it
+    tab_to(page, page.get_by_role("button", name="Show Person 2"))
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Hide Person 2")).to_be_visible()
 

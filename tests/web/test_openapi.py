@@ -94,6 +94,8 @@ class Job:
     def there(self) -> str:
         with self.server.client() as client:
             if not self.id or client.get(f"/api/jobs/{self.id}").status_code == 404:
+                for made_up in client.get("/api/jobs").json()["items"]:  # which would be waited for
+                    client.delete(f"/api/jobs/{made_up['id']}")
                 portrait = installed_file(*PORTRAITS[0])
                 assert portrait is not None
                 self.id = self.server.analyse(portrait)["id"]
@@ -176,7 +178,7 @@ def test_every_call_has_an_example_that_fits_its_schema(description: dict[str, A
                     shown += 1
                     if kind == "application/json" and media.get("schema"):
                         jsonschema_rs.validator_for(whole(description, media["schema"])).validate(example)
-                if kind == "application/json" and "422" not in where:
+                if kind == "application/json" and media.get("schema"):
                     assert examples(description, media), f"no example: {where}"
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "path":
@@ -206,7 +208,7 @@ def test_every_error_is_documented_with_the_one_error_body(description: dict[str
         ("GET", "/api/nothing", {}, 404),
         ("PUT", "/api/jobs", {}, 405),
         ("GET", "/api/jobs?limit=0", {}, 422),
-        ("POST", "/api/jobs", {}, 422),
+        ("POST", "/api/jobs", {}, 415),
         ("POST", "/api/jobs", {"files": {"file": ("a.mp4", io.BytesIO(b"0" * (2 << 20)))}}, 413),
         ("PATCH", "/api/jobs/nosuchanalysis00", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 422),
         ("DELETE", "/api/storage", {"json": {"confirm": "yes"}}, 422),

@@ -13,7 +13,7 @@ import shutil
 import threading
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -640,8 +640,12 @@ def _results(request: Request) -> Results:
     return results
 
 
-def _gives(kind: str, what: str, *errors: int) -> dict[int | str, dict[str, Any]]:
-    return {200: {"description": what, "content": {kind: {}}}, **may_fail(*errors)}
+FILE_KINDS = ("text/csv", "application/json", "text/html", "image/png", "video/mp4")
+"""What the files of a result are."""
+
+
+def _gives(kinds: Sequence[str], what: str, *errors: int) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": what, "content": {kind: {} for kind in kinds}}, **may_fail(*errors)}
 
 
 def _json(content: bytes) -> Response:
@@ -704,7 +708,7 @@ def undo_edits(request: Request, id: str) -> Response:
     "/api/jobs/{id}/stills/{track}.jpg",
     summary="A picture of a face",
     response_class=FileResponse,
-    responses=_gives("image/jpeg", "The picture", 404, 409),
+    responses=_gives(["image/jpeg"], "The picture", 404, 409, 422),
 )
 def get_still(request: Request, id: str, track: int) -> Response:
     results = _results(request)
@@ -715,7 +719,7 @@ def get_still(request: Request, id: str, track: int) -> Response:
     "/api/jobs/{id}/files/{name}",
     summary="A file of the result",
     response_class=FileResponse,
-    responses=_gives("application/octet-stream", "The file; parts of it by Range", 404, 409, 507),
+    responses=_gives(FILE_KINDS, "The file; parts of it by Range", 404, 409, 507),
 )
 def get_file(request: Request, id: str, name: str) -> Response:
     """`files` of the result lists them. After changes they are made anew, which takes a few seconds the first time."""
@@ -730,7 +734,7 @@ def get_file(request: Request, id: str, name: str) -> Response:
     "/api/jobs/{id}/archive.zip",
     summary="All files of the result as one zip",
     response_class=StreamingResponse,
-    responses=_gives("application/zip", "The zip", 404, 409, 507),
+    responses=_gives(["application/zip"], "The zip", 404, 409, 507),
 )
 def get_archive(request: Request, id: str) -> Response:
     results = _results(request)
