@@ -34,6 +34,9 @@ ALLOW = "--use-fake-ui-for-media-stream"
 CAMERA = "--use-fake-device-for-media-stream"
 SHARE = ("--auto-accept-camera-and-microphone-capture", "--auto-accept-this-tab-capture")
 
+NO_LINE = "WebSocket connection|ERR_CONNECTION"
+"""What the console says where a test cuts the line to the server, also while the page of the result still loads."""
+
 # A camera whose picture the test chooses: puppet.show("one"), "two", "nobody", "dark", "upside_down".
 PUPPET = """
 (() => {
@@ -418,6 +421,7 @@ def test_a_mirror_turns_what_is_shown_and_its_boxes(live: Callable[..., Any], pu
     page.get_by_label("As in a mirror").uncheck()
     start(page)
     until(page, "mienLive.state.faces.length === 2")
+    before = sorted(face["box"][0] for face in state(page)["faces"])
     x1, y1, x2, y2 = max((face["box"] for face in state(page)["faces"]), key=lambda box: box[2] - box[0])
     plain, mirrored = [x1 / 640, y1 / 360, x2 / 640, y2 / 360], [1 - x2 / 640, y1 / 360, 1 - x1 / 640, y2 / 360]
     assert painted(page, plain) > 300
@@ -425,8 +429,8 @@ def test_a_mirror_turns_what_is_shown_and_its_boxes(live: Callable[..., Any], pu
     answered(page, 2)
     assert painted(page, mirrored) > 300
     assert "scaleX(-1)" in page.locator("#video").evaluate("(video) => video.style.transform")
-    # What is sent is as before.
-    assert abs(max(face["box"][0] for face in state(page)["faces"]) - max(x1, x1)) < 340
+    sent = sorted(face["box"][0] for face in state(page)["faces"])  # as before
+    assert np.abs(np.array(sent) - before).max() < 20
 
 
 def test_a_camera_that_hangs_upside_down(live: Callable[..., Any], puppet: str) -> None:
@@ -663,7 +667,7 @@ def test_the_picture_is_kept_where_it_is_wanted(live: Callable[..., Any], camera
 def test_a_recording_through_a_line_that_breaks(
     live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any
 ) -> None:
-    watch.expect("WebSocket connection|ERR_CONNECTION_REFUSED|net::")
+    watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
     start(page)
     record(page, 5)
@@ -695,7 +699,7 @@ def test_a_line_that_falls_silent(live: Callable[..., Any], camera: Any, server:
     cut_s = state(page)["recording"]["base_s"]
     line.frozen = True
     shows(page, "slow", "slow to answer")
-    watch.expect("ERR_CONNECTION_RESET")  # the line ends with the test, whatever the page of the result still loads
+    watch.expect(NO_LINE)
     until(page, "mienLive.stats().kept >= 12")
     line.frozen = False
     until(page, "mienLive.stats().kept === 0")
@@ -707,7 +711,7 @@ def test_a_line_that_falls_silent(live: Callable[..., Any], camera: Any, server:
 
 
 def test_stopped_while_the_server_is_away(live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any) -> None:
-    watch.expect("WebSocket connection|ERR_CONNECTION_REFUSED|net::")
+    watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
     start(page)
     record(page, 5)
@@ -722,7 +726,7 @@ def test_stopped_while_the_server_is_away(live: Callable[..., Any], camera: Any,
 
 
 def test_the_server_is_killed_and_started_again(live: Callable[..., Any], camera: Any, tmp_path: Path, watch: Any) -> None:
-    watch.expect("WebSocket connection|ERR_CONNECTION_REFUSED|net::")
+    watch.expect(NO_LINE)
     with Server(tmp_path / "data") as server:
         page = live(within=camera, server=server)
         start(page)
@@ -742,18 +746,12 @@ def test_the_server_is_killed_and_started_again(live: Callable[..., Any], camera
 
 
 def test_the_page_is_loaded_again_while_it_records(live: Callable[..., Any], camera: Any, server: Server, watch: Any) -> None:
-    watch.expect("^dialog")
     page = live(within=camera)
     start(page)
     record(page, 5)
     job, looks = state(page)["recording"]["job"], state(page)["recording"]["looks"]
-    asked = []
-    page.on("dialog", lambda dialog: asked.append(dialog.type))
-    page.context.new_cdp_session(page).send("Page.enable")
-    page.evaluate(
-        "addEventListener('beforeunload', (event) => { window.warned = event.defaultPrevented; event.stopImmediatePropagation(); })"
-    )
-    assert page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))") is False  # it would warn
+    # Whoever would close it is asked: the page's own listener stops the event.
+    assert page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))") is False
     page.remove_listener("dialog", watch.dialog)
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
