@@ -140,24 +140,24 @@ def test_rename_merge_hide_and_undo(page: Any, server: Server, watch: Watch, ana
     before = faces.count()
     assert before >= 4  # each alone, and both together
 
-    page.get_by_role("button", name="Rename Person 1").click()
+    page.get_by_role("button", name="Rename Face 1").click()
     page.keyboard.type("Grace <b>")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Rename Grace <b>")).to_be_focused()
     expect(page.locator(".ribbons").get_by_role("button", name="Grace <b>")).to_be_visible()
 
-    page.get_by_role("button", name="Join… Person 3").click()
+    page.get_by_role("button", name="Join… Face 3").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("The same as").select_option(label="Person 4")
+    dialog.get_by_label("The same as").select_option(label="Face 4")
     dialog.get_by_role("button", name="Join").click()
     expect(page.locator(".toast")).to_contain_text("so they are two people")
     expect(faces).to_have_count(before)
 
-    page.get_by_role("button", name="Join… Person 3").click()
+    page.get_by_role("button", name="Join… Face 3").click()
     dialog.get_by_label("The same as").select_option(label="Grace <b>")
     dialog.get_by_role("button", name="Join").click()
     expect(page.get_by_text("Joined with 1 other face")).to_be_visible()
-    page.get_by_role("button", name="Hide Person 2").click()
+    page.get_by_role("button", name="Hide Face 2").click()
     expect(page.get_by_role("heading", name="Hidden: left out")).to_be_visible()
 
     with page.expect_download() as started:
@@ -172,7 +172,7 @@ def test_rename_merge_hide_and_undo(page: Any, server: Server, watch: Watch, ana
     page.reload()
     expect(page.get_by_role("button", name="Rename Grace <b>")).to_be_visible()
     page.get_by_role("button", name="Undo all changes").click()
-    expect(page.get_by_role("button", name="Rename Person 1")).to_be_visible()
+    expect(page.get_by_role("button", name="Rename Face 1")).to_be_visible()
     expect(faces).to_have_count(before)
     with server.client() as client:
         assert not client.get(f"/api/jobs/{analysed}/result").json()["edited"]

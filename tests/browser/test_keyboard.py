@@ -120,17 +120,17 @@ def test_from_file_to_result(page: Any, short: Path) -> None:
     page.keyboard.press("Space")
     page.wait_for_function("() => document.querySelector('video').paused")
 
-    tab_to(page, page.get_by_role("button", name="Rename Person 1"))
+    tab_to(page, page.get_by_role("button", name="Rename Face 1"))
     page.keyboard.press("Enter")
     page.keyboard.type("Grace")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Rename Grace")).to_be_focused()
-    tab_to(page, page.get_by_role("button", name="Hide Person 2"))
+    tab_to(page, page.get_by_role("button", name="Hide Face 2"))
     page.keyboard.press("Space")
     expect(page.locator("[data-track='2'] :focus")).to_be_visible()  # the card moved, and the focus with it
-    tab_to(page, page.get_by_role("button", name="Show Person 2"))
+    tab_to(page, page.get_by_role("button", name="Show Face 2"))
     page.keyboard.press("Space")
-    expect(page.get_by_role("button", name="Hide Person 2")).to_be_visible()
+    expect(page.get_by_role("button", name="Hide Face 2")).to_be_visible()
 
 
 def test_two_are_chosen_and_compared(page: Any, server: Server, short: Path) -> None:

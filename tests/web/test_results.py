@@ -24,7 +24,7 @@ from mien.web.results import FILES, Edits, Result, Results, Series, View
 RGB = np.random.default_rng(0).integers(0, 255, (120, 240, 3)).astype(np.uint8)
 
 SPANS = {1: (0.0, 4.0), 2: (0.0, 10.0), 3: (6.0, 10.0)}
-"""Person 1 leaves at 4 s and comes back as 3; 2 is there all the time but for a look aside."""
+"""Face 1 leaves at 4 s and comes back as 3; 2 is there all the time but for a look aside."""
 
 
 def made(
@@ -133,13 +133,13 @@ def test_a_result_says_what_was_seen(kept: Kept) -> None:
     assert (result["start_s"], result["end_s"], result["frames"], result["most_faces_at_once"]) == (0.0, 9.75, 40, 2)
     assert result["shares"]["happiness"] == pytest.approx(32 / 70, abs=1e-4)
     assert result["valence_mean"] == pytest.approx((32 * (0.9 - 0.1 / 7) + 38 * (0.1 / 7 - 0.9)) / 70, abs=1e-3)
-    assert names(result) == ["Person 1", "Person 2", "Person 3"]
+    assert names(result) == ["Face 1", "Face 2", "Face 3"]
     first = result["tracks"][0]
     assert (first["start_s"], first["end_s"], first["rows"], first["expression"]) == (0.0, 3.75, 16, "happiness")
     assert (first["named"], first["hidden"], first["merged"]) == (False, False, [])
     assert first["still"] == f"/api/jobs/{id}/stills/1.jpg"
     episode = result["episodes"][0]
-    assert (episode["track"], episode["name"], episode["expression"], episode["start_s"]) == (1, "Person 1", "happiness", 0.0)
+    assert (episode["track"], episode["name"], episode["expression"], episode["start_s"]) == (1, "Face 1", "happiness", 0.0)
     assert (result["edited"], result["faces"]) == (False, [])
     assert "what a person feels" in result["caveat"]
     assert result["settings"]["models"][0]["name"] == "m"
@@ -158,8 +158,8 @@ def test_a_picture_has_its_faces(kept: Kept) -> None:
     result = kept.get(kept.job(made(kind="picture", spans={1: (0, 1), 2: (0, 1)}, name="group.jpg")))
     Result.model_validate(result)
     assert [(face["track"], face["name"], face["expression"]) for face in result["faces"]] == [
-        (1, "Person 1", "happiness"),
-        (2, "Person 2", "sadness"),
+        (1, "Face 1", "happiness"),
+        (2, "Face 2", "sadness"),
     ]
     assert result["faces"][0]["box"] == [30, 10, 55, 40]
     assert sum(result["faces"][0]["emotions"].values()) == pytest.approx(1, abs=1e-3)
@@ -327,7 +327,7 @@ def test_a_name_stands_everywhere(kept: Kept) -> None:
     id = kept.job(made())
     before = {name: (kept.app.state.jobs.folder(id) / "result" / name).read_bytes() for name in ("report.html", "summary.json")}
     result = kept.patch(id, 2, name="  Benoît <b>\x07 ")
-    assert names(result) == ["Person 1", "Benoît <b>", "Person 3"]
+    assert names(result) == ["Face 1", "Benoît <b>", "Face 3"]
     assert [track["named"] for track in result["tracks"]] == [False, True, False]
     assert "(Benoît <b>)" in result["headline"]
     assert {e["name"] for e in result["episodes"] if e["track"] == 2} == {"Benoît <b>"}
@@ -343,7 +343,7 @@ def test_a_name_stands_everywhere(kept: Kept) -> None:
     assert summary["speed"] == {"seconds": 3.0}
     for name, content in before.items():
         assert (kept.app.state.jobs.folder(id) / "result" / name).read_bytes() == content  # what was measured stays
-    assert names(kept.patch(id, 2, name=None)) == ["Person 1", "Person 2", "Person 3"]
+    assert names(kept.patch(id, 2, name=None)) == ["Face 1", "Face 2", "Face 3"]
 
 
 def test_hidden_faces_are_left_out_but_can_be_shown_again(kept: Kept) -> None:
@@ -372,7 +372,7 @@ def test_one_person_with_two_numbers_becomes_one(kept: Kept) -> None:
     id = kept.job(made())
     kept.patch(id, 3, name="Anna", hidden=True)
     result = kept.merge(id, 3, into=1)
-    assert names(result) == ["Anna", "Person 2"]
+    assert names(result) == ["Anna", "Face 2"]
     first = result["tracks"][0]
     assert (first["id"], first["merged"], first["hidden"]) == (1, [3], False)
     assert (first["start_s"], first["end_s"], first["rows"]) == (0.0, 9.75, 32)
@@ -385,7 +385,7 @@ def test_one_person_with_two_numbers_becomes_one(kept: Kept) -> None:
     rows = list(csv.DictReader(io.StringIO(kept.client.get(f"/api/jobs/{id}/files/faces.csv").text)))
     assert {row["track"] for row in rows} == {"1", "2"}
     back = kept.client.delete(f"/api/jobs/{id}/edits").json()
-    assert names(back) == ["Person 1", "Person 2", "Person 3"]
+    assert names(back) == ["Face 1", "Face 2", "Face 3"]
     assert back["edited"] is False
 
 
@@ -395,7 +395,7 @@ def test_two_people_seen_together_stay_two(kept: Kept) -> None:
     error = kept.merge(id, 1, into=2, status=409)["error"]
     assert error == {
         "code": "seen_together",
-        "message": "Person 1 and Ben are both seen at 0.0 s, so they are two people.",
+        "message": "Face 1 and Ben are both seen at 0.0 s, so they are two people.",
         "detail": None,
     }
     assert kept.merge(id, 1, into=1, status=409)["error"]["code"] == "same_face"

@@ -278,7 +278,7 @@ class View:
 
     def name(self, track: int) -> str:
         """What a face is called on pages."""
-        return self.names.get(track) or f"Person {track}"
+        return self.names.get(track) or f"Face {track}"
 
     def headline(self) -> str:
         return report.headline(self.shown, self.episodes, names=self.names)

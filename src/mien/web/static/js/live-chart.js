@@ -60,7 +60,7 @@ export class Chart {
   /** What the picture says, in a sentence for those who cannot see it. */
   sentence(now_s) {
     const line = (this.#lines.get(this.chosen) ?? []).filter((point) => point.t > now_s - SPAN_S);
-    const who = this.chosen === EVERYBODY ? "Everybody's mean" : `Person ${this.chosen}`;
+    const who = this.chosen === EVERYBODY ? "Everybody's mean" : `Face ${this.chosen}`;
     if (!line.length) return `${who}: nobody was seen in the last minute.`;
     const means = this.#labels.map((label, k) => [label, line.reduce((sum, point) => sum + point.values[k], 0) / line.length]);
     const most = means.sort((a, b) => b[1] - a[1]).slice(0, 2).map(([label, share]) => `${label} ${Math.round(share * 100)}%`);

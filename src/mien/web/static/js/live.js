@@ -538,7 +538,7 @@ function showPeople() {
       item = document.createElement("li");
       item.dataset.track = key;
       const name = document.createElement("span"), value = document.createElement("strong");
-      name.textContent = `Person ${key}`;
+      name.textContent = `Face ${key}`;
       value.className = "num";
       item.append(dot(face.expression), name, value);
       list.append(item);
@@ -556,7 +556,7 @@ function showPeople() {
   const wanted = [EVERYBODY, ...people.map(String)];
   if (chart.chosen !== EVERYBODY && !people.includes(chart.chosen)) wanted.push(String(chart.chosen));
   if ([...select.options].map((option) => option.value).join() !== wanted.join() && document.activeElement !== select) {
-    select.replaceChildren(...wanted.map((key) => new Option(key === EVERYBODY ? "Everybody’s mean" : `Person ${key}`, key)));
+    select.replaceChildren(...wanted.map((key) => new Option(key === EVERYBODY ? "Everybody’s mean" : `Face ${key}`, key)));
     select.value = String(chart.chosen);
   }
 }
