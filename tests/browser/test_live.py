@@ -287,7 +287,7 @@ def test_a_camera_is_read_and_drawn(live: Callable[..., Any], camera: Any) -> No
     page = live(within=camera)
     start(page, looks=8)
     expect(page.locator("#people li")).to_have_count(2)
-    expect(page.locator("#people li").first).to_have_text(re.compile(r"^Person \d+\w+ \d+%$"))
+    expect(page.locator("#people li").first).to_have_text(re.compile(r"^Face \d+\w+ \d+%$"))
     shows(page, "several", "2 people")
     expect(page.locator("#pulse")).to_contain_text("looks a second · answer in")
     expect(page.locator("#legend .chip").first).to_contain_text(re.compile(r"neutral\d+%"))
