@@ -25,7 +25,9 @@ REMEMBER = """() => {
     window.seen = new Set();
 }"""
 
-STOP = """() => {
+STOP = """async () => {
+    // a style that changes is whole in the frame after the next
+    for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
     const e = document.activeElement;
     if (!e || e === document.body || !document.hasFocus()) return null;
     const again = window.seen.has(e) && e.tagName !== "VIDEO";

@@ -86,7 +86,7 @@ class ResultTrack(BaseModel):
     """One face through time."""
 
     id: int
-    name: str = Field(description="as a person named it, else Person and its number")
+    name: str = Field(description="as a person named it, else Face and its number")
     named: bool = Field(description="whether a person named it")
     hidden: bool
     merged: list[int] = Field(description="numbers that were merged into this one")
