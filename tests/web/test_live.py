@@ -305,8 +305,8 @@ def test_frames_of_several_pages_that_wait_go_through_the_network_together(clien
         gate.busy()
         for n, page in enumerate((b, c, d), 1):
             page.send(picture(*[(10 + 50 * k, 30, 30, SAD) for k in range(n)]))
-        eventually(lambda: len(live._turns) == 3)
-        model = live.prepare().emotion
+        eventually(lambda: len(live.reader._turns) == 3)
+        model = live.reader.prepare().emotion
         before = model.runs
         gate.open.set()
         assert len(a.hear("faces")["faces"]) == 1
@@ -327,8 +327,8 @@ def test_one_page_with_a_backlog_does_not_keep_the_others_waiting(client: TestCl
         quick.send(FACE)
         eventually(lambda: sum(len(v.queue) for v in live._views.values()) == 8)
         order: list[str] = []
-        deliver = live._deliver
-        live._deliver = lambda taken, answers: (order.extend(w.view.id for w in taken), deliver(taken, answers))
+        deliver = live.reader._deliver
+        live.reader._deliver = lambda taken, answers: (order.extend(w.view.id for w in taken), deliver(taken, answers))
         gate.open.set()
         quick.hear("faces")
         for _ in range(8):

@@ -96,9 +96,9 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.state.jobs = Jobs(settings, store)
     app.state.results = Results(settings, store, app.state.jobs)
     app.state.live = Live(settings, store, analyzer)
-    app.state.live.changed = app.state.jobs.changed
+    app.state.live.recordings.changed = app.state.jobs.changed
     app.state.jobs.before_erasing.append(app.state.live.forget)
-    app.state.jobs.retry_live = app.state.live.retry
+    app.state.jobs.retry_live = app.state.live.recordings.retry
     app.state.storage = Storage(settings, store, app.state.jobs)
     app.state.stopping = asyncio.Event()
     made = app.openapi

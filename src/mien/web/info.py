@@ -88,7 +88,7 @@ def warm(app: FastAPI) -> None:
 
     state = app.state
     try:
-        for step in (one_thread, lambda: model_of(state.settings.model), state.live.prepare):
+        for step in (one_thread, lambda: model_of(state.settings.model), state.live.reader.prepare):
             if not state.stopping.is_set():
                 step()
     except Exception:
