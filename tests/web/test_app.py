@@ -50,11 +50,16 @@ def test_a_value_that_cannot_be_is_422_and_says_where(client: TestClient) -> Non
     answer = client.request("DELETE", "/api/storage", json={"confirm": "yes"})
     found = error(answer)
     assert (answer.status_code, found["code"]) == (422, "invalid")
-    assert found["message"].startswith("confirm: ")
+    assert found["message"] == "confirm: input should be 'erase', but got 'yes'"
     assert found["detail"] == [{"where": ["body", "confirm"], "what": "Input should be 'erase'"}]
     for sent in (b"{", b"", b"[]", b"\xff\xfe"):
         answer = client.request("DELETE", "/api/storage", content=sent, headers={"Content-Type": "application/json"})
         assert (answer.status_code, error(answer)["code"]) == (422, "invalid"), sent
+
+
+def test_browsers_find_the_icon_where_they_look_for_it(client: TestClient) -> None:
+    answer = client.get("/favicon.ico")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
 
 
 def test_what_a_route_says_itself_is_passed_on(client: TestClient, app: FastAPI) -> None:

@@ -111,6 +111,11 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     def plotly_script() -> FileResponse:
         return FileResponse(plotly, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> FileResponse:
+        """Browsers ask for it where they show a file or a plain answer."""
+        return FileResponse(STATIC / "favicon.svg", headers={"Cache-Control": "max-age=86400"})
+
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, answer)
     app.add_exception_handler(RequestValidationError, answer)
@@ -156,9 +161,10 @@ def as_api_error(request: Request, error: Exception) -> ApiError:
         return error
     if isinstance(error, RequestValidationError):
         detail = [{"where": [str(part) for part in e["loc"]], "what": e["msg"]} for e in error.errors()]
-        first = detail[0]
+        first, given = detail[0], error.errors()[0].get("input")
         where = " ".join(first["where"][1:]) or first["where"][0]
-        return ApiError(422, "invalid", f"{where}: {first['what']}", detail=detail)
+        but = f", but got {given!r:.60}" if isinstance(given, str | int | float) else ""
+        return ApiError(422, "invalid", f"{where}: {first['what'][0].lower()}{first['what'][1:]}{but}", detail=detail)
     if isinstance(error, HTTPException):
         code, message = PLAIN.get(error.status_code, ("http", str(error.detail)))
         message = message.format(path=request.url.path, method=request.method)

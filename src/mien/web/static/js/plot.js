@@ -44,6 +44,8 @@ export class Plot {
     });
     this.figure.on("plotly_afterplot", () => this.place());
     for (const query of [dark, narrow, coarse]) query.addEventListener("change", () => this.draw());
+    // Not Plotly's `responsive`: it hears the window alone, and the figure's box changes with what stands beside it, too.
+    new ResizeObserver(([{ contentRect: box }]) => box.width && Plotly.Plots.resize(this.figure)).observe(this.figure);
     this.listen();
   }
 
@@ -118,7 +120,7 @@ export class Plot {
       };
     });
     Plotly.react(this.figure, lines, this.layout(range ?? (this.figure.layout ? this.range() : [this.start, this.end])), {
-      displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false, scrollZoom: false,
+      displayModeBar: false, doubleClick: "reset", showTips: false, scrollZoom: false,
     });
   }
 
