@@ -248,6 +248,7 @@ function tellEmpty() {
   get("nothing").hidden = get("uploads").children.length + get("under-way").children.length > 0;
   const some = get("latest").children.length > 0;
   get("empty").hidden = some || get("nothing").hidden;
+  get("finished").hidden = !some && get("empty").hidden; // nothing has ended yet, but something is under way
   get("all").hidden = !some;
 }
 
