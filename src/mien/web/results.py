@@ -32,7 +32,8 @@ from mien.episodes import find_episodes
 from mien.errors import MediaError
 from mien.types import Episode, Timeline, leading
 from mien.web.errors import ApiError, may_fail
-from mien.web.jobs import Jobs, JobView, folder_bytes, shown
+from mien.web.job_json import JobView, shown
+from mien.web.jobs import Jobs, folder_bytes
 from mien.web.settings import Settings
 from mien.web.store import Job, Store
 
