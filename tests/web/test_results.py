@@ -19,7 +19,9 @@ from mien.cluster import write_results
 from mien.labels import FERPLUS
 from mien.media import VideoWriter, open_media
 from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
-from mien.web.results import FILES, Edits, Result, Results, Series, View
+from mien.web.edits import Edits, ResultView
+from mien.web.result_json import Result, Series
+from mien.web.results import FILES, Results
 
 RGB = np.random.default_rng(0).integers(0, 255, (120, 240, 3)).astype(np.uint8)
 
@@ -410,7 +412,7 @@ def test_merges_in_a_row() -> None:
     edits = Edits().changed(3, {"name": "C"}).merged(4, 3).merged(3, 2).merged(2, 1)
     assert (edits.into, edits.names) == ({4: 1, 3: 1, 2: 1}, {1: "C"})
     assert edits.merged_into(1) == [2, 3, 4]
-    assert View(timeline, edits).everybody.track_ids == [1]
+    assert ResultView(timeline, edits).everybody.track_ids == [1]
     assert Edits.of(json.loads(json.dumps(edits.row()))) == edits
     assert not Edits.of(None)
     assert Edits().row() == {}
@@ -445,7 +447,7 @@ def test_files_are_made_once_for_each_change_however_many_ask(kept: Kept, monkey
     calls: list[str] = []
     make = Results._make
 
-    def counted(place: Path, view: View) -> None:
+    def counted(place: Path, view: ResultView) -> None:
         calls.append(view.edits.key)
         make(place, view)
 

@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from mien import __version__
 from mien.errors import MienError
-from mien.web import info, job_routes, live, pages, reference, results, security, storage
+from mien.web import info, job_routes, live, pages, reference, result_routes, security, storage
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
 from mien.web.jobs import Jobs
 from mien.web.live import Live
@@ -103,7 +103,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.state.stopping = asyncio.Event()
     made = app.openapi
     app.openapi = lambda: app.openapi_schema or reference.complete(made())  # type: ignore[method-assign]
-    for module in (info, job_routes, results, live, storage, security, pages):
+    for module in (info, job_routes, result_routes, live, storage, security, pages):
         app.include_router(module.router)
     plotly = _plotly_script()
 
