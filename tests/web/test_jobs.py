@@ -272,11 +272,13 @@ def test_cancel_kills_within_a_second_and_retry_starts_again(client: TestClient,
     ],
 )
 def test_a_process_that_dies_is_one_failed_job_and_can_be_tried_again(
-    client: TestClient, jobs: Jobs, words: str, error: str
+    client: TestClient, jobs: Jobs, words: str, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     id = sent(client, words)
     failed = until(client, id, "failed", "done")
     assert (failed["state"], failed["error"]) == ("failed", error)
+    logged = [record.message for record in caplog.records if record.message.startswith(f"the process of analysis {id} ended with")]
+    assert len(logged) == (words != "refuse")  # a file that cannot be read is no fault of the server's
     assert failed["progress"] is None
     (jobs.folder(id) / "upload.bin").write_text("done")
     client.post(f"/api/jobs/{id}/retry")

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from mien.web import storage
-from mien.web.store import Job, Login, now
+from mien.web.store import Job, Login, new_id, now
 from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser
 
 FILES = {
@@ -30,11 +30,12 @@ FILES = {
 
 def make(app: FastAPI, **values: Any) -> Job:
     """A job with one file of each kind."""
-    job: Job = app.state.store.create_job(**{"state": "done", "ended_at": now()} | values)
-    for name, size in FILES.items():
-        path = app.state.settings.data_dir / "jobs" / job.id / name
+    id = new_id()
+    for name, size in FILES.items():  # before the row: the server's own sweep may come between
+        path = app.state.settings.data_dir / "jobs" / id / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * size)
+    job: Job = app.state.store.create_job(**{"id": id, "state": "done", "ended_at": now()} | values)
     return job
 
 

@@ -116,13 +116,13 @@ class Run:
                             advanced()
                         else:
                             answer = told
-                    code = process.wait()
+                    code, ended_by = process.wait(), self.ended_by
             finally:
                 self.kill("error")
                 clock.cancel()
             complaints.seek(0)
             said = complaints.read().decode("utf-8", "replace")[-4000:]
-        return answer or self._crash(job, code, said)
+        return answer or self._crash(job, code, said, ended_by)
 
     def _task(self, job: Job) -> dict[str, Any]:
         """What the process reads."""
@@ -144,11 +144,11 @@ class Run:
             },
         }
 
-    def _crash(self, job: Job, code: int, said: str) -> dict[str, Any]:
+    def _crash(self, job: Job, code: int, said: str, ended_by: str) -> dict[str, Any]:
         """What is told of a process that ended without an answer."""
-        if self.ended_by == "time":
+        if ended_by == "time":
             return {"failed": f"{job.name}: took longer than the {self.settings.job_max_minutes} minutes that one file may take"}
-        if not self.ended_by:
+        if not ended_by:
             log.warning("the process of analysis %s ended with %s: %s", job.id, code, said.strip() or "nothing said")
         if is_about_memory(said):
             return {"failed": too_large(job.name, self.settings.job_memory_max_mib)}
