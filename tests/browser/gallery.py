@@ -24,6 +24,8 @@ PLACES = {
     "result-film": Place("filled", "/analyses/{film}", ".js-plotly-plot"),
     "result-picture": Place("filled", "/analyses/{picture}", "img.picture"),
     "result-failed": Place("filled", "/analyses/{failed}", "main h1"),
+    "table-faces": Place("filled", "/analyses/{other}/tables/faces.csv", "#body th a"),
+    "table-empty": Place("filled", "/analyses/{picture}/tables/episodes.csv", "#none:not([hidden])"),
     "analyses-empty": Place("empty", "/analyses", "main h1"),
     "analyses": Place("filled", "/analyses", "main h1"),
     "compare": Place("filled", "/compare?a={film}&b={other}", ".js-plotly-plot"),

@@ -60,6 +60,34 @@ def test_names_are_shown_as_text(client: TestClient, app: FastAPI) -> None:
     assert html.escape(name)[:8] in answer.text
 
 
+# --- tables
+
+
+@pytest.mark.parametrize("name", ["faces.csv", "timeline.csv", "episodes.csv"])
+def test_each_table_has_its_page(client: TestClient, app: FastAPI, name: str) -> None:
+    job = app.state.store.create_job(name="<b>talk</b>.mp4", state="done")
+    answer = client.get(f"/analyses/{job.id}/tables/{name}")
+    assert answer.status_code == 200
+    assert answer.text.count("<h1") == 1
+    assert "<b>talk" not in answer.text
+    assert f'href="/analyses/{job.id}"' in answer.text
+    assert f'href="/api/jobs/{job.id}/files/{name}" download>Download {name}</a>' in answer.text
+    (current,) = re.findall(r'href="[^"]*/tables/([^"]+)" aria-current="page"', answer.text)
+    assert current == name
+
+
+@pytest.mark.parametrize("name", ["summary.json", "report.html", "other.csv", "FACES.CSV"])
+def test_other_files_are_no_tables(client: TestClient, app: FastAPI, name: str) -> None:
+    job = app.state.store.create_job(name="talk.mp4", state="done")
+    answer = client.get(f"/analyses/{job.id}/tables/{name}")
+    assert answer.status_code == 404
+    assert "There is no such table" in answer.text
+
+
+def test_a_table_of_nothing(client: TestClient) -> None:
+    assert client.get("/analyses/nothing/tables/faces.csv").status_code == 404
+
+
 # --- what is stored
 
 

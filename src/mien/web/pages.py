@@ -16,6 +16,21 @@ from mien.web.security import Security
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"
 
+TABLES = {
+    "faces.csv": (
+        "Faces",
+        "Faces, look by look",
+        "A row for each face and look: how probable each expression is, not smoothed.",
+    ),
+    "timeline.csv": (
+        "Everybody",
+        "Everybody, look by look",
+        "A row for each look: the faces in view, the mean of each expression.",
+    ),
+    "episodes.csv": ("Moments", "Moments", "A row for each span in which one expression held."),
+}
+"""The tables of a result that have a page: in the list of tables, their title, and what a row is."""
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -101,6 +116,15 @@ def analyses(request: Request) -> Response:
 def analysis(request: Request, id: str) -> Response:
     job = _job(request, id)
     return page(request, "result.html", job.name, nav="analyses", job=job)
+
+
+@router.api_route("/analyses/{id}/tables/{name}", methods=["GET", "HEAD"])
+def table(request: Request, id: str, name: str) -> Response:
+    job = _job(request, id)
+    if name not in TABLES:
+        raise ApiError(404, "not_found", f"There is no such table; there are {', '.join(TABLES)}.")
+    _, title, words = TABLES[name]
+    return page(request, "table.html", title, nav="analyses", job=job, name=name, words=words, tables=TABLES)
 
 
 @router.api_route("/compare", methods=["GET", "HEAD"])

@@ -9,6 +9,13 @@ export function clock(seconds, scale = seconds, decimals = 1) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
+/** A moment told from its neighbours: "12.44 s", "4:05.24". */
+export function moment(seconds, scale) {
+  if (scale < 120) return clock(seconds, scale, 2);
+  const hundredths = Math.round(seconds * 100);
+  return `${clock(Math.floor(hundredths / 100), scale)}.${String(hundredths % 100).padStart(2, "0")}`;
+}
+
 /** "0.4–5.1 s" or "4:05–4:11". */
 export function span(start, end, scale) {
   const a = clock(start, scale), b = clock(end, scale);

@@ -143,7 +143,7 @@ function drawFiles(result) {
   get("files-list").replaceChildren(
     ...result.files.map((file) => {
       const url = `/api/jobs/${id}/files/${encodeURIComponent(file.name)}`;
-      return h("tr", {}, h("th", { scope: "row" }, h("a", { href: url, download: "", class: "break" }, file.name), h("span", { class: "soft small below-name" }, file.what)), h("td", { class: "num" }, size(file.size_bytes)));
+      return h("tr", {}, h("th", { scope: "row" }, h("a", { href: url, download: "", class: "break" }, file.name), h("span", { class: "soft small below-name" }, file.what)), h("td", {}, file.name.endsWith(".csv") && h("a", { href: `/analyses/${id}/tables/${file.name}`, "aria-label": `View ${file.name}` }, "View")), h("td", { class: "num" }, size(file.size_bytes)));
     }),
   );
 }
@@ -189,8 +189,17 @@ async function draw(result, focus) {
     else view = viewer(get("view"), get("moments"), result, series);
   } else get("nobody").hidden = false;
   if (focus) document.querySelector(focus)?.focus({ preventScroll: true });
-  if (first && location.hash) document.querySelector(location.hash)?.scrollIntoView();
+  if (first) goToHash();
 }
+
+/** "#t=12.4" is a moment of the film, "#t=12.4&face=2" that of one face, as the tables link to them; else a place on the page. */
+function goToHash() {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  const t = Number.parseFloat(wanted.get("t"));
+  if (Number.isFinite(t)) jump(wanted.get("face") ?? "all", t);
+  else if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+}
+addEventListener("hashchange", goToHash);
 
 // --- following it -----------------------------------------------------------------------------------------------------------------
 
