@@ -8,7 +8,7 @@ const TALLEST_PX = 12_000_000; // browsers end at some 17 million pixels; of mor
 
 /** Draws rows into `body`, a tbody in `box`; `make(i)` gives the row i, all of one height. Returns {set(n), grow(n)}: other rows, more. */
 export function rows(box, body, make) {
-  const above = h("tr", { "aria-hidden": "true" }, h("td", { class: "space" })), below = h("tr", { "aria-hidden": "true" }, h("td", { class: "space" }));
+  const [above, below] = [0, 0].map(() => h("tr", { "aria-hidden": "true" }, h("td", { class: "space" })));
   const standing = new Map();
   let n = 0, height = 0, current = 0, waiting = false;
   body.append(above, below);
@@ -101,6 +101,8 @@ export function rows(box, body, make) {
       standing.clear();
       n = count;
       current = 0;
+      above.firstChild.style.height = "0";
+      below.firstChild.style.height = `${Math.min(n * height, TALLEST_PX)}px`; // the box as tall as it will be, before it is measured
       draw();
     },
     grow(count) {
