@@ -178,6 +178,9 @@ def open_page(browser: Any, request: pytest.FixtureRequest, watch: Watch, serve:
 
     yield opened
     for context in contexts:
+        for page in context.pages:
+            with contextlib.suppress(Exception):  # Chromium may never close a page that is on its way to another
+                page.wait_for_load_state("domcontentloaded", timeout=PATIENCE_MS)
         context.close()
 
 

@@ -166,7 +166,7 @@ def record(page: Any, looks: int) -> None:
 def save(page: Any) -> str:
     """Stops the recording; the id of the analysis whose page opens."""
     page.get_by_role("button", name="Stop and save").click()
-    page.wait_for_url("**/analyses/*", wait_until="commit", timeout=SAVED_MS)
+    page.wait_for_url("**/analyses/*", wait_until="domcontentloaded", timeout=SAVED_MS)
     return str(page.url.rsplit("/", 1)[1])
 
 
@@ -721,7 +721,7 @@ def test_stopped_while_the_server_is_away(live: Callable[..., Any], camera: Any,
     page.get_by_role("button", name="Stop and save").click()
     kept = stats(page)["kept"]
     line.mend()
-    page.wait_for_url("**/analyses/*", wait_until="commit", timeout=SAVED_MS)
+    page.wait_for_url("**/analyses/*", wait_until="domcontentloaded", timeout=SAVED_MS)
     assert len(table(server, page.url.rsplit("/", 1)[1], "timeline.csv")) >= kept + 5
 
 
@@ -818,7 +818,7 @@ def test_by_keyboard_alone(live: Callable[..., Any], camera: Any, server: Server
     until(page, "mienLive.state.recording.looks >= 3")
     page.keyboard.press("Tab")  # the focus has not been lost with the button that was pressed
     page.keyboard.press("Enter")
-    page.wait_for_url("**/analyses/*", wait_until="commit", timeout=SAVED_MS)
+    page.wait_for_url("**/analyses/*", wait_until="domcontentloaded", timeout=SAVED_MS)
 
 
 @pytest.mark.parametrize("width", [360, 1000, 1920])
