@@ -686,7 +686,7 @@ def test_doctor_names_what_is_broken(capsys: pytest.CaptureFixture[str], monkeyp
 # --- help
 
 
-COMMANDS = ["analyze", "live", "demo", "data", "evaluate", "train", "compare", "export", "models", "doctor"]
+COMMANDS = ["analyze", "live", "serve", "demo", "data", "evaluate", "train", "compare", "export", "models", "doctor"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "data describe", "data prepare", "models list", "models show", "models pull"])
