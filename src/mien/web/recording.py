@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from mien.analyze import Recorder
 from mien.errors import MediaError, MienError
 from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
+from mien.web.child import answers, end_with_the_server, give_way, listed
 
 ROWS, FRAMES, RESULT = "rows.log", "frames.log", "result"
 _FORMAT = "mien-rows 1"
@@ -346,38 +347,18 @@ def _fitted(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     return out
 
 
-def listed(summary: dict[str, Any]) -> dict[str, Any]:
-    """What the list of analyses shows of a result."""
-    return {
-        "headline": summary["headline"],
-        "duration_s": summary["looked_at_s"] or None,
-        "people": len(summary["tracks"]),
-        "shares": summary["shares"] if summary["faces"] else None,
-    }
-
-
 def main() -> int:
     """Makes the result of the folder that is named; one line of JSON: {"done": what the list shows} or {"failed": why}."""
-    threading.Thread(target=_end_with_the_server, daemon=True).start()
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints is no answer
-    with suppress(OSError, AttributeError):
-        os.nice(_NICENESS)
+    end_with_the_server()
+    out = answers()
+    give_way(_NICENESS)
     try:
         answer: dict[str, Any] = {"done": listed(make_result(Path(sys.argv[1])))}
     except (MienError, OSError) as error:
         answer = {"failed": str(error)}
-    with answers:
-        answers.write(json.dumps(answer) + "\n")
+    with out:
+        out.write(json.dumps(answer) + "\n")
     return 0
-
-
-def _end_with_the_server() -> None:
-    """Its end of the pipe closes when it dies; the next server makes the result again. Read without sys.stdin, whose lock would be
-    held when this process ends by itself."""
-    while os.read(0, 4096):
-        pass
-    os._exit(3)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mien.web.child import answers, end_with_the_server, give_way, listed
+
 PROGRESS_EVERY_S = 0.1
 NICENESS = 5
 
@@ -23,16 +25,15 @@ NICENESS = 5
 def main() -> int:
     """Reads the task from standard input and does it. 0 also where the file could not be analysed: that is an answer."""
     task = json.loads(_first_line())
-    threading.Thread(target=_end_with_the_server, daemon=True).start()
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)  # whatever a library prints is no answer
+    end_with_the_server()
+    out = answers()
     _limit(task["memory_max_mib"])
     told = threading.Lock()
 
     def tell(**answer: Any) -> None:
         with told:
-            answers.write(json.dumps(answer) + "\n")
-            answers.flush()
+            out.write(json.dumps(answer) + "\n")
+            out.flush()
 
     try:
         tell(done=analyse(task, tell))
@@ -93,13 +94,9 @@ def analyse(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
         task["source"], folder / "result", options, analyzer=analyzer, progress=progress, name=task["name"], keep=folder
     )
     summary = outcome.summary or {}
-    return {
+    return listed(summary) | {
         "media": summary["media"]["kind"],
         "note": outcome.error,
-        "headline": summary["headline"],
-        "duration_s": summary["looked_at_s"] or None,
-        "people": len(summary["tracks"]),
-        "shares": summary["shares"] if summary["faces"] else None,
         "frames": frames,
         "looks_per_s": frames / max(newest - started, 1e-3),
     }
@@ -107,8 +104,7 @@ def analyse(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
 
 def _limit(memory_max_mib: int) -> None:
     """As little of the machine as one file may take: memory, one thread, what others leave of the processor, and no core dump."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(NICENESS)
+    give_way(NICENESS)
     try:
         import resource
     except ModuleNotFoundError:  # Windows has no such limits
@@ -128,12 +124,6 @@ def _first_line() -> bytes:
             break
         line += byte
     return line
-
-
-def _end_with_the_server() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(3)
 
 
 if __name__ == "__main__":
