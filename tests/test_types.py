@@ -320,6 +320,14 @@ def test_two_tracks_of_one_person_are_merged_and_rows_keep_their_order() -> None
             np.testing.assert_array_equal(getattr(after, name), array)
 
 
+def test_when_two_are_seen_together() -> None:
+    timeline = two_halves()
+    assert timeline.seen_together(7, 3).tolist() == timeline.seen_together(3, 7).tolist() == [0.0]
+    assert timeline.seen_together(7, 9).tolist() == []
+    with pytest.raises(ValueError, match="no track 4"):
+        timeline.seen_together(7, 4)
+
+
 def test_two_people_seen_together_are_not_merged() -> None:
     with pytest.raises(ValueError, match=r"tracks 7 and 3 are both seen at 0\.00 s, so they are two people; merge only faces"):
         two_halves().merged(7, into=3)

@@ -306,6 +306,11 @@ class Timeline:
             change[track.rows] -= track.emotions[first].mean(axis=0)
         return change
 
+    def seen_together(self, track: int, other: int) -> NDArray[np.float64]:
+        """(M,) seconds of the frames in which both are seen. Raises `ValueError` for a track that does not occur."""
+        one, two = (self.frame_rows[self.track(i).rows] for i in (track, other))
+        return self.times[np.intersect1d(one, two)]
+
     def merged(self, track: int, into: int) -> "Timeline":
         """The same with `track` counted as `into`: one person that was given two numbers. Rows keep their order.
 
@@ -315,10 +320,10 @@ class Timeline:
         one, other = self.track(track), self.track(into)
         if one.id == other.id:
             raise ValueError(f"track {track} cannot be merged into itself; give another one")
-        both = np.intersect1d(self.frame_rows[one.rows], self.frame_rows[other.rows])
-        if len(both):
+        together_s = self.seen_together(track, into)
+        if len(together_s):
             raise ValueError(
-                f"tracks {track} and {into} are both seen at {self.times[both[0]]:.2f} s, so they are two people; "
+                f"tracks {track} and {into} are both seen at {together_s[0]:.2f} s, so they are two people; "
                 "merge only faces that are never seen together"
             )
         return replace(self, tracks=np.where(self.tracks == one.id, other.id, self.tracks))

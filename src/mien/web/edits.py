@@ -96,7 +96,7 @@ class ResultView:
 
     def name(self, track: int) -> str:
         """What a face is called on pages."""
-        return self.names.get(track) or f"Face {track}"
+        return report.face_name(track, self.names)
 
     def headline(self) -> str:
         return report.headline(self.shown, self.episodes, names=self.names)

@@ -124,13 +124,13 @@ class Jobs:
 
     def folder(self, id: str) -> Path:
         """Where the files of a job are."""
-        return self.settings.data_dir / "jobs" / id
+        return self.settings.jobs_dir / id
 
     def _take_over(self) -> None:
         for job in self.store.unfinished("file"):
             if job.state == "running":
                 self.store.update_job(job.id, only_in=("running",), state="queued", started_at=None)
-        folders = self.settings.data_dir / "jobs"
+        folders = self.settings.jobs_dir
         for folder in folders.iterdir() if folders.is_dir() else ():
             if folder.is_dir() and [p.name for p in folder.iterdir()] == [Upload.PART]:
                 shutil.rmtree(folder, ignore_errors=True)  # the server died while it came in: there is no job

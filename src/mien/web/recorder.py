@@ -68,7 +68,7 @@ class Recordings:
 
     def folder(self, id: str) -> Path:
         """Where the files of a recording's job are."""
-        return self.settings.data_dir / "jobs" / id
+        return self.settings.jobs_dir / id
 
     # --- while its page is there
 

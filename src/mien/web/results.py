@@ -16,7 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fastapi import Response
 from fastapi.responses import FileResponse
 
@@ -174,16 +173,10 @@ class Results:
             self._track(view, track), self._track(view, into)
             if track == into:
                 raise ApiError(409, "same_face", "A face cannot be merged into itself. Choose another one.")
-            try:
-                view.everybody.merged(track, into)
-            except ValueError:
-                both = np.intersect1d(*(view.everybody.frame_rows[view.everybody.tracks == i] for i in (track, into)))
-                when = view.everybody.times[both[0]]
-                raise ApiError(
-                    409,
-                    "seen_together",
-                    f"{view.name(track)} and {view.name(into)} are both seen at {when:.1f} s, so they are two people.",
-                ) from None
+            together_s = view.everybody.seen_together(track, into)
+            if len(together_s):
+                both = f"{view.name(track)} and {view.name(into)} are both seen at {together_s[0]:.1f} s"
+                raise ApiError(409, "seen_together", f"{both}, so they are two people.")
             return view.edits.merged(track, into)
 
         return self.change(id, merged)

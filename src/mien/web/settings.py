@@ -88,6 +88,11 @@ class Settings:
         return cls(**values)
 
     @property
+    def jobs_dir(self) -> Path:
+        """Where each job has a folder of its own, named by its id."""
+        return self.data_dir / "jobs"
+
+    @property
     def url(self) -> str:
         """The database's address, as SQLAlchemy reads it."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'mien.sqlite3').absolute()}"

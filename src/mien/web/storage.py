@@ -60,7 +60,7 @@ class Storage:
         """
         with self.store.reading() as rows:
             known = set(rows.scalars(select(Job.id)))
-        folder = self.settings.data_dir / "jobs"
+        folder = self.settings.jobs_dir
         for stray in folder.iterdir() if folder.is_dir() else ():
             if stray.name in known:
                 continue
