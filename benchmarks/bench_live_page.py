@@ -23,7 +23,7 @@ from mien.demo import demo_film
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser.chromium import find_chromium, launch_options
-from media_files import film
+from browser.films import motion_jpeg
 from serving import Server
 
 WARM_S = 3.0
@@ -34,17 +34,7 @@ def camera(path: Path, source: Path) -> Path:
     with mien.open_media(source) as media:
         frames = [np.ascontiguousarray(frame.rgb) for frame in itertools.takewhile(lambda f: f.time_s < 20, media.frames())]
         rate = round(media.info.fps or 25)
-    return film(
-        path,
-        times=[k / rate for k in range(len(frames))],
-        pictures=lambda k: frames[k],
-        codec="mjpeg",
-        form="mjpeg",
-        pix_fmt="yuvj420p",
-        size=(frames[0].shape[1], frames[0].shape[0]),
-        rate=rate,
-        codec_options={"qmin": "2", "qmax": "4"},
-    )
+    return motion_jpeg(path, frames, rate)
 
 
 def measured(server: Server, browser: Any, pages: int, every: str, seconds: float) -> list[list[str]]:

@@ -1,6 +1,7 @@
 """Films and pictures of the public-domain portraits that the demo film is made of."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -58,15 +59,20 @@ def both_picture(path: Path) -> Path:
 
 def camera(path: Path) -> Path:
     """What a fake camera plays over and over: both faces for three seconds, 640×360 at 25 frames/s, as motion JPEG."""
-    frames = part(BOTH_S[0], BOTH_S[0] + 3)
+    return motion_jpeg(path, part(BOTH_S[0], BOTH_S[0] + 3), round(FPS))
+
+
+def motion_jpeg(path: Path, frames: Sequence[np.ndarray], rate: int) -> Path:
+    """Pictures (H, W, 3) of one size as the film that Chromium's fake camera plays."""
+    height, width = frames[0].shape[:2]
     return film(
         path,
-        times=[number / FPS for number in range(len(frames))],
+        times=[number / rate for number in range(len(frames))],
         pictures=lambda number: frames[number],
         codec="mjpeg",
         form="mjpeg",
         pix_fmt="yuvj420p",
-        size=(WIDTH, HEIGHT),
-        rate=round(FPS),
+        size=(width, height),
+        rate=rate,
         codec_options={"qmin": "2", "qmax": "4"},
     )

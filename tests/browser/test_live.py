@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import mien
-from browser.films import part
+from browser.films import motion_jpeg, part
 from media_files import encoded, film
 from mien.demo import FPS, HEIGHT, WIDTH
 from serving import Server, free_port
@@ -324,21 +324,6 @@ def test_a_real_face_smiles(live: Callable[..., Any], launch: Callable[..., Any]
     expect(page.locator("#people li")).to_have_count(1)
     expect(page.locator("#people strong")).to_contain_text("happiness")
     gone(page, "several")
-
-
-def motion_jpeg(path: Path, frames: list[np.ndarray], rate: int) -> Path:
-    height, width = frames[0].shape[:2]
-    return film(
-        path,
-        times=[k / rate for k in range(len(frames))],
-        pictures=lambda k: frames[k],
-        codec="mjpeg",
-        form="mjpeg",
-        pix_fmt="yuvj420p",
-        size=(width, height),
-        rate=rate,
-        codec_options={"qmin": "2", "qmax": "4"},
-    )
 
 
 def test_how_often_it_looks(live: Callable[..., Any], camera: Any) -> None:
