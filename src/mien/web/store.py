@@ -1,4 +1,4 @@
-"""What the web application remembers: jobs and logins, in SQLite or PostgreSQL."""
+"""What the web application remembers: jobs, logins and studies, in SQLite or PostgreSQL."""
 
 import glob
 import secrets
@@ -12,12 +12,15 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
     Float,
+    ForeignKey,
     Integer,
     String,
     Text,
+    UniqueConstraint,
     create_engine,
     event,
     func,
@@ -114,6 +117,124 @@ class Login(Base):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+
+
+# --- studies
+
+
+class StudyRow(Base):
+    """A study. `definition` is what `mien.study.Study` reads; `consents` are all versions of its consent text, with their times.
+
+    `films` says of each stimulus with a film whether it can be played yet; `version` rises with every change of its data, whether
+    of the definition or of what participants gave; `names_given` is how many participants there ever were, so that no name comes
+    back with another person.
+    """
+
+    __tablename__ = "studies"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True, default=new_id)
+    title: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(16), default="draft", index=True)
+    definition: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    consents: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    films: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    names_given: Mapped[int] = mapped_column(Integer, default=0)
+    simulated: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    changed_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+
+
+def _of_study() -> Mapped[str]:
+    return mapped_column(String(32), ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+
+
+class Invitation(Base):
+    """A link to take part in a study; `id` is in its address. `limit` and `ends_at` may be without."""
+
+    __tablename__ = "invitations"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    study_id: Mapped[str] = _of_study()
+    label: Mapped[str] = mapped_column(Text, default="")
+    one_time: Mapped[bool] = mapped_column(Boolean, default=False)
+    limit: Mapped[int | None] = mapped_column(Integer, default=None)
+    used: Mapped[int] = mapped_column(Integer, default=0)
+    ends_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    groups: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    closed: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+
+
+class Participant(Base):
+    """A person who agreed to take part. `name` is a number, shown to the operator; of the code there is only a hash.
+
+    `id` names the person's folder. Nothing here says who it is, but what the person wrote into `answers`.
+    """
+
+    __tablename__ = "participants"
+    __table_args__ = (UniqueConstraint("study_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    study_id: Mapped[str] = _of_study()
+    name: Mapped[int] = mapped_column(Integer)
+    invitation_id: Mapped[str | None] = mapped_column(
+        String(32), ForeignKey("invitations.id", ondelete="SET NULL"), default=None, index=True
+    )
+    code_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    language: Mapped[str] = mapped_column(String(8), default="en")
+    consent_version: Mapped[int] = mapped_column(Integer)
+    consented_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    pictures: Mapped[bool] = mapped_column(Boolean, default=False)
+    step: Mapped[str] = mapped_column(String(64), default="agreed")
+    order: Mapped[list[str]] = mapped_column(JSON, default=list)
+    positions: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    answers: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    groups: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    quality: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    seen_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+
+
+class Room(Base):
+    """One camera's recording, or a film, of many people while a stimulus played; its numbers lie in the study's folder."""
+
+    __tablename__ = "rooms"
+    __table_args__ = (UniqueConstraint("study_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    study_id: Mapped[str] = _of_study()
+    name: Mapped[int] = mapped_column(Integer)
+    stimulus: Mapped[str] = mapped_column(String(64))
+    offset_s: Mapped[float] = mapped_column(Float, default=0.0)
+    label: Mapped[str] = mapped_column(Text, default="")
+    people: Mapped[int] = mapped_column(Integer, default=0)
+    made_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+
+
+class Frozen(Base):
+    """A review as it stood at a moment: a name and the moment, nothing copied."""
+
+    __tablename__ = "frozen"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    study_id: Mapped[str] = _of_study()
+    name: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+
+
+class AuditEntry(Base):
+    """Who did what with a study, never what it held. Stays when the study is erased, so that the erasing itself is on record."""
+
+    __tablename__ = "audit"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    study_id: Mapped[str] = mapped_column(String(32), index=True)
+    at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    who: Mapped[str] = mapped_column(String(16))
+    action: Mapped[str] = mapped_column(String(64))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
 
 class Store:

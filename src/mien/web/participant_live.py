@@ -1,0 +1,5 @@
+"""The socket of a participant's camera."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["Studies"])

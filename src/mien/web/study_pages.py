@@ -1,0 +1,5 @@
+"""The operator's and the participant's pages of studies."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["Studies"])
