@@ -198,7 +198,11 @@ class Participant(Base):
 
 
 class Room(Base):
-    """One camera's recording, or a film, of many people while a stimulus played; its numbers lie in the study's folder."""
+    """One camera's recording, or a film, of many people while a stimulus played; its numbers lie in the study's folder.
+
+    `job` is the recording or analysis that it is made of, until it is; `clock` and `offset_s` say which second of the film each of
+    its seconds saw, see `mien.web.room_clock`. `people`, `left_out` and `together` are counted from the numbers.
+    """
 
     __tablename__ = "rooms"
     __table_args__ = (UniqueConstraint("study_id", "name"),)
@@ -208,8 +212,15 @@ class Room(Base):
     name: Mapped[int] = mapped_column(Integer)
     stimulus: Mapped[str] = mapped_column(String(64))
     offset_s: Mapped[float] = mapped_column(Float, default=0.0)
+    clock: Mapped[list[list[float]] | None] = mapped_column(JSON(none_as_null=True), default=None)
     label: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(16), default="analysing", index=True)
+    job: Mapped[str | None] = mapped_column(String(32), default=None)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    duration_s: Mapped[float | None] = mapped_column(Float, default=None)
     people: Mapped[int] = mapped_column(Integer, default=0)
+    left_out: Mapped[int] = mapped_column(Integer, default=0)
+    together: Mapped[int] = mapped_column(Integer, default=0)
     made_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
 
 
