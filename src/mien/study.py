@@ -1,0 +1,819 @@
+"""What a study is: films, consent, questions, groups and settings, as one JSON file that any mien reads.
+
+    study = Study.read(json.loads(Path("study.json").read_text()))
+    study.missing()            # what it lacks before anybody can take part
+    study.before[0].check(3)   # an answer as it is kept, or DataError
+
+A study that is being made may lack almost everything; what is there must be right. Words for participants are `Words`: one text
+per language, {"en": "…", "fr": "…"}; where a language lacks, the study's first one stands in.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar, cast
+
+from mien.errors import DataError
+from mien.labels import FERPLUS
+
+FORMAT = "mien-study 1"
+
+Words = Mapping[str, str]
+Language = Literal["en", "fr", "de", "tr"]
+QuestionKind = Literal["single", "multiple", "scale5", "scale7", "number", "short", "long", "emotions", "liking"]
+
+LANGUAGES: dict[str, str] = {"en": "English", "fr": "Français", "de": "Deutsch", "tr": "Türkçe"}
+"""The languages of participants' pages, each by its own name."""
+
+PURPOSES: dict[str, str] = {
+    "film_test": "Testing a film or series",
+    "advertising": "Testing advertising",
+    "game": "Testing a game",
+    "research": "Research",
+    "art": "Art or performance",
+    "event": "A live event",
+    "accessibility": "Accessibility",
+    "personal": "Personal use",
+}
+"""What a study may be for."""
+
+_AI_ACT = "The EU's AI Act (Regulation (EU) 2024/1689)"
+REFUSED: dict[str, tuple[str, str]] = {
+    "workplace": (
+        "Watching people at work",
+        f"{_AI_ACT}, Article 5(1)(f), forbids systems that infer the emotions of people at the workplace.",
+    ),
+    "education": (
+        "Watching pupils or students",
+        f"{_AI_ACT}, Article 5(1)(f), forbids systems that infer the emotions of people in education institutions.",
+    ),
+    "recruiting": (
+        "Choosing applicants",
+        f"{_AI_ACT} forbids systems that infer emotions at the workplace, Article 5(1)(f), and the Commission's guidelines count "
+        "the choice of applicants to it. What a face shows says nothing about who fits a job.",
+    ),
+    "policing": (
+        "Police, borders, security",
+        "What a face shows is evidence of nothing: neither of guilt nor of lies nor of intent. "
+        f"{_AI_ACT}, Annex III, lists such systems as high-risk, and mien meets none of what it demands of them.",
+    ),
+    "health": (
+        "Diagnosing or treating people",
+        "mien is no medical device and was never tested as one; Regulation (EU) 2017/745 demands that of whatever serves diagnosis "
+        "or treatment.",
+    ),
+}
+"""What no study may be for: in a few words, and why not."""
+
+KINDS: dict[str, str] = {
+    "single": "One of several",
+    "multiple": "Some of several",
+    "scale5": "Scale of 5 points",
+    "scale7": "Scale of 7 points",
+    "number": "Number",
+    "short": "Short text",
+    "long": "Long text",
+    "emotions": "How strongly each of eight emotions was felt",
+    "liking": "How much it was liked",
+}
+"""The kinds of question."""
+
+SCALES: dict[str, int] = {"scale5": 5, "scale7": 7, "liking": 7}
+"""Kinds that are answered by a whole number from 1 to this."""
+
+EMOTION_MOST = 4
+"""An emotion is answered from 0, not at all, to this, very strongly."""
+
+SHORT_LETTERS_MAX, LONG_LETTERS_MAX = 200, 4000
+TITLE_LETTERS_MAX, TEXT_LETTERS_MAX = 200, 20_000
+STIMULI_MAX, QUESTIONS_MAX, OPTIONS_MAX, VARIABLES_MAX, MARKERS_MAX = 50, 200, 100, 20, 500
+EVERY_S = (0.1, 10.0)
+BASELINE_S = (0.0, 60.0)
+SMOOTHING_S = (0.0, 30.0)
+RETENTION_DAYS = (1, 3650)
+SMALLEST_GROUP = (1, 1000)
+FILM_S_MAX = 24 * 3600.0
+
+One = TypeVar("One")
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+RESERVED = ("check", "baseline", "pictures")
+"""No film may have one of these as its id: the camera check goes by the first two, and files of participants by the last two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stimulus:
+    """One film, or live event. `file` is the name that a film came with and `sha256` its content's, both None until it is there."""
+
+    id: str
+    title: str
+    kind: Literal["film", "event"] = "film"
+    duration_s: float | None = None
+    file: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing to choose."""
+
+    id: str
+    title: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question. `options` belong to single and multiple; `low` and `high` name the ends of a scale; `min` and `max` bound a
+    number."""
+
+    id: str
+    kind: QuestionKind
+    title: Words = field(default_factory=dict)
+    help: Words = field(default_factory=dict)
+    required: bool = False
+    options: tuple[Option, ...] = ()
+    low: Words = field(default_factory=dict)
+    high: Words = field(default_factory=dict)
+    min: float | None = None
+    max: float | None = None
+
+    def check(self, answer: Any) -> Any:
+        """The answer as it is kept; None where there is none and none is needed. Raises `DataError`, which names the question.
+
+        single → an option's id; multiple → a list of them; scale5, scale7, liking → int from 1; number → float; short, long → str;
+        emotions → {label: 0 to 4} for all eight labels.
+        """
+        if answer is None or (isinstance(answer, str) and not answer.strip()) or answer == [] or answer == {}:
+            if self.required:
+                raise DataError(f"{self._name()}: needs an answer")
+            return None
+        kept, wanted = _ANSWERS[self.kind](self, answer)
+        if kept is None:
+            raise DataError(f"{self._name()}: wanted {wanted}, but got {answer!r:.60}")
+        return kept
+
+    def _name(self) -> str:
+        return next((title for title in self.title.values() if title.strip()), self.id)[:80]
+
+    def _single(self, answer: Any) -> tuple[Any, str]:
+        known = [option.id for option in self.options]
+        return (answer if isinstance(answer, str) and answer in known else None), f"one of {', '.join(known)}"
+
+    def _multiple(self, answer: Any) -> tuple[Any, str]:
+        known = [option.id for option in self.options]
+        fits = isinstance(answer, list) and all(isinstance(a, str) and a in known for a in answer)
+        kept = [id for id in known if id in answer] if fits else None
+        return kept, f"a list of some of {', '.join(known)}"
+
+    def _scale(self, answer: Any) -> tuple[Any, str]:
+        most = SCALES[self.kind]
+        return _whole(answer, 1, most), f"a whole number from 1 to {most}"
+
+    def _number(self, answer: Any) -> tuple[Any, str]:
+        least, most = -math.inf if self.min is None else self.min, math.inf if self.max is None else self.max
+        fits = _is_number(answer) and least <= answer <= most
+        bounds = [f"{word} {bound:g}" for word, bound in (("from", self.min), ("to", self.max)) if bound is not None]
+        return (float(answer) if fits else None), " ".join(["a number", *bounds])
+
+    def _text(self, answer: Any) -> tuple[Any, str]:
+        most = SHORT_LETTERS_MAX if self.kind == "short" else LONG_LETTERS_MAX
+        fits = isinstance(answer, str) and len(answer.strip()) <= most and "\0" not in answer
+        return (answer.strip() if fits else None), f"a text of at most {most} letters"
+
+    def _emotions(self, answer: Any) -> tuple[Any, str]:
+        wanted = f"a whole number from 0 to {EMOTION_MOST} for each of {', '.join(FERPLUS)}"
+        if not isinstance(answer, Mapping) or set(answer) != set(FERPLUS):
+            return None, wanted
+        kept = {label: _whole(answer[label], 0, EMOTION_MOST) for label in FERPLUS}
+        return (None if None in kept.values() else kept), wanted
+
+
+_ANSWERS: dict[str, Callable[[Question, Any], tuple[Any, str]]] = {
+    "single": Question._single,
+    "multiple": Question._multiple,
+    "scale5": Question._scale,
+    "scale7": Question._scale,
+    "liking": Question._scale,
+    "number": Question._number,
+    "short": Question._text,
+    "long": Question._text,
+    "emotions": Question._emotions,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One group of a variable."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Groups of participants, such as age bands: by the answer to a single-choice question, whose options are then the groups, or
+    by the link with which somebody came."""
+
+    id: str
+    title: str
+    by: Literal["question", "link"] = "link"
+    question: str | None = None
+    values: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A moment of a film, or a span where it has an end, that the operator wants to know about."""
+
+    id: str
+    stimulus: str
+    time_s: float
+    end_s: float | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What participants agree to. The version rises with each change of the text."""
+
+    version: int = 1
+    text: Words = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A whole study. `every_s` is how often a face is looked at, `baseline_s` how long before the first film, both in seconds;
+    `smallest_group` is the fewest viewers of whom anything is shown."""
+
+    title: str = ""
+    about: Words = field(default_factory=dict)
+    purpose: str | None = None
+    contact: str = ""
+    languages: tuple[str, ...] = ("en",)
+    stimuli: tuple[Stimulus, ...] = ()
+    order: Literal["fixed", "random"] = "fixed"
+    consent: Consent = field(default_factory=Consent)
+    before: tuple[Question, ...] = ()
+    after: tuple[Question, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    every_s: float = 0.5
+    baseline_s: float = 5.0
+    keep: Literal["scores", "pictures"] = "scores"
+    retention_days: int = 90
+    smallest_group: int = 5
+    smoothing_s: float = 2.0
+    markers: tuple[Marker, ...] = ()
+
+    @classmethod
+    def read(cls, given: Any) -> "Study":
+        """A study from its JSON; what is not given is as in a new one. Raises `DataError`, which names the field and the remedy."""
+        study = _study(given)
+        _check_references(study)
+        return study
+
+    def json(self) -> dict[str, Any]:
+        """The study as `read` takes it, whole."""
+        return {"format": FORMAT} | cast(dict[str, Any], _plain(self))
+
+    def say(self, words: Words, language: str = "") -> str:
+        """A text in `language`, else in the study's first language, else in any."""
+        return words.get(language) or words.get(self.languages[0]) or next((text for text in words.values() if text), "")
+
+    def question(self, id: str) -> Question | None:
+        """The question of this id, asked before or after."""
+        return next((question for question in (*self.before, *self.after) if question.id == id), None)
+
+    def stimulus(self, id: str) -> Stimulus | None:
+        """The film or event of this id."""
+        return next((stimulus for stimulus in self.stimuli if stimulus.id == id), None)
+
+    def groups(self, answers: Mapping[str, Any], by_link: Mapping[str, str]) -> dict[str, str]:
+        """Which group somebody is in, {variable: value}: by their `answers`, {question: answer}, and what their link says."""
+        found = {}
+        for variable in self.variables:
+            value = answers.get(variable.question or "") if variable.by == "question" else by_link.get(variable.id)
+            if value in {known.id for known in variable.values}:
+                found[variable.id] = value
+        return found
+
+    def with_default_consent(self) -> "Study":
+        """The same with the default text in each language that has none yet, and without texts of other languages."""
+        text = {language: self.consent.text.get(language) or default_consent(language, self) for language in self.languages}
+        return replace(self, consent=replace(self.consent, text=text))
+
+    def missing(self) -> list[str]:
+        """What it lacks before anybody can take part, in plain words; empty where it is whole."""
+        first = self.languages[0]
+        lacks = [
+            ("a title", not self.title.strip()),
+            ("what it is for", self.purpose is None),
+            ("who runs it, and how to reach them", not self.contact.strip()),
+            ("a film or a live event", not self.stimuli),
+        ]
+        lacks += [(f"the film of “{s.title or s.id}”", s.kind == "film" and not s.sha256) for s in self.stimuli]
+        lacks += [
+            (f"the consent text in {LANGUAGES[language]}", not self.consent.text.get(language, "").strip())
+            for language in self.languages
+        ]
+        for part, questions in (("before", self.before), ("after", self.after)):
+            for number, question in enumerate(questions, start=1):
+                name = f"question {number} {part} the film"
+                lacks.append((f"the words of {name} in {LANGUAGES[first]}", not question.title.get(first, "").strip()))
+                if question.kind in ("single", "multiple"):
+                    lacks.append((f"two options or more of {name}", len(question.options) < 2))
+                    wordless = [o for o in question.options if not o.title.get(first, "").strip()]
+                    lacks.append((f"the words of all options of {name} in {LANGUAGES[first]}", bool(wordless)))
+        lacks += [(f"the groups of “{v.title or v.id}”", not v.values) for v in self.variables]
+        return [what for what, lacking in lacks if lacking]
+
+
+ANSWERED_UNDER: dict[str, str] = {
+    "purpose": "what the study is for",
+    "stimuli": "the films",
+    "order": "the order of the films",
+    "before": "the questions before",
+    "after": "the questions after",
+    "every_s": "how often to look",
+    "baseline_s": "how long the baseline takes",
+    "keep": "what is kept",
+    "retention_days": "how long it is kept",
+    "smallest_group": "the smallest group shown",
+    "languages": "the languages",
+    "variables": "the groups",
+}
+"""Fields under which people took part, in plain words."""
+
+
+def broken_by(old: Study, new: Study) -> list[str]:
+    """The fields of `ANSWERED_UNDER` whose change would break what people agreed to or answered under; empty where there is none.
+
+    What only gives people more stays free: a shorter retention, a larger smallest group, one more language, new groups; and so do
+    the titles of films, which are not what was watched.
+    """
+
+    def watched(study: Study) -> list[tuple[str, str, str | None]]:
+        return [(s.id, s.kind, s.sha256) for s in study.stimuli]
+
+    def gone(ids: Callable[[Study], Iterable[Any]]) -> bool:
+        return not set(ids(old)) <= set(ids(new))
+
+    def asked(study: Study) -> set[tuple[Any, ...]]:
+        return {(v.id, v.by, v.question, *sorted(value.id for value in v.values)) for v in study.variables if v.by == "link"}
+
+    broken = {
+        "stimuli": watched(old) != watched(new),
+        "retention_days": new.retention_days > old.retention_days,
+        "smallest_group": new.smallest_group < old.smallest_group,
+        "languages": gone(lambda study: study.languages),
+        "variables": gone(asked),
+    }
+    broken |= {name: getattr(old, name) != getattr(new, name) for name in ANSWERED_UNDER if name not in broken}
+    return [name for name in ANSWERED_UNDER if broken[name]]
+
+
+# --- reading
+
+
+def _study(given: Any) -> Study:
+    known = {"format", *(f.name for f in fields(Study))}
+    read = _Fields(given, "", known)
+    if read.given.get("format", FORMAT) != FORMAT:
+        raise DataError(f"format: wanted {FORMAT!r}, but got {read.given['format']!r:.60}; made by another version of mien?")
+    new = Study()
+    languages = read.languages(new.languages)
+    before, after = read.many("before", QUESTIONS_MAX, _question), read.many("after", QUESTIONS_MAX, _question)
+    purpose = read.given.get("purpose")
+    if isinstance(purpose, str) and purpose in REFUSED:
+        raise DataError(f"purpose: no study can be for this. {REFUSED[purpose][1]} mien does not do it.")
+    return Study(
+        title=read.text("title"),
+        about=read.words("about"),
+        purpose=None if purpose in (None, "") else read.one_of("purpose", PURPOSES),
+        contact=read.text("contact"),
+        languages=languages,
+        stimuli=read.many("stimuli", STIMULI_MAX, _stimulus),
+        order=cast(Any, read.one_of("order", ("fixed", "random"), new.order)),
+        consent=_consent(read.given.get("consent") or {}, "consent"),
+        before=before,
+        after=after,
+        variables=tuple(_in_step(v, (*before, *after), languages[0]) for v in read.many("variables", VARIABLES_MAX, _variable)),
+        every_s=read.number("every_s", EVERY_S, "seconds", new.every_s),
+        baseline_s=read.number("baseline_s", BASELINE_S, "seconds", new.baseline_s),
+        keep=cast(Any, read.one_of("keep", ("scores", "pictures"), new.keep)),
+        retention_days=read.whole("retention_days", RETENTION_DAYS, new.retention_days),
+        smallest_group=read.whole("smallest_group", SMALLEST_GROUP, new.smallest_group),
+        smoothing_s=read.number("smoothing_s", SMOOTHING_S, "seconds", new.smoothing_s),
+        markers=read.many("markers", MARKERS_MAX, _marker),
+    )
+
+
+class _Fields:
+    """The fields of one JSON object. `where` is its place, as in `before[2].options[0]`; errors name it."""
+
+    def __init__(self, given: Any, where: str, known: Iterable[str]) -> None:
+        if not isinstance(given, Mapping):
+            raise DataError(f"{where or 'the study'}: wanted a JSON object, but got {given!r:.60}")
+        self.given, self.where = given, where
+        known = list(known)
+        for name in given:
+            if name not in known:
+                raise DataError(f"{self.at(str(name)[:60])}: is not known here; known: {', '.join(sorted(known))}")
+
+    def at(self, name: str) -> str:
+        return f"{self.where}.{name}" if self.where else name
+
+    def wrong(self, name: str, wanted: str) -> DataError:
+        return DataError(f"{self.at(name)}: wanted {wanted}, but got {self.given.get(name)!r:.60}")
+
+    def id(self, reserved: Iterable[str] = ()) -> str:
+        value = self.given.get("id")
+        if not isinstance(value, str) or not _ID.fullmatch(value):
+            raise self.wrong("id", "1 to 40 small letters, digits, - and _, of which the first is a letter or digit")
+        if value in reserved:
+            raise self.wrong("id", f"another word than {', '.join(reserved)}, which mean something else")
+        return value
+
+    def text(self, name: str, most: int = TITLE_LETTERS_MAX) -> str:
+        value = self.given.get(name, "")
+        if not isinstance(value, str) or len(value) > most or not _can_be_stored(value):
+            raise self.wrong(name, f"a text of at most {most} letters")
+        return value.strip()
+
+    def optional_text(self, name: str) -> str | None:
+        return None if self.given.get(name) is None else self.text(name)
+
+    def words(self, name: str, most: int = TEXT_LETTERS_MAX) -> dict[str, str]:
+        value = self.given.get(name) or {}
+        if not isinstance(value, Mapping):
+            raise self.wrong(name, 'a text for each language, as {"en": "…"}')
+        for language, text in value.items():
+            if language not in LANGUAGES:
+                raise DataError(f"{self.at(name)}: wanted texts in {', '.join(LANGUAGES)}, but got one in {language!r:.60}")
+            if not isinstance(text, str) or len(text) > most or not _can_be_stored(text):
+                raise DataError(f"{self.at(name)}.{language}: wanted a text of at most {most} letters, but got {text!r:.60}")
+        return {language: value[language] for language in LANGUAGES if language in value}
+
+    def one_of(self, name: str, known: Iterable[str], default: str | None = None) -> str:
+        value, known = self.given.get(name, default), list(known)
+        if not isinstance(value, str) or value not in known:
+            raise self.wrong(name, f"one of {', '.join(known)}")
+        return value
+
+    def number(self, name: str, span: tuple[float, float], unit: str, default: float) -> float:
+        value = self.given.get(name, default)
+        if not _is_number(value) or not span[0] <= value <= span[1]:
+            raise self.wrong(name, f"a number of {unit} from {span[0]:g} to {span[1]:g}")
+        return float(value)
+
+    def optional_number(self, name: str, span: tuple[float, float] = (-1e12, 1e12)) -> float | None:
+        return None if self.given.get(name) is None else self.number(name, span, "any kind" if span[0] < 0 else "seconds", 0.0)
+
+    def whole(self, name: str, span: tuple[int, int], default: int) -> int:
+        value = _whole(self.given.get(name, default), *span)
+        if value is None:
+            raise self.wrong(name, f"a whole number from {span[0]} to {span[1]}")
+        return value
+
+    def switch(self, name: str) -> bool:
+        value = self.given.get(name, False)
+        if not isinstance(value, bool):
+            raise self.wrong(name, "true or false")
+        return value
+
+    def languages(self, default: tuple[str, ...]) -> tuple[str, ...]:
+        value = self.given.get("languages", default)
+        right = isinstance(value, list | tuple) and value and all(isinstance(one, str) and one in LANGUAGES for one in value)
+        if not right or len(set(value)) < len(value):
+            raise self.wrong("languages", f"a list of one or more of {', '.join(LANGUAGES)}, each once")
+        return tuple(value)
+
+    def many(self, name: str, most: int, read: Callable[[Any, str], One]) -> tuple[One, ...]:
+        """A list of things, whose ids must differ."""
+        value = self.given.get(name) or []
+        if not isinstance(value, list | tuple) or len(value) > most:
+            raise self.wrong(name, f"a list of at most {most}")
+        found = tuple(read(one, f"{self.at(name)}[{number}]") for number, one in enumerate(value))
+        ids = [cast(Any, one).id for one in found]
+        for id in ids:
+            if ids.count(id) > 1:
+                raise DataError(f"{self.at(name)}: wanted each id once, but {id!r} is there {ids.count(id)} times")
+        return found
+
+
+def _stimulus(given: Any, where: str) -> Stimulus:
+    read = _Fields(given, where, (f.name for f in fields(Stimulus)))
+    sha256 = read.optional_text("sha256")
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise read.wrong("sha256", "64 hexadecimal digits")
+    return Stimulus(
+        id=read.id(RESERVED),
+        title=read.text("title"),
+        kind=cast(Any, read.one_of("kind", ("film", "event"), "film")),
+        duration_s=read.optional_number("duration_s", (0.0, FILM_S_MAX)),
+        file=read.optional_text("file"),
+        sha256=sha256,
+    )
+
+
+def _option(given: Any, where: str) -> Option:
+    read = _Fields(given, where, ("id", "title"))
+    return Option(id=read.id(), title=read.words("title", 1000))
+
+
+def _question(given: Any, where: str) -> Question:
+    read = _Fields(given, where, (f.name for f in fields(Question)))
+    kind = read.one_of("kind", KINDS)
+    options = read.many("options", OPTIONS_MAX, _option)
+    if options and kind not in ("single", "multiple"):
+        raise DataError(f"{read.at('options')}: only questions of the kinds single and multiple have options; leave them out")
+    least, most = read.optional_number("min"), read.optional_number("max")
+    if least is not None and most is not None and least > most:
+        raise read.wrong("min", f"at most max, which is {most:g}")
+    return Question(
+        id=read.id(),
+        kind=cast(Any, kind),
+        title=read.words("title", 2000),
+        help=read.words("help", 2000),
+        required=read.switch("required"),
+        options=options,
+        low=read.words("low", 200),
+        high=read.words("high", 200),
+        min=least,
+        max=most,
+    )
+
+
+def _value(given: Any, where: str) -> Value:
+    read = _Fields(given, where, ("id", "title"))
+    return Value(id=read.id(), title=read.text("title"))
+
+
+def _variable(given: Any, where: str) -> Variable:
+    read = _Fields(given, where, (f.name for f in fields(Variable)))
+    return Variable(
+        id=read.id(),
+        title=read.text("title"),
+        by=cast(Any, read.one_of("by", ("question", "link"), "link")),
+        question=read.optional_text("question"),
+        values=read.many("values", OPTIONS_MAX, _value),
+    )
+
+
+def _marker(given: Any, where: str) -> Marker:
+    read = _Fields(given, where, (f.name for f in fields(Marker)))
+    time_s = read.number("time_s", (0.0, FILM_S_MAX), "seconds", -1.0)
+    end_s = read.optional_number("end_s", (0.0, FILM_S_MAX))
+    if end_s is not None and end_s <= time_s:
+        raise read.wrong("end_s", f"more than time_s, which is {time_s:g}")
+    return Marker(id=read.id(), stimulus=read.text("stimulus"), time_s=time_s, end_s=end_s, label=read.text("label"))
+
+
+def _consent(given: Any, where: str) -> Consent:
+    read = _Fields(given, where, ("version", "text"))
+    return Consent(version=read.whole("version", (1, 1_000_000), 1), text=read.words("text"))
+
+
+def _in_step(variable: Variable, questions: Iterable[Question], language: str) -> Variable:
+    """A variable by question with the options of its question as its groups; a title that was given to one stays."""
+    question = next((one for one in questions if one.id == variable.question), None)
+    if variable.by == "link" or question is None:
+        return variable
+    given = {value.id: value.title for value in variable.values if value.title}
+    titles = {option.id: option.title.get(language) or next(iter(option.title.values()), "") for option in question.options}
+    values = tuple(Value(id, given.get(id) or title[:TITLE_LETTERS_MAX] or id) for id, title in titles.items())
+    return replace(variable, values=values)
+
+
+def _check_references(study: Study) -> None:
+    """Raises `DataError` where one part names another that is not there, or two questions have one id."""
+    ids = [question.id for question in (*study.before, *study.after)]
+    for id in ids:
+        if ids.count(id) > 1:
+            raise DataError(f"after: the question {id!r} is asked before, too; give one of them another id")
+    for number, variable in enumerate(study.variables):
+        where = f"variables[{number}]"
+        if variable.by == "link":
+            continue
+        question = study.question(variable.question or "")
+        if question is None or question.kind != "single":
+            raise DataError(
+                f"{where}.question: wanted the id of a question of the kind single, but got {variable.question!r}; "
+                "groups come from what is chosen there"
+            )
+    for number, marker in enumerate(study.markers):
+        if study.stimulus(marker.stimulus) is None:
+            known = ", ".join(s.id for s in study.stimuli) or "none yet"
+            raise DataError(f"markers[{number}].stimulus: wanted the id of a film, but got {marker.stimulus!r}; there are {known}")
+
+
+def _plain(thing: Any) -> Any:
+    """Dataclasses, tuples and mappings as JSON has them."""
+    if isinstance(thing, tuple):
+        return [_plain(one) for one in thing]
+    if isinstance(thing, Mapping):
+        return {name: _plain(one) for name, one in thing.items()}
+    if hasattr(thing, "__dataclass_fields__"):
+        return {f.name: _plain(getattr(thing, f.name)) for f in fields(thing)}
+    return thing
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value: Any, least: int, most: int) -> int | None:
+    """The whole number, or None where it is none or not within."""
+    if not _is_number(value) or value != int(value) or not least <= value <= most:
+        return None
+    return int(value)
+
+
+def _can_be_stored(text: str) -> bool:
+    """Databases keep neither NUL nor halves of letters."""
+    return "\0" not in text and not any(0xD800 <= ord(letter) < 0xE000 for letter in text)
+
+
+# --- the consent text that a new study begins with
+
+
+def default_consent(language: str, study: Study) -> str:
+    """What participants of `study` are asked to agree to, in plain words: what is done, measured and kept, for how long, and what
+    they can do about it. Paragraphs are divided by empty lines. Raises `ValueError` for a language that is none of `LANGUAGES`."""
+    if language not in LANGUAGES:
+        raise ValueError(f"wanted one of {', '.join(LANGUAGES)}, but got {language!r}")
+    words = _CONSENT[language]
+    films = [s for s in study.stimuli if s.kind == "film"]
+    what = "event" if len(films) < len(study.stimuli) else "film" if len(films) <= 1 else "films"
+    minutes = sum(s.duration_s or 0.0 for s in study.stimuli) / 60
+    facts = {
+        "title": study.title.strip() or "…",
+        "contact": study.contact.strip() or "…",
+        "what": words[what].format(films=len(films)),
+        "minutes": words["minutes"].format(minutes=max(1, round(minutes))) if minutes else "",
+        "questions": words["questions"] if study.before or study.after else "",
+        "often": _often(words, study.every_s, comma=language != "en"),
+        "kept": words[study.keep],
+        "days": study.retention_days,
+        "group": study.smallest_group,
+    }
+    return "\n\n".join(paragraph.format(**facts) for paragraph in words["text"].strip().split("\n\n"))
+
+
+def _often(words: Mapping[str, str], every_s: float, *, comma: bool) -> str:
+    def number(value: float) -> str:
+        return f"{value:.1f}".removesuffix(".0").replace(".", "," if comma else ".")
+
+    if every_s == 1:
+        return words["once"]
+    return words["times"].format(times=number(1 / every_s)) if every_s < 1 else words["every"].format(seconds=number(every_s))
+
+
+_CONSENT: dict[str, dict[str, str]] = {
+    "en": {
+        "film": "a film",
+        "films": "{films} films",
+        "event": "a live event",
+        "minutes": ", about {minutes} min in all",
+        "questions": " You also answer some questions.",
+        "once": "once a second",
+        "times": "about {times} times a second",
+        "every": "about every {seconds} seconds",
+        "scores": "Only the numbers and your answers are kept. The pictures are not kept: each is forgotten as soon as it has been "
+        "read.",
+        "pictures": "The numbers and your answers are kept. The pictures are kept only if you allow that, too; you can take part "
+        "without it, and then each is forgotten as soon as it has been read.",
+        "text": """
+You are invited to take part in the study “{title}”. It is run by: {contact}
+
+What you do: you watch {what}{minutes}.{questions}
+
+What is measured: while you watch, your camera films your face. A picture of it is sent {often} to the computer of those who run \
+the study. A program reads from it which expression your face appears to show: neutral, happiness, surprise, sadness, anger, \
+disgust, fear or contempt, each as a number. It can be wrong, and it does not know what you feel. No sound is recorded.
+
+What is kept: {kept} You do not give your name; you are kept under a number. Those who run the study can see what belongs to this \
+number. In their report, curves and answers are shown only for {group} people or more together. Nothing is used to decide about you.
+
+For how long: all of it is erased {days} days after you agree, at the latest.
+
+You are free to say no. You can stop at any time, without a reason and without any disadvantage. When you agree you are given a \
+code. With it you can see at any time what is kept of you, take it with you, and erase it.
+
+Questions, or something to complain about? Turn to: {contact} You can also complain to your data protection authority.
+
+By agreeing you say that you are 18 or older, that you have read this, and that your face may be measured as it says here.
+""",
+    },
+    "fr": {
+        "film": "un film",
+        "films": "{films} films",
+        "event": "un événement en direct",
+        "minutes": ", environ {minutes} min en tout",
+        "questions": " Vous répondez aussi à quelques questions.",
+        "once": "une fois par seconde",
+        "times": "environ {times} fois par seconde",
+        "every": "environ toutes les {seconds} secondes",
+        "scores": "Seuls les chiffres et vos réponses sont conservés. Les images ne le sont pas : chacune est oubliée dès qu’elle "
+        "a été lue.",
+        "pictures": "Les chiffres et vos réponses sont conservés. Les images ne le sont que si vous l’autorisez aussi ; vous "
+        "pouvez participer sans cela, et chacune est alors oubliée dès qu’elle a été lue.",
+        "text": """
+Vous êtes invité(e) à participer à l’étude « {title} ». Elle est menée par : {contact}
+
+Ce que vous faites : vous regardez {what}{minutes}.{questions}
+
+Ce qui est mesuré : pendant que vous regardez, votre caméra filme votre visage. Une image en est envoyée {often} à l’ordinateur \
+des responsables de l’étude. Un programme y lit quelle expression votre visage semble montrer : neutre, joie, surprise, tristesse, \
+colère, dégoût, peur ou mépris, chacune sous forme de chiffre. Il peut se tromper, et il ne sait pas ce que vous ressentez. Aucun \
+son n’est enregistré.
+
+Ce qui est conservé : {kept} Vous ne donnez pas votre nom ; vos données sont rangées sous un numéro. Les responsables de l’étude \
+peuvent voir ce qui appartient à ce numéro. Dans leur rapport, les courbes et les réponses ne sont montrées que pour {group} \
+personnes ou plus à la fois. Rien ne sert à prendre une décision à votre sujet.
+
+Pendant combien de temps : tout est effacé au plus tard {days} jours après votre accord.
+
+Vous êtes libre de refuser. Vous pouvez arrêter à tout moment, sans raison et sans aucun inconvénient. Quand vous donnez votre \
+accord, vous recevez un code. Avec lui, vous pouvez à tout moment voir ce qui est conservé de vous, l’emporter et l’effacer.
+
+Une question, une plainte ? Adressez-vous à : {contact} Vous pouvez aussi saisir votre autorité de protection des données.
+
+En donnant votre accord, vous dites que vous avez 18 ans ou plus, que vous avez lu ce texte et que votre visage peut être mesuré \
+comme il l’indique.
+""",
+    },
+    "de": {
+        "film": "einen Film an",
+        "films": "{films} Filme an",
+        "event": "eine Live-Veranstaltung an",
+        "minutes": ", zusammen etwa {minutes} min",
+        "questions": " Außerdem beantworten Sie einige Fragen.",
+        "once": "einmal in der Sekunde",
+        "times": "etwa {times}-mal in der Sekunde",
+        "every": "etwa alle {seconds} Sekunden",
+        "scores": "Nur die Zahlen und Ihre Antworten werden aufbewahrt. Die Bilder nicht: Jedes wird vergessen, sobald es gelesen "
+        "ist.",
+        "pictures": "Die Zahlen und Ihre Antworten werden aufbewahrt. Die Bilder nur, wenn Sie auch das erlauben; Sie können ohne "
+        "das teilnehmen, und dann wird jedes vergessen, sobald es gelesen ist.",
+        "text": """
+Sie sind eingeladen, an der Studie „{title}“ teilzunehmen. Durchgeführt wird sie von: {contact}
+
+Was Sie tun: Sie sehen sich {what}{minutes}.{questions}
+
+Was gemessen wird: Während Sie zusehen, filmt Ihre Kamera Ihr Gesicht. Ein Bild davon wird {often} an den Computer derer \
+geschickt, die die Studie durchführen. Ein Programm liest daraus, welchen Ausdruck Ihr Gesicht zu zeigen scheint: neutral, Freude, \
+Überraschung, Trauer, Ärger, Ekel, Angst oder Verachtung, jeden als Zahl. Es kann sich irren, und es weiß nicht, was Sie fühlen. \
+Ton wird nicht aufgenommen.
+
+Was aufbewahrt wird: {kept} Sie nennen Ihren Namen nicht; Ihre Daten stehen unter einer Nummer. Wer die Studie durchführt, kann \
+sehen, was zu dieser Nummer gehört. Im Bericht werden Kurven und Antworten nur für {group} oder mehr Personen gemeinsam gezeigt. \
+Nichts davon dient dazu, über Sie zu entscheiden.
+
+Wie lange: Alles wird spätestens {days} Tage nach Ihrer Einwilligung gelöscht.
+
+Sie können frei Nein sagen. Sie können jederzeit aufhören, ohne Grund und ohne jeden Nachteil. Wenn Sie einwilligen, bekommen Sie \
+einen Code. Damit können Sie jederzeit sehen, was über Sie aufbewahrt wird, es mitnehmen und es löschen.
+
+Fragen oder eine Beschwerde? Wenden Sie sich an: {contact} Sie können sich auch bei Ihrer Datenschutzbehörde beschweren.
+
+Mit Ihrer Einwilligung sagen Sie, dass Sie 18 Jahre oder älter sind, dass Sie dies gelesen haben und dass Ihr Gesicht so gemessen \
+werden darf, wie es hier steht.
+""",
+    },
+    "tr": {
+        "film": "bir film",
+        "films": "{films} film",
+        "event": "canlı bir etkinlik",
+        "minutes": " (toplam yaklaşık {minutes} dk)",
+        "questions": " Ayrıca birkaç soruyu yanıtlarsınız.",
+        "once": "saniyede bir kez",
+        "times": "saniyede yaklaşık {times} kez",
+        "every": "yaklaşık {seconds} saniyede bir",
+        "scores": "Yalnızca sayılar ve yanıtlarınız saklanır. Görüntüler saklanmaz: her biri okunur okunmaz silinir.",
+        "pictures": "Sayılar ve yanıtlarınız saklanır. Görüntüler yalnızca buna da izin verirseniz saklanır; bu izni vermeden de "
+        "katılabilirsiniz, o zaman her görüntü okunur okunmaz silinir.",
+        "text": """
+“{title}” adlı çalışmaya katılmaya davetlisiniz. Çalışmayı yürüten: {contact}
+
+Ne yapacaksınız: {what} izlersiniz{minutes}.{questions}
+
+Ne ölçülür: Siz izlerken kameranız yüzünüzü çeker. Yüzünüzün bir görüntüsü {often} çalışmayı yürütenlerin bilgisayarına \
+gönderilir. Bir program bu görüntüden yüzünüzün hangi ifadeyi gösteriyor gibi göründüğünü okur: nötr, mutluluk, şaşkınlık, üzüntü, \
+öfke, tiksinti, korku ya da küçümseme; her biri bir sayı olarak. Program yanılabilir ve ne hissettiğinizi bilmez. Ses kaydedilmez.
+
+Ne saklanır: {kept} Adınızı vermezsiniz; verileriniz bir numara altında saklanır. Çalışmayı yürütenler bu numaraya ait olanları \
+görebilir. Raporda eğriler ve yanıtlar yalnızca en az {group} kişi için birlikte gösterilir. Hiçbiri hakkınızda karar vermek için \
+kullanılmaz.
+
+Ne kadar süreyle: Hepsi, onayınızdan en geç {days} gün sonra silinir.
+
+Hayır demekte özgürsünüz. İstediğiniz an, neden göstermeden ve hiçbir sakıncası olmadan bırakabilirsiniz. Onay verdiğinizde size \
+bir kod verilir. Bu kodla sizinle ilgili nelerin saklandığını istediğiniz an görebilir, yanınıza alabilir ve silebilirsiniz.
+
+Sorunuz ya da şikâyetiniz mi var? Başvurun: {contact} Veri koruma kurumunuza da şikâyette bulunabilirsiniz.
+
+Onay vererek 18 yaşında ya da daha büyük olduğunuzu, bunu okuduğunuzu ve yüzünüzün burada yazıldığı gibi ölçülebileceğini \
+söylemiş olursunuz.
+""",
+    },
+}
