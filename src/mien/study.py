@@ -647,7 +647,7 @@ def default_consent(language: str, study: Study) -> str:
     minutes = sum(s.duration_s or 0.0 for s in study.stimuli) / 60
     facts = {
         "title": study.title.strip() or "…",
-        "contact": study.contact.strip() or "…",
+        "contact": study.contact.strip().rstrip(".") or "…",
         "what": words[what].format(films=len(films)),
         "minutes": words["minutes"].format(minutes=max(1, round(minutes))) if minutes else "",
         "questions": words["questions"] if study.before or study.after else "",
@@ -683,7 +683,7 @@ _CONSENT: dict[str, dict[str, str]] = {
         "pictures": "The numbers and your answers are kept. The pictures are kept only if you allow that, too; you can take part "
         "without it, and then each is forgotten as soon as it has been read.",
         "text": """
-You are invited to take part in the study “{title}”. It is run by: {contact}
+You are invited to take part in the study “{title}”. It is run by: {contact}.
 
 What you do: you watch {what}{minutes}.{questions}
 
@@ -699,7 +699,7 @@ For how long: all of it is erased {days} days after you agree, at the latest.
 You are free to say no. You can stop at any time, without a reason and without any disadvantage. When you agree you are given a \
 code. With it you can see at any time what is kept of you, take it with you, and erase it.
 
-Questions, or something to complain about? Turn to: {contact} You can also complain to your data protection authority.
+Questions, or something to complain about? Turn to: {contact}. You can also complain to your data protection authority.
 
 By agreeing you say that you are 18 or older, that you have read this, and that your face may be measured as it says here.
 """,
@@ -718,7 +718,7 @@ By agreeing you say that you are 18 or older, that you have read this, and that 
         "pictures": "Les chiffres et vos réponses sont conservés. Les images ne le sont que si vous l’autorisez aussi ; vous "
         "pouvez participer sans cela, et chacune est alors oubliée dès qu’elle a été lue.",
         "text": """
-Vous êtes invité(e) à participer à l’étude « {title} ». Elle est menée par : {contact}
+Vous êtes invité(e) à participer à l’étude « {title} ». Elle est menée par : {contact}.
 
 Ce que vous faites : vous regardez {what}{minutes}.{questions}
 
@@ -736,7 +736,7 @@ Pendant combien de temps : tout est effacé au plus tard {days} jours après vot
 Vous êtes libre de refuser. Vous pouvez arrêter à tout moment, sans raison et sans aucun inconvénient. Quand vous donnez votre \
 accord, vous recevez un code. Avec lui, vous pouvez à tout moment voir ce qui est conservé de vous, l’emporter et l’effacer.
 
-Une question, une plainte ? Adressez-vous à : {contact} Vous pouvez aussi saisir votre autorité de protection des données.
+Une question, une plainte ? Adressez-vous à : {contact}. Vous pouvez aussi saisir votre autorité de protection des données.
 
 En donnant votre accord, vous dites que vous avez 18 ans ou plus, que vous avez lu ce texte et que votre visage peut être mesuré \
 comme il l’indique.
@@ -756,7 +756,7 @@ comme il l’indique.
         "pictures": "Die Zahlen und Ihre Antworten werden aufbewahrt. Die Bilder nur, wenn Sie auch das erlauben; Sie können ohne "
         "das teilnehmen, und dann wird jedes vergessen, sobald es gelesen ist.",
         "text": """
-Sie sind eingeladen, an der Studie „{title}“ teilzunehmen. Durchgeführt wird sie von: {contact}
+Sie sind eingeladen, an der Studie „{title}“ teilzunehmen. Durchgeführt wird sie von: {contact}.
 
 Was Sie tun: Sie sehen sich {what}{minutes}.{questions}
 
@@ -774,7 +774,7 @@ Wie lange: Alles wird spätestens {days} Tage nach Ihrer Einwilligung gelöscht.
 Sie können frei Nein sagen. Sie können jederzeit aufhören, ohne Grund und ohne jeden Nachteil. Wenn Sie einwilligen, bekommen Sie \
 einen Code. Damit können Sie jederzeit sehen, was über Sie aufbewahrt wird, es mitnehmen und es löschen.
 
-Fragen oder eine Beschwerde? Wenden Sie sich an: {contact} Sie können sich auch bei Ihrer Datenschutzbehörde beschweren.
+Fragen oder eine Beschwerde? Wenden Sie sich an: {contact}. Sie können sich auch bei Ihrer Datenschutzbehörde beschweren.
 
 Mit Ihrer Einwilligung sagen Sie, dass Sie 18 Jahre oder älter sind, dass Sie dies gelesen haben und dass Ihr Gesicht so gemessen \
 werden darf, wie es hier steht.
@@ -793,7 +793,7 @@ werden darf, wie es hier steht.
         "pictures": "Sayılar ve yanıtlarınız saklanır. Görüntüler yalnızca buna da izin verirseniz saklanır; bu izni vermeden de "
         "katılabilirsiniz, o zaman her görüntü okunur okunmaz silinir.",
         "text": """
-“{title}” adlı çalışmaya katılmaya davetlisiniz. Çalışmayı yürüten: {contact}
+“{title}” adlı çalışmaya katılmaya davetlisiniz. Çalışmayı yürüten: {contact}.
 
 Ne yapacaksınız: {what} izlersiniz{minutes}.{questions}
 
@@ -810,7 +810,7 @@ Ne kadar süreyle: Hepsi, onayınızdan en geç {days} gün sonra silinir.
 Hayır demekte özgürsünüz. İstediğiniz an, neden göstermeden ve hiçbir sakıncası olmadan bırakabilirsiniz. Onay verdiğinizde size \
 bir kod verilir. Bu kodla sizinle ilgili nelerin saklandığını istediğiniz an görebilir, yanınıza alabilir ve silebilirsiniz.
 
-Sorunuz ya da şikâyetiniz mi var? Başvurun: {contact} Veri koruma kurumunuza da şikâyette bulunabilirsiniz.
+Sorunuz ya da şikâyetiniz mi var? Başvurun: {contact}. Veri koruma kurumunuza da şikâyette bulunabilirsiniz.
 
 Onay vererek 18 yaşında ya da daha büyük olduğunuzu, bunu okuduğunuzu ve yüzünüzün burada yazıldığı gibi ölçülebileceğini \
 söylemiş olursunuz.
