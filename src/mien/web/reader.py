@@ -1,4 +1,4 @@
-"""The thread that reads the frames of all live views, those that wait at the same time together.
+"""The thread that reads the frames of all live views and of all participants, those that wait at the same time together.
 
 A frame that nobody has begun with gives way to a newer one of the same page, and is counted; a late one, captured while the socket
 was down, never does. Views take turns, so that none waits for the backlog of another.
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MediaError
-from mien.types import Episode, Faces, Frame, FrameResult
+from mien.types import Episode, Frame, FrameResult
 from mien.web import wire
 from mien.web.recorder import Recordings
 from mien.web.settings import Settings
-from mien.web.views import SETTLE_WITHIN_S, View, Waiting, spawn
+from mien.web.views import SETTLE_WITHIN_S, Line, Read, View, Waiting, spawn
 from mien.web.wire import WireError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Reader:
         self.settings, self.recordings = settings, recordings
         self._analyzer, self._preparing, self._ready = analyzer, threading.Lock(), False
         self._lock = threading.Condition()  # over the queues of all views
-        self._turns: deque[View] = deque()  # views with waiting frames, the next one first
+        self._turns: deque[Line] = deque()  # views with waiting frames, the next one first
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -149,19 +149,16 @@ class Reader:
                     wire.Failure.of(WireError("bad_frame", f"{text[0].upper()}{text[1:]}.", waiting.head.sequence)).text()
                 ]
         for i, (faces, emotions) in zip(pictures, analyzer.faces_of(list(pictures.values())), strict=True):
-            answers[i] = self._answer(taken[i], pictures[i], faces, emotions, analyzer.labels, begun_s)
+            reads = taken[i].view.reads or self._answer
+            answers[i] = reads(Read(taken[i], pictures[i], faces, emotions, analyzer.labels, begun_s))
         return answers
 
-    def _answer(
-        self,
-        waiting: Waiting,
-        rgb: NDArray[np.uint8],
-        faces: Faces,
-        emotions: NDArray[np.float32],
-        labels: tuple[str, ...],
-        begun_s: float,
-    ) -> list[str]:
+    def _answer(self, read: Read) -> list[str]:
+        """The messages that answer a frame of a live view."""
+        waiting, rgb, faces, emotions, labels, begun_s = read
         view, head, recording = waiting.view, waiting.head, waiting.recording
+        assert isinstance(view, View)
+        assert isinstance(head, wire.FrameHead)
         if recording is not None and recording.course is not None:
             course = view.latest = recording.course
             view.stale = True
@@ -176,7 +173,7 @@ class Reader:
         index = recording.rows if recording is not None else 0
         result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed)
         recorded = recording is not None and self.recordings.keep(recording, waiting, result)
-        light = float((rgb[::4, ::4].mean(axis=(0, 1)) * (0.299, 0.587, 0.114)).sum())
+        light = light_of(rgb)
         answer = wire.FacesSeen(
             sequence=head.sequence,
             captured_s=head.captured_s,
@@ -216,8 +213,13 @@ class Reader:
             view.moved.set()
             if recording is not None:
                 recording.waiting -= 1
-                if recording.over and recording.state in ("recording", "paused"):
+                if recording.over and recording.state in ("recording", "paused") and isinstance(view, View):
                     spawn(self.recordings.finish(view, recording, recording.over))
+
+
+def light_of(rgb: NDArray[np.uint8]) -> float:
+    """The mean luma of a picture, 0 to 255."""
+    return float((rgb[::4, ::4].mean(axis=(0, 1)) * (0.299, 0.587, 0.114)).sum())
 
 
 def _count_out(waiting: Waiting) -> None:

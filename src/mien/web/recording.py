@@ -139,8 +139,11 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
             yield end, record
 
 
-class _Log:
-    """A file of records that grows at its end. `append` is for one thread; `sync` may come from another one."""
+class Log:
+    """A file of records that grows at its end. `append` is for one thread; `sync` may come from another one.
+
+    keep_bytes  of a log that is there already, whose whole records `records` found; 0 begins a new one
+    """
 
     def __init__(self, path: Path, *, keep_bytes: int = 0) -> None:
         self._file = path.open("r+b" if keep_bytes else "wb", buffering=0)
@@ -176,22 +179,22 @@ class Writer:
 
     def __init__(self, folder: Path, facts: Facts) -> None:
         self.folder, self.facts = folder, facts
-        self._rows = _Log(folder / ROWS)
+        self._rows = Log(folder / ROWS)
         self._rows.append(json.dumps({"format": _FORMAT} | asdict(facts)).encode())
-        self._frames = _Log(folder / FRAMES) if facts.film else None
+        self._frames = Log(folder / FRAMES) if facts.film else None
 
     @classmethod
     def reopen(cls, folder: Path, found: "Logged") -> Self:
         """Goes on where the log in the folder ends; what was torn is cut off."""
         writer = cls.__new__(cls)
         writer.folder, writer.facts = folder, found.facts
-        writer._rows = _Log(folder / ROWS, keep_bytes=found.bytes)
+        writer._rows = Log(folder / ROWS, keep_bytes=found.bytes)
         writer._frames = None
         if found.facts.film:
             end = 0
             with suppress(FileNotFoundError):
                 end = max((place for place, _ in records(folder / FRAMES)), default=0)
-            writer._frames = _Log(folder / FRAMES, keep_bytes=end)
+            writer._frames = Log(folder / FRAMES, keep_bytes=end)
         return writer
 
     def add(self, row: Row, picture: bytes) -> None:

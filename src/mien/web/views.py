@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from fastapi import WebSocket
@@ -118,32 +118,28 @@ class Waiting:
 
     __slots__ = ("came_s", "head", "part", "picture", "recording", "view")
 
-    def __init__(self, view: "View", head: wire.FrameHead, picture: bytes, recording: Recording | None) -> None:
+    def __init__(
+        self, view: "Line", head: wire.FrameHead | wire.FilmHead, picture: bytes, recording: Recording | None = None
+    ) -> None:
         self.view, self.head, self.picture, self.recording = view, head, picture, recording
         self.part, self.came_s = view.part, time.perf_counter()
 
 
-class View:
-    """One open page, also for a while after its socket is gone.
+class Line:
+    """The frames of one page that wait to be read, and the page that their answers go to.
 
-    accepted, received  sequence of the last frame that came, and of the last that was dealt with
-    part                rises with each pause, and where the page's clock starts again
+    reads     makes the answers to a frame, in the thread that reads; None: as a live view's are made
+    received  sequence of the last frame that was dealt with
+    part      rises where the page's clock starts again, and with each pause
     """
 
-    def __init__(self, id: str, source: str, name: str, smoothing_s: float, course: Course) -> None:
-        self.id, self.source, self.name, self.smoothing_s = id, source, name, smoothing_s
-        self.course, self.latest, self.stale = course, course, False
+    def __init__(self, reads: "Callable[[Read], list[str]] | None" = None) -> None:
+        self.reads = reads
         self.queue: deque[Waiting] = deque()
         self.busy = self.dropped = self.part = 0
-        self.accepted = self.received = -1
-        self.captured_s: float | None = None
-        self.fresh = False  # a socket came back: its page's clock may have started again
-        self.recording: Recording | None = None
-        self.saving: Recording | None = None
-        self.untold: list[str] = []
+        self.received = -1
         self.page: Page | None = None
         self.moved = asyncio.Event()
-        self.leaving: asyncio.TimerHandle | None = None
 
     def tell(self, text: str) -> None:
         if self.page is not None:
@@ -157,6 +153,36 @@ class View:
                     self.moved.clear()
                     await self.moved.wait()
         return true()
+
+
+class Read(NamedTuple):
+    """A frame that was read: its picture (H, W, 3) uint8 RGB, the N faces in it and their probabilities (N, K) of `labels`."""
+
+    waiting: Waiting
+    rgb: NDArray[np.uint8]
+    faces: Faces
+    emotions: NDArray[np.float32]
+    labels: tuple[str, ...]
+    begun_s: float
+
+
+class View(Line):
+    """One open page, also for a while after its socket is gone.
+
+    accepted  sequence of the last frame that came
+    """
+
+    def __init__(self, id: str, source: str, name: str, smoothing_s: float, course: Course) -> None:
+        super().__init__()
+        self.id, self.source, self.name, self.smoothing_s = id, source, name, smoothing_s
+        self.course, self.latest, self.stale = course, course, False
+        self.accepted = -1
+        self.captured_s: float | None = None
+        self.fresh = False  # a socket came back: its page's clock may have started again
+        self.recording: Recording | None = None
+        self.saving: Recording | None = None
+        self.untold: list[str] = []
+        self.leaving: asyncio.TimerHandle | None = None
 
 
 class Page:

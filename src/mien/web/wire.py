@@ -1,4 +1,4 @@
-"""What passes over the socket of a live view: frames up as bytes, everything else as JSON text. docs/api.md says it for programs.
+"""What passes over the sockets of live views and of participants: frames up as bytes, all else as JSON text. See docs/api.md.
 
 Nothing here opens a picture or a socket. Whatever comes in is either understood or a `WireError`, which can be sent back as it is.
 """
@@ -6,13 +6,17 @@ Nothing here opens a picture or a socket. Whatever comes in is either understood
 import math
 import struct
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 VERSION = 1
 HEADER = struct.Struct("<BBHId")
 """Version, flags, 0, sequence (uint32), captured_s (float64): 16 bytes before each picture."""
+
+FILM_VERSION = 2
+FILM_HEADER = struct.Struct("<BBHIdd")
+"""As above with film_s (float64) behind it: 24 bytes before each picture of somebody who watches a film."""
 
 LATE = 1
 """Flag: captured while the socket was down. Such a frame is never left out for a newer one."""
@@ -27,6 +31,7 @@ CLOSE_BREACH = 4400
 CLOSE_LOGIN = 4401
 CLOSE_ORIGIN = 4403
 CLOSE_TAKEN_OVER = 4409
+CLOSE_OVER = 4410
 CLOSE_TOO_MANY = 4429
 
 MAX_TEXT = 16_384
@@ -34,6 +39,9 @@ MAX_TEXT = 16_384
 
 MAX_CAPTURED_S = 1e10
 """Seconds; a page's clock may well count from 1970."""
+
+MAX_FILM_S = 1e6
+"""Seconds; no film is longer than eleven days."""
 
 
 class WireError(Exception):
@@ -70,20 +78,56 @@ def read_frame(message: bytes, *, max_bytes: int) -> tuple[FrameHead, bytes]:
 
     max_bytes  of the picture
     """
-    if len(message) < HEADER.size:
-        raise WireError("bad_frame", f"A frame begins with {HEADER.size} bytes of header, but {len(message)} bytes came.")
-    version, flags, reserved, sequence, captured_s = HEADER.unpack_from(message)
-    if version != VERSION:
+    flags, sequence, captured_s = _head(message, HEADER, VERSION, LATE | OF_RECORDING)
+    picture = _picture(message, HEADER, sequence, max_bytes)
+    return FrameHead(sequence, captured_s, bool(flags & LATE), bool(flags & OF_RECORDING)), picture
+
+
+@dataclass(frozen=True, slots=True)
+class FilmHead:
+    """What stands before a picture of somebody who watches: as `FrameHead`, with film_s, the film's own clock in seconds."""
+
+    sequence: int
+    captured_s: float
+    film_s: float
+    late: bool = False
+
+
+def pack_film_frame(head: FilmHead, picture: bytes) -> bytes:
+    """The message for one frame of a participant."""
+    return FILM_HEADER.pack(FILM_VERSION, LATE * head.late, 0, head.sequence, head.captured_s, head.film_s) + picture
+
+
+def read_film_frame(message: bytes, *, max_bytes: int) -> tuple[FilmHead, bytes]:
+    """As `read_frame`, of one frame of a participant. Raises `WireError`."""
+    flags, sequence, captured_s, film_s = _head(message, FILM_HEADER, FILM_VERSION, LATE)
+    if not 0 <= film_s <= MAX_FILM_S:
+        raise WireError("bad_frame", f"A film's time must be 0 s or more, but {film_s} came.", sequence)
+    return FilmHead(sequence, captured_s, film_s, bool(flags & LATE)), _picture(message, FILM_HEADER, sequence, max_bytes)
+
+
+def _head(message: bytes, header: struct.Struct, known: int, known_flags: int) -> Any:
+    """Flags, sequence, captured_s and what else a header has, once all that every header has is right."""
+    if len(message) < header.size:
+        raise WireError("bad_frame", f"A frame begins with {header.size} bytes of header, but {len(message)} bytes came.")
+    version, flags, reserved, sequence, captured_s, *more = header.unpack_from(message)
+    if version != known:
         raise WireError(
-            "bad_frame", f"Frames of version {VERSION} are understood, but one of version {version} came; reload the page."
+            "bad_frame", f"Frames of version {known} are understood, but one of version {version} came; reload the page."
         )
-    if flags & ~(LATE | OF_RECORDING) or reserved:
+    if flags & ~known_flags or reserved:
         raise WireError(
-            "bad_frame", f"A frame's flags are 0 to 3 and its reserved bytes 0, but {flags} and {reserved} came.", sequence
+            "bad_frame",
+            f"A frame's flags are 0 to {known_flags} and its reserved bytes 0, but {flags} and {reserved} came.",
+            sequence,
         )
     if not abs(captured_s) <= MAX_CAPTURED_S:
         raise WireError("bad_frame", f"A frame's time must be a finite number of seconds, but {captured_s} came.", sequence)
-    size = len(message) - HEADER.size
+    return flags, sequence, captured_s, *more
+
+
+def _picture(message: bytes, header: struct.Struct, sequence: int, max_bytes: int) -> bytes:
+    size = len(message) - header.size
     if not size:
         raise WireError("bad_frame", "A frame came without a picture; send a JPEG, PNG or WebP behind its header.", sequence)
     if size > max_bytes:
@@ -92,7 +136,7 @@ def read_frame(message: bytes, *, max_bytes: int) -> tuple[FrameHead, bytes]:
             f"A frame may have {max_bytes // 1024} KiB, but one of {math.ceil(size / 1024)} KiB came; send smaller pictures.",
             sequence,
         )
-    return FrameHead(sequence, captured_s, bool(flags & LATE), bool(flags & OF_RECORDING)), message[HEADER.size :]
+    return message[header.size :]
 
 
 # --- up ------------------------------------------------------------------------------------------------------------------------
@@ -128,16 +172,41 @@ Up = Annotated[Hello | Record, Field(discriminator="type")]
 _UP: TypeAdapter[Hello | Record] = TypeAdapter(Up)
 
 
+class Watch(_Up):
+    """The first message of a participant's page: whose camera it is, and what is measured.
+
+    stimulus  id of a film, or "check" (nothing is kept) or "baseline" (the neutral face)
+    resume    whether the same page goes on, its clock with it; otherwise its clock is a new one
+    """
+
+    type: Literal["hello"]
+    code: str = Field(max_length=40)
+    stimulus: str = Field(min_length=1, max_length=64)
+    resume: bool = False
+
+
+_Kind = TypeVar("_Kind")
+_WATCH: TypeAdapter[Watch] = TypeAdapter(Watch)
+
+
 def read_message(text: str) -> Hello | Record:
     """One JSON message of a page. Raises `WireError`."""
+    return _read(_UP, text, 1)  # the first place is the name of the message's own type, which the sender knows
+
+
+def read_watch(text: str) -> Watch:
+    """The first message of a participant's page. Raises `WireError`."""
+    return _read(_WATCH, text, 0)
+
+
+def _read(kind: TypeAdapter[_Kind], text: str, leave_out: int) -> _Kind:
     if len(text) > MAX_TEXT:
         raise WireError("bad_message", f"A message may have {MAX_TEXT} characters, but one of {len(text)} came.")
     try:
-        return _UP.validate_json(text)
+        return kind.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        # The first place is the name of the message's own type, which the sender knows.
-        place = ".".join(str(part) for part in first["loc"][1:])
+        place = ".".join(str(part) for part in first["loc"][leave_out:])
         where = f" at {place[:80]}" if place else ""
         raise WireError("bad_message", f"A message was not understood{where}: {first['msg'][:300]}.") from None
 
@@ -261,7 +330,49 @@ class Failure(_Down):
         return cls(error=Problem(code=error.code, message=error.message), sequence=error.sequence)
 
 
-Down = Ready | FacesSeen | Dropped | EpisodeSeen | RecordingState | Failure
+class WatchLimits(_Down):
+    """What a participant's page has to keep to."""
+
+    in_flight: int
+    frame_max_kib: int
+    frame_max_megapixels: float
+
+
+class WatchReady(_Down):
+    """Answers a participant's hello. received: the last frame that is kept, -1 for none; those after it are to be sent again, and
+    new ones are numbered on from it; position_s: how far the film was measured, None where it was not."""
+
+    type: Literal["ready"] = "ready"
+    received: int
+    labels: list[str]
+    every_s: float
+    baseline_s: float
+    position_s: float | None
+    limits: WatchLimits
+
+
+class Seen(_Down):
+    """The answer to one frame of a participant. box: x1, y1, x2, y2 of the largest face in pixels, size_px its shorter side;
+    expression: in the camera check only, so that nobody watches the own face instead of the film; dropped: frames since the hello
+    that could not be read or gave way to newer ones; kept: whether its numbers lie on the disk now."""
+
+    type: Literal["seen"] = "seen"
+    sequence: int
+    film_s: float
+    faces: int
+    box: list[float] | None
+    width: int
+    height: int
+    size_px: float | None
+    light: float
+    dark: bool
+    expression: str | None
+    kept: bool
+    dropped: int
+    work_ms: float
+
+
+Down = Ready | WatchReady | Seen | FacesSeen | Dropped | EpisodeSeen | RecordingState | Failure
 
 
 def rounded(values: Any, digits: int = 5) -> list[float]:
