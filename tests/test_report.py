@@ -522,7 +522,7 @@ def test_page_loads_nothing_from_outside(tmp_path: Path) -> None:
     assert "@import" not in style[1]
     assert 'href="./annotated.mp4"' in text
     assert 'href="https://example.org/x"' in text  # a link to follow, not to load
-    assert "{{" not in text.replace(report._plotly(), "")
+    assert "{{" not in text.replace(report.packed_plotly(), "")
 
 
 def test_page_says_what_was_seen_and_how(tmp_path: Path) -> None:

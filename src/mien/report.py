@@ -16,7 +16,6 @@ import itertools
 import json
 import math
 import re
-import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -1098,7 +1097,7 @@ class _Page:
             facts_count=str(facts.count("<dt>")),
             footer=f"Made by mien {__version__} on the machine that ran it; this page loads nothing from anywhere."
             + (" The plot is drawn by Plotly.js (MIT licence)." if curves else ""),
-            plot=_fill(plot, curves=self.curves, plotly=_plotly()) if curves else [],
+            plot=_fill(plot, curves=self.curves, plotly=packed_plotly()) if curves else [],
         )
 
     def _name(self, track: int) -> str:
@@ -1437,13 +1436,17 @@ def _fill(template: str, **parts: str | list[str]) -> list[str]:
     return pieces
 
 
+def plotly_script() -> str:
+    """Plotly's script from its package."""
+    return (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
 @functools.cache
-def _plotly() -> str:
-    """Plotly's script from its package, gzipped and in base64: 2.0 MB in place of 4.8."""
-    script = resources.files("plotly") / "package_data" / "plotly.min.js"
+def packed_plotly() -> str:
+    """Plotly's script, gzipped and in base64: 2.0 MB in place of 4.8."""
     packed = BytesIO()
-    with script.open("rb") as file, gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=9, mtime=0) as zipped:
-        shutil.copyfileobj(file, zipped)
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=9, mtime=0) as zipped:
+        zipped.write(plotly_script().encode("utf-8"))
     return base64.b64encode(packed.getbuffer()).decode("ascii")
 
 

@@ -1,0 +1,565 @@
+// The report of a study: what happened, the film in step with the curves, moments, markers, viewers, answers, methods.
+
+import { usualStep } from "/static/js/curve.js";
+import { dot, stroke } from "/static/js/emotions.js";
+import { h, say } from "/static/js/element.js";
+import { clock, duration, percent, several, span, when } from "/static/js/format.js";
+import { agreement, liking, question } from "./charts.js";
+import { Curves, groupColour, groupDash, Strip, told } from "./curves.js";
+
+const SIGNALS_AT_FIRST = 2;
+const NAMES_TOLD = 12;
+const QUALITIES = { good: "good", fair: "warn", poor: "bad" };
+
+let number = 0;
+
+/** Radio buttons that look like one: [[value, text], …]. */
+function switcher(legend, options, chosen, changed) {
+  const name = `switch-${number++}`;
+  return h(
+    "fieldset",
+    { class: "switcher" },
+    h("legend", { class: "hidden-text" }, legend),
+    ...options.map(([value, text]) =>
+      h("label", {}, h("input", { type: "radio", name, value, checked: value === chosen, onchange: () => changed(value) }), h("span", {}, text))),
+  );
+}
+
+/** The signals to show at first: those of the highest moments, else the liveliest. */
+function liveliest(part, labels) {
+  const of = [...new Set(part.moments.filter((m) => m.signal !== "valence").map((m) => m.signal))];
+  if (of.length) return new Set(of.slice(0, SIGNALS_AT_FIRST));
+  const reach = (label) => {
+    const values = (part.curves?.raw[label]?.mean ?? []).filter((v) => v !== null);
+    return Math.max(...values, 0) - Math.min(...values, 1);
+  };
+  const expressive = labels.filter((label) => label !== "neutral");
+  return new Set(expressive.sort((a, b) => reach(b) - reach(a)).slice(0, SIGNALS_AT_FIRST));
+}
+
+/**
+ * Draws the review into `root` and returns {update(review), seek(t), time(), stimulus()}.
+ *
+ * film(stimulus) gives the address of a film or null; acts: elements for the right of the head; back: an element over the title;
+ * editable: markers can be changed, by edit({stimulus, time_s, marker}) (marker null: a new one) and erase({stimulus, marker}).
+ */
+export function show(root, review, { film = () => null, acts = [], back = null, editable = false, edit = null, erase = null } = {}) {
+  const state = { stimulus: review.stimuli[0]?.id ?? null, valence: false, signals: null, group: "", corrected: false, sort: "name", down: false, t: 0 };
+  const places = Object.fromEntries(
+    ["head", "films", "view", "moments", "markers", "synchrony", "viewers", "answers", "agreement", "methods"].map((name) => [name, h("section", { id: `review-${name}` })]),
+  );
+  let drawn = {}, screen = null;
+  root.classList.add("review");
+  root.replaceChildren(...Object.values(places));
+
+  const part = () => review.stimuli.find((one) => one.id === state.stimulus) ?? null;
+  const corrected = () => state.corrected && Boolean(part()?.curves?.corrected);
+  const values = (signal, value) => told(signal, value, corrected());
+
+  /** A section is made again only when what it shows has changed, so that open details, focus and scrolling stay. */
+  function fill(name, given, make) {
+    const print = JSON.stringify(given);
+    if (drawn[name] === print) return;
+    drawn[name] = print;
+    const made = make();
+    places[name].hidden = !made;
+    places[name].replaceChildren(...(made ?? []));
+  }
+
+  function heading(id, title, words) {
+    places[id].setAttribute("aria-labelledby", `${id}-title`);
+    return h("div", { class: "section-head" }, h("h2", { id: `${id}-title` }, title), words && h("p", { class: "soft" }, words));
+  }
+
+  // --- the head -----------------------------------------------------------------------------------------------------------------
+
+  function head() {
+    const c = review.counts;
+    const facts = [
+      ["Viewers in the report", String(c.shown)], ["Agreed to take part", String(c.agreed)], ["Finished", String(c.finished)],
+      ["Left before the end", String(c.left)], c.rooms ? ["Rooms", String(c.rooms)] : null, c.withdrawn ? ["Withdrew and were erased", String(c.withdrawn)] : null,
+    ].filter(Boolean);
+    const state = review.live ? "This study still runs; the report follows it." : review.until ? `As it stood ${when(review.until)}.` : "";
+    return [
+      review.simulated && h("p", { class: "notice warn simulated" }, h("strong", {}, "Simulated. "), review.simulated),
+      h("div", { class: "review-top" },
+        h("div", { class: "stack tight" },
+          h("div", { class: "row small" }, back, h("span", { class: "soft break" }, review.title)),
+          h("h1", { class: "break" }, review.headline ?? review.hidden ?? review.title),
+          h("p", { class: "soft small caveat" }, `${review.caveat} `, h("a", { href: "#review-methods" }, "How to read this page")),
+          h("p", { class: "soft small" }, `Made ${when(review.made_at)}. ${state}`)),
+        acts.length ? h("div", { class: "row no-print review-acts" }, ...acts) : null),
+      review.hidden && h("p", { class: "notice" }, review.hidden, " Fewer than that could tell who is who."),
+      h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    ].filter(Boolean);
+  }
+
+  function films() {
+    if (review.stimuli.length < 2) return null;
+    return [
+      h("h2", { class: "hidden-text" }, "Films"),
+      switcher("Film", review.stimuli.map((one) => [one.id, one.title]), state.stimulus, (id) => {
+        state.stimulus = id;
+        Object.assign(state, { signals: null, group: "", t: 0 });
+        draw();
+      }),
+    ];
+  }
+
+  // --- film and curves ----------------------------------------------------------------------------------------------------------
+
+  /** The lines that are shown now. */
+  function lines() {
+    const now = part(), kind = corrected() ? "corrected" : "raw";
+    const signals = state.valence ? ["valence"] : review.labels.filter((label) => state.signals.has(label));
+    if (!state.group) {
+      return signals.map((signal) => ({ key: signal, name: signal, signal, group: null, times: now.times, ...now.curves[kind][signal] }));
+    }
+    const variable = review.variables.find((one) => one.id === state.group), groups = now.groups[state.group] ?? {};
+    return variable.values.flatMap((value, k) => {
+      const group = groups[value.id];
+      if (!group) return [];
+      const curves = (corrected() ? group.corrected : group.raw) ?? group.raw;
+      return signals.slice(0, 1).map((signal) => ({ key: value.id, name: `${value.title} (${group.n})`, signal, group: k, times: group.times, ...curves[signal] }));
+    });
+  }
+
+  function view() {
+    const now = part();
+    if (!now) return null;
+    if (!now.curves) {
+      const address = film(now);
+      if (!address && !now.strip.length) return null;
+      return [
+        heading("view", now.title),
+        h("div", { class: "curves-none" },
+          address ? h("video", { src: address, controls: true, playsinline: true, preload: "metadata", "aria-label": `Film: ${now.title}` }) : null,
+          h("p", { class: "empty" }, h("strong", {}, "No curves yet"), review.hidden ?? "Nobody has been measured on this film yet.")),
+      ];
+    }
+    state.signals ??= liveliest(now, [...review.labels]);
+    return new Screen(now).parts;
+  }
+
+  /** Film or stills, controls, curves; made once for a film, then only told what to show. */
+  class Screen {
+    constructor(now) {
+      screen = this;
+      this.id = now.id;
+      const address = film(now);
+      const end = now.duration_s ?? now.times[now.times.length - 1] ?? 1;
+      this.scale = end;
+      this.video = address && h("video", { src: address, controls: true, playsinline: true, preload: "metadata", "aria-label": `Film: ${now.title}` });
+      this.still = !address && now.strip.length ? h("img", { class: "big-still", alt: "The film at the cursor" }) : null;
+      this.read = h("div", { class: "reading", "aria-live": "off" });
+      this.tools = h("div", { class: "plot-tools row" });
+      this.chips = h("div", { class: "chips", role: "group", "aria-label": "Expressions shown" });
+      this.words = h("p", { class: "small soft" });
+      this.whole = h("button", { type: "button", class: "small no-print", hidden: true, onclick: () => this.curves.zoom() }, "Whole film");
+      this.strip = new Strip(now.strip, (t) => this.seek(t));
+      const place = h("div", {});
+      const add = editable && h("button", { type: "button", class: "small no-print", onclick: () => edit({ stimulus: state.stimulus, time_s: state.t, marker: null }) }, "Mark this moment");
+      const side = h("div", { class: "film-side" }, this.video || this.still, this.read, add);
+      this.parts = [
+        heading("view", review.stimuli.length > 1 ? now.title : "The film and its audience"),
+        h("div", { class: "review-view" },
+          side,
+          h("div", { class: "plot-side" }, this.tools, this.chips, this.words, place, now.strip.length ? this.strip.element : null, h("div", { class: "row" }, this.whole))),
+      ];
+      // Plotly needs a place with a size, which this has once it is in the page.
+      queueMicrotask(() => {
+        this.curves = new Curves(place, {
+          start: 0, end, step: usualStep(now.times), label: "Time in the film", sought: (t) => this.seek(t, false),
+          ranged: (from, to, all) => {
+            this.whole.hidden = all;
+            this.strip.range(from, to);
+          },
+        });
+        this.strip.range(0, end);
+        this.show();
+        this.seek(state.t);
+      });
+      if (this.video) this.follow();
+    }
+
+    /** The cursor goes with the film. */
+    follow() {
+      const moved = () => this.moved(this.video.currentTime);
+      for (const event of ["timeupdate", "seeking", "seeked"]) this.video.addEventListener(event, moved);
+      const run = () => {
+        if (this.video.paused || !this.video.isConnected) return;
+        moved();
+        requestAnimationFrame(run);
+      };
+      this.video.addEventListener("play", run);
+    }
+
+    moved(t) {
+      state.t = t;
+      this.curves?.cursor(t);
+      this.tell();
+    }
+
+    seek(t, cursor = true) {
+      state.t = Math.min(Math.max(t, 0), this.scale);
+      if (cursor) this.curves?.cursor(state.t);
+      if (this.video) this.video.currentTime = state.t;
+      this.tell();
+    }
+
+    tell() {
+      if (!this.curves?.view) return;
+      const now = part(), still = this.still && this.strip.still(state.t);
+      if (still && this.still.getAttribute("src") !== still.image) this.still.src = still.image;
+      const rows = this.curves.at().map(({ line, mean, low, high }) => {
+        const swatch = line.group === null ? stroke(line.signal) : groupStroke(line.group);
+        return h("li", {}, swatch, h("span", { class: "reading-name break" }, line.name), h("b", { class: "tabular" }, values(line.signal, mean)),
+          h("span", { class: "soft tabular" }, mean === null ? "" : `${values(line.signal, low)} to ${values(line.signal, high)}`));
+      });
+      const i = nearestTime(now.times, state.t);
+      this.read.replaceChildren(
+        h("p", { class: "reading-time" }, h("b", { class: "tabular" }, clock(state.t, this.scale)), h("span", { class: "soft" }, ` · ${several(now.n[i] ?? 0, "face")} found of ${now.viewers}`)),
+        h("ul", {}, ...rows),
+      );
+    }
+
+    /** Draws what is chosen. */
+    show() {
+      const now = part(), all = lines();
+      this.controls(now);
+      const single = all.length === 1 || state.group ? null : undefined;
+      const moments = state.group || corrected() ? [] : now.moments.filter((m) => all.some((line) => line.signal === m.signal)).map((m) => ({ ...m, y: m.value }));
+      this.curves.set({
+        lines: all, corrected: corrected(), valence: state.valence, times: now.times, attention: now.attention,
+        synchrony: now.synchrony, markers: now.markers, moments, single,
+      });
+      this.tell();
+    }
+
+    controls(now) {
+      const again = () => {
+        this.show();
+        fill("markers", ["markers", now.markers, state.stimulus, [...state.signals], state.valence], markers);
+      };
+      const variables = review.variables.filter((variable) => Object.keys(now.groups[variable.id] ?? {}).length);
+      const print = JSON.stringify([state.valence, state.group, state.corrected, [...state.signals], variables, Boolean(now.curves.corrected)]);
+      if (print === this.controlled) return;
+      this.controlled = print;
+      if (!this.tools.children.length || JSON.stringify(variables) !== this.toolsOf) {
+        this.toolsOf = JSON.stringify(variables);
+        const select = (label, options, chosen, changed) =>
+          h("label", { class: "pick small" }, label, h("select", { onchange: (event) => changed(event.target.value) }, ...options.map(([value, text]) => h("option", { value, selected: value === chosen }, text))));
+        this.tools.replaceChildren(
+          switcher("What is shown", [["", "Expressions"], ["valence", "Valence"]], state.valence ? "valence" : "", (value) => {
+            state.valence = value === "valence";
+            again();
+          }),
+          ...(now.curves.corrected ? [switcher("Values", [["", "Raw"], ["corrected", "Baseline-corrected"]], state.corrected ? "corrected" : "", (value) => {
+            state.corrected = value === "corrected";
+            again();
+          })] : []),
+          ...(variables.length ? [select("Viewers", [["", "all together"], ...variables.map((v) => [v.id, `by ${v.title}`])], state.group, (value) => {
+            state.group = value;
+            if (value) state.signals = new Set([[...state.signals][0] ?? review.labels[0]]);
+            again();
+          })] : []),
+        );
+      }
+      this.chips.hidden = state.valence;
+      if (this.chips.children.length !== review.labels.length) {
+        this.chips.replaceChildren(...review.labels.map((label) => h("button", { type: "button", class: "chip", "data-label": label, onclick: () => {
+          if (state.group) state.signals = new Set([label]);
+          else if (state.signals.has(label)) state.signals.delete(label);
+          else state.signals.add(label);
+          again();
+        } }, stroke(label), label)));
+      }
+      for (const chip of this.chips.children) chip.setAttribute("aria-pressed", String(state.signals.has(chip.dataset.label)));
+      const m = review.methods;
+      const what = state.valence
+        ? "Valence: happiness minus the strongest unpleasant expression, from −1 to +1; above 0 is pleasant."
+        : corrected()
+          ? `Baseline-corrected: how far each face is from its own calm look in the ${m.baseline_s} s before the film.`
+          : "Raw: how strongly faces appear to show each expression, from 0 to 100%.";
+      say(this.words, `${what} The line is the mean of the viewers, smoothed over ${m.smoothing_s} s; the band is where the mean lies with ${Math.round(m.level * 100)}% certainty.`);
+    }
+
+    update(now) {
+      if (!this.curves) return;
+      this.strip.stills = now.strip;
+      this.strip.draw();
+      this.show();
+    }
+  }
+
+  function groupStroke(k) {
+    const svg = stroke("neutral");
+    svg.style.setProperty("--c", groupColour(k));
+    const line = svg.firstChild;
+    if (groupDash(k)) line.setAttribute("stroke-dasharray", groupDash(k));
+    else line.removeAttribute("stroke-dasharray");
+    return svg;
+  }
+
+  function nearestTime(times, t) {
+    let best = 0;
+    for (let i = 1; i < times.length; i++) if (Math.abs(times[i] - t) < Math.abs(times[best] - t)) best = i;
+    return best;
+  }
+
+  // --- moments and markers ------------------------------------------------------------------------------------------------------
+
+  /** Goes to a moment and shows its signal. */
+  function visit(t, signal = null) {
+    if (signal === "valence") state.valence = true;
+    else if (signal) {
+      state.valence = false;
+      if (state.group) state.signals = new Set([signal]);
+      else state.signals.add(signal);
+    }
+    if (!screen?.curves) return;
+    screen.toolsOf = null;
+    screen.show();
+    screen.seek(t);
+    document.getElementById("view-title")?.scrollIntoView({ block: "start", behavior: "smooth" });
+  }
+
+  function moments() {
+    const now = part();
+    if (!now?.curves) return null;
+    const words = `Where the audience's mean rises above what chance alone would give (viewers shifted against each other in time ${review.methods.shifts} times).`;
+    if (!now.moments.length) {
+      return [heading("moments", "Moments that stand out"), h("p", { class: "empty" }, h("strong", {}, "No moment stands out"), "The curves stay within what chance alone would give. That is a result, too.")];
+    }
+    return [
+      heading("moments", "Moments that stand out", words),
+      h("ol", { class: "review-moments" }, ...now.moments.map((m) =>
+        h("li", { class: "card moment-card" },
+          m.still ? h("img", { src: m.still, alt: "" }) : null,
+          h("div", { class: "moment-text" },
+            h("button", { type: "button", class: "link moment-go", onclick: () => visit(m.time_s, m.signal) }, `${clock(m.time_s, screen?.scale ?? now.duration_s ?? m.time_s)} · ${m.signal}`, " ", h("span", { "aria-hidden": "true" }, m.direction === "down" ? "▼" : "▲")),
+            h("p", {}, m.signal === "valence" ? null : dot(m.signal), " ", m.says),
+            h("p", { class: "small soft tabular" }, `${told(m.signal, m.value)} at the peak, ${m.signal === "valence" ? told("valence", m.rise) : told("", m.rise, true)} from the film's mean; ${span(m.start_s, m.end_s, now.duration_s ?? m.end_s)}`),
+            m.viewers.length ? (m.viewers.length <= NAMES_TOLD
+              ? h("p", { class: "small soft" }, `Viewers ${m.viewers.join(", ")}`)
+              : h("details", { class: "small" }, h("summary", {}, `${several(m.viewers.length, "viewer")}`), h("p", { class: "soft" }, m.viewers.join(", ")))) : null)))),
+    ];
+  }
+
+  function chance(p) {
+    if (p === null || p === undefined) return "–";
+    return p < 0.05 ? `p = ${p < 0.001 ? "under .001" : p.toFixed(3).replace(/^0/, "")}` : `p = ${p.toFixed(2).replace(/^0/, "")}, could be chance`;
+  }
+
+  /** Before and after as two dots on one line, with the interval of the difference told beside. */
+  function step(signal, effect, most) {
+    const place = (v) => `${signal === "valence" ? ((v + 1) / 2) * 100 : (Math.max(v, 0) / most) * 100}%`;
+    const from = h("i", { class: "step-from" }), to = h("i", { class: "step-to" }), line = h("i", { class: "step-line" });
+    const [low, high] = [effect.before, effect.after].sort((a, b) => a - b);
+    from.style.left = place(effect.before);
+    to.style.left = place(effect.after);
+    line.style.left = place(low);
+    line.style.width = `calc(${place(high)} - ${place(low)})`;
+    return h("span", { class: "step", "aria-hidden": "true" }, line, from, to);
+  }
+
+  function effects(marker, signals) {
+    const known = signals.filter((signal) => marker.effects?.[signal] && marker.effects[signal].before !== null);
+    const most = Math.max(0.1, ...known.filter((s) => s !== "valence").flatMap((s) => [marker.effects[s].before, marker.effects[s].after]));
+    if (!known.length) return h("p", { class: "small soft" }, "No before and after yet: too few viewers, or the marker is new.");
+    return h("table", { class: "effects" },
+      h("caption", { class: "hidden-text" }, `Before and after ${marker.label}`),
+      h("thead", { class: "hidden-text" }, h("tr", {}, ...["Expression", "Picture", "Before and after", "Difference", "By chance"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, ...known.map((signal) => {
+        const e = marker.effects[signal];
+        const difference = signal === "valence" ? told(signal, e.difference) : told(signal, e.difference, true);
+        return h("tr", {},
+          h("th", { scope: "row" }, h("span", { class: "row one-line" }, signal === "valence" ? null : dot(signal), signal)),
+          h("td", { class: "step-cell" }, step(signal, e, most)),
+          h("td", { class: "num" }, `${told(signal, e.before)} → ${told(signal, e.after)}`),
+          h("td", { class: "num" }, h("b", {}, difference), h("span", { class: "soft" }, e.low === null || e.low === undefined ? "" : ` (${told(signal, e.low, true)} to ${told(signal, e.high, true)})`)),
+          h("td", { class: "small soft" }, chance(e.p)));
+      })));
+  }
+
+  function markers() {
+    const now = part();
+    if (!now?.curves || (!now.markers.length && !editable)) return null;
+    const words = "Moments that were marked by hand, with the viewers' mean in the seconds before and after (or within the marked span).";
+    if (!now.markers.length) {
+      return [heading("markers", "Marked moments", words), h("p", { class: "empty" }, h("strong", {}, "Nothing is marked yet"), "Move the cursor to a joke, a logo, a cut, and press “Mark this moment”.")];
+    }
+    const chosen = state.valence ? ["valence"] : [...review.labels].filter((label) => state.signals.has(label));
+    const all = [...review.labels, "valence"];
+    return [
+      heading("markers", "Marked moments", words),
+      h("ul", { class: "review-markers" }, ...[...now.markers].sort((a, b) => a.time_s - b.time_s).map((marker) =>
+        h("li", { class: "card stack tight" },
+          h("div", { class: "row between" },
+            h("h3", { class: "break" }, h("button", { type: "button", class: "link", onclick: () => visit(marker.time_s) }, marker.end_s === null ? clock(marker.time_s, now.duration_s ?? marker.time_s) : span(marker.time_s, marker.end_s, now.duration_s ?? marker.end_s)), " ", marker.label),
+            editable ? h("span", { class: "row no-print" },
+              h("button", { type: "button", class: "small plain", "aria-label": `Change ${marker.label}`, onclick: () => edit({ stimulus: now.id, time_s: marker.time_s, marker }) }, "Change"),
+              h("button", { type: "button", class: "small plain danger", "aria-label": `Delete ${marker.label}`, onclick: () => erase({ stimulus: now.id, marker }) }, "Delete")) : null),
+          h("div", { class: "scroll" }, effects(marker, chosen.length ? chosen : all)),
+          chosen.length ? h("details", { class: "small" }, h("summary", {}, "All expressions"), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `All expressions at ${marker.label}` }, effects(marker, all))) : null))),
+    ];
+  }
+
+  // --- how alike ----------------------------------------------------------------------------------------------------------------
+
+  function synchrony() {
+    const now = part(), found = now?.synchrony;
+    if (!found) return null;
+    const clear = found.p !== null && found.p < 0.05;
+    const number = (v) => (v === null || v === undefined ? "–" : v.toFixed(2).replace("-", "−").replace("0.", "."));
+    const rows = Object.entries(found.by_signal ?? {});
+    return [
+      heading("synchrony", "How alike the viewers reacted"),
+      h("p", { class: "lead-sentence" }, clear
+        ? "The viewers' faces moved together more than chance would have it: the film, not the day, drives the curves."
+        : "The viewers' faces moved together no more than chance would have it."),
+      h("p", { class: "soft prose" }, `Each viewer's ${found.signal} was compared with the mean of all others (inter-subject correlation): ${number(found.isc)} over the whole film, where 0 is nothing in common and 1 the same curve. `
+        + `By chance, with viewers shifted against each other in time, it lies between ${number(found.null_low)} and ${number(found.null_high)} (${chance(found.p)}).`),
+      rows.length ? h("details", {}, h("summary", {}, "Each expression"), h("table", { class: "narrow-table" },
+        h("caption", { class: "hidden-text" }, "How alike, by expression"),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Expression"), h("th", { scope: "col", class: "num" }, "Correlation"), h("th", { scope: "col" }, "By chance"))),
+        h("tbody", {}, ...rows.map(([signal, one]) => h("tr", {}, h("th", { scope: "row" }, h("span", { class: "row one-line" }, signal === "valence" ? null : dot(signal), signal)), h("td", { class: "num" }, number(one.isc)), h("td", { class: "small soft" }, chance(one.p))))))) : null,
+    ].filter(Boolean);
+  }
+
+  // --- viewers ------------------------------------------------------------------------------------------------------------------
+
+  const order = (name) => {
+    const [, room, own] = name.match(/^(?:R(\d+)-)?(\d+)$/) ?? [null, "0", "0"];
+    return Number(room ?? 0) * 1e6 + Number(own);
+  };
+
+  function viewers() {
+    const many = review.viewers;
+    if (!many.length) return null;
+    const rank = { good: 0, fair: 1, poor: 2 };
+    const group = (variable) => (viewer) => variable.values.find((value) => value.id === viewer.groups?.[variable.id])?.title ?? "–";
+    const columns = [
+      { key: "name", title: "Viewer", text: (v) => (v.room ? `${v.name} (in the room)` : v.name), by: (v) => order(v.name) },
+      { key: "quality", title: "Quality", by: (v) => rank[v.quality] ?? 3 },
+      { key: "face_share", title: "Face found", number: true, text: (v) => percent(v.face_share), by: (v) => v.face_share ?? -1 },
+      ...review.variables.map((variable) => ({ key: `g-${variable.id}`, title: variable.title, text: group(variable), by: group(variable) })),
+      { key: "finished", title: "To the end", text: (v) => (v.finished ? "yes" : "no"), by: (v) => Number(v.finished) },
+      { key: "started_at", title: "Began", text: (v) => when(v.started_at), by: (v) => v.started_at ?? "" },
+      { key: "minutes", title: "Minutes", number: true, text: (v) => v.minutes?.toFixed(1) ?? "–", by: (v) => v.minutes ?? -1 },
+      { key: "looks", title: "Looks", number: true, text: (v) => String(v.looks), by: (v) => v.looks },
+      { key: "late", title: "Late", number: true, text: (v) => String(v.late), by: (v) => v.late },
+      { key: "dropped", title: "Lost", number: true, text: (v) => String(v.dropped), by: (v) => v.dropped },
+      { key: "pauses", title: "Pauses", number: true, text: (v) => String(v.pauses), by: (v) => v.pauses },
+    ];
+    const body = h("tbody");
+    const heads = columns.map((column) => {
+      const button = h("button", { type: "button", class: "sort", onclick: () => {
+        state.down = state.sort === column.key ? !state.down : Boolean(column.number);
+        state.sort = column.key;
+        rows();
+      } }, column.title, h("span", { "aria-hidden": "true", class: "sort-mark" }));
+      return h("th", { scope: "col", class: column.number ? "num" : null }, button);
+    });
+    function rows() {
+      const by = columns.find((column) => column.key === state.sort) ?? columns[0];
+      const sorted = [...many].sort((a, b) => {
+        const [x, y] = [by.by(a), by.by(b)];
+        return (x < y ? -1 : x > y ? 1 : order(a.name) - order(b.name)) * (state.down && x !== y ? -1 : 1);
+      });
+      columns.forEach((column, k) => {
+        const on = column.key === by.key;
+        if (on) heads[k].setAttribute("aria-sort", state.down ? "descending" : "ascending");
+        else heads[k].removeAttribute("aria-sort");
+        say(heads[k].querySelector(".sort-mark"), on ? (state.down ? " ↓" : " ↑") : "");
+      });
+      body.replaceChildren(...sorted.map((viewer) => h("tr", {}, ...columns.map((column, k) => {
+        if (column.key === "quality") {
+          return h("td", {}, h("span", { class: `state ${QUALITIES[viewer.quality] ?? ""}` }, viewer.quality), viewer.why ? h("span", { class: "why small soft" }, viewer.why) : null);
+        }
+        return h(k ? "td" : "th", { scope: k ? null : "row", class: column.number ? "num" : "break" }, column.text(viewer));
+      }))));
+    }
+    rows();
+    const poor = many.filter((viewer) => viewer.quality === "poor").length;
+    const words = `${several(many.length, "viewer")}${poor ? `, ${poor} of poor quality` : ""}. A look is one reading of the camera; late looks came after a break of the network and are kept.`;
+    return [
+      heading("viewers", "Viewers", words),
+      h("div", { class: "scroll viewers-scroll", tabindex: 0, role: "region", "aria-label": "Table of viewers" },
+        h("table", { class: "viewers" }, h("caption", { class: "hidden-text" }, "Viewers and how well they were seen"), h("thead", {}, h("tr", {}, ...heads)), body)),
+    ];
+  }
+
+  // --- answers ------------------------------------------------------------------------------------------------------------------
+
+  function answers() {
+    if (!review.questions.length) return null;
+    const of = (name) => review.questions.filter((asked) => asked.part === name);
+    const group = (title, some) => (some.length ? [h("h3", {}, title), h("div", { class: "questions" }, ...some.map((asked) => question(asked, review.variables)))] : []);
+    return [heading("answers", "What viewers answered"), ...group("Before the film", of("before")), ...group("After the film", of("after"))];
+  }
+
+  function agreements() {
+    const found = review.agreement;
+    if (!found?.rows?.length && !found?.liking) return null;
+    return [
+      heading("agreement", "What viewers said and what their faces showed"),
+      h("p", { class: "notice" }, found.text),
+      found.rows?.length ? agreement(found) : null,
+      found.liking ? h("p", { class: "soft" }, liking(found.liking)) : null,
+    ].filter(Boolean);
+  }
+
+  function methods() {
+    return [
+      heading("methods", "How to read this page"),
+      h("div", { class: "prose" },
+        h("p", {}, review.caveat),
+        h("p", {}, "People show the same feeling in different ways, and a face can be posed, polite or at rest. Programs of this kind are often wrong, more so for faces turned away, badly lit or covered, and for people unlike those they learned from. A curve of many viewers evens some of this out; it does not remove what is wrong in the same way for all."),
+        h("p", {}, review.law),
+        h("h3", {}, "How it was made"),
+        h("ul", {}, ...review.methods.text.map((line) => h("li", { class: "break" }, line))),
+        ...review.stimuli.filter((one) => one.facts?.length).map((one) => h("p", { class: "small soft break" }, `${one.title}${one.duration_s ? `, ${duration(one.duration_s)}` : ""}: ${one.facts.join(" ")}`))),
+    ];
+  }
+
+  function draw() {
+    const now = part();
+    const { made_at, ...rest } = review.counts;
+    fill("head", [review.headline, review.hidden, review.title, rest, review.made_at, review.live, review.until, review.simulated, acts.length], head);
+    fill("films", [review.stimuli.map((one) => [one.id, one.title]), state.stimulus], films);
+    if (now?.curves && screen?.id === now.id) screen.update(now);
+    else {
+      screen = null;
+      fill("view", [state.stimulus, Boolean(now?.curves), now?.strip?.length, review.hidden], view);
+    }
+    fill("moments", ["moments", state.stimulus, now?.moments, Boolean(now?.curves)], moments);
+    fill("markers", ["markers", now?.markers, state.stimulus, [...(state.signals ?? [])], state.valence], markers);
+    fill("synchrony", ["synchrony", state.stimulus, now?.synchrony && [now.synchrony.isc, now.synchrony.p]], synchrony);
+    fill("viewers", [review.viewers, review.variables], viewers);
+    fill("answers", [review.questions, review.variables], answers);
+    fill("agreement", [review.agreement], agreements);
+    fill("methods", [review.methods, review.caveat, review.law, review.stimuli.map((one) => [one.title, one.facts])], methods);
+  }
+
+  // On paper all is dark on light; the plot bakes its colours in, so it is drawn again.
+  const paper = (on) => () => {
+    document.documentElement.classList.toggle("on-paper", on);
+    screen?.curves?.draw();
+  };
+  addEventListener("beforeprint", paper(true));
+  addEventListener("afterprint", paper(false));
+
+  draw();
+  return {
+    update(next) {
+      review = next;
+      if (!part()) state.stimulus = review.stimuli[0]?.id ?? null;
+      draw();
+    },
+    seek: (t) => screen?.seek(t),
+    time: () => state.t,
+    stimulus: () => state.stimulus,
+  };
+}
+

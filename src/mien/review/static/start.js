@@ -1,0 +1,15 @@
+// Starts the report in its offline page: Plotly lies there compressed, the review as JSON.
+
+import { paint } from "/static/js/emotions.js";
+import { show } from "./review.js";
+
+const packed = document.getElementById("plotly");
+const bytes = Uint8Array.from(atob(packed.textContent), (c) => c.charCodeAt(0));
+const script = document.createElement("script");
+script.textContent = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+document.head.append(script);
+packed.remove();
+
+const review = JSON.parse(document.getElementById("review").textContent);
+paint(review.colours);
+show(document.getElementById("main"), review);
