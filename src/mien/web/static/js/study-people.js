@@ -1,0 +1,112 @@
+// The tab of people: how far each is, how well each was seen; exported and erased one by one.
+
+import { api } from "./api.js";
+import { confirm } from "./dialogs.js";
+import { h, say } from "./element.js";
+import { percent, several, size, when } from "./format.js";
+
+const AGAIN_MS = 5000;
+
+const QUALITY = { good: "good", fair: "warn", poor: "bad" };
+
+/** "film:2" in words. */
+export function stepWords(step, films) {
+  const [name, place] = String(step).split(":");
+  if (name === "film") return films > 1 ? `film ${Number(place) + 1} of ${films}` : "watching";
+  return { agreed: "has agreed", before: "questions before", camera: "camera check", after: "questions after", done: "done", left: "has left", room: "in the room" }[name] ?? step;
+}
+
+/** "2 rows and 3 files (12 kB) erased; nothing is left." */
+export function proof(found) {
+  const { erased, left } = found;
+  const rest = left.rows + left.files;
+  return `Erased: ${several(erased.rows, "row")} and ${several(erased.files, "file")}, ${size(erased.bytes)}. ${rest ? `Still there: ${several(left.rows, "row")}, ${several(left.files, "file")}.` : "Searched again: nothing is left."}`;
+}
+
+/** The panel. `path` is the study's address in the API. */
+export function peoplePanel(study, { path, changed }) {
+  const element = h("div", { class: "stack" });
+  const heard = h("div", { class: "notice good", role: "status", hidden: true });
+  const problem = h("p", { class: "problem break", role: "alert", hidden: true });
+  const body = h("tbody", {});
+  const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "People" },
+    h("table", { class: "people" },
+      h("thead", {}, h("tr", {}, ...[["Viewer"], ["Step"], ["Since"], ["Groups"], ["Seen", "num"], ["Quality"]].map(([name, kind]) => h("th", { scope: "col", class: kind ?? null }, name)), h("th", { scope: "col" }, h("span", { class: "hidden-text" }, "What can be done")))),
+      body));
+  const empty = h("div", { class: "empty" }, h("strong", {}, "Nobody has taken part yet"), h("span", {}, "Send a link from Invitations. This page follows by itself."));
+  const counts = h("p", { class: "soft" });
+  element.append(counts, heard, problem, table, empty);
+  let all = [], timer = null, drawn = null;
+
+  async function read() {
+    clearTimeout(timer);
+    if (!element.isConnected || element.closest("[hidden]")) return;
+    try {
+      const found = await api("GET", `${path}/viewers`);
+      all = found.items ?? found;
+      problem.hidden = true;
+    } catch (error) {
+      say(problem, error.message);
+      problem.hidden = false;
+    }
+    draw();
+    timer = setTimeout(read, AGAIN_MS);
+  }
+
+  const groupsOf = (viewer) =>
+    study.now.variables
+      .map((variable) => variable.values.find((value) => value.id === viewer.groups?.[variable.id])?.title)
+      .filter(Boolean)
+      .join(", ");
+
+  function row(viewer) {
+    const menu = h("details", { class: "menu" }, h("summary", { class: "button small plain icon", "aria-label": `What can be done with viewer ${viewer.name}` }, "⋯"),
+      h("div", {},
+        h("a", { class: "button", href: `${path}/viewers/${encodeURIComponent(viewer.name)}/export`, download: "" }, "Export what is kept"),
+        h("button", { type: "button", class: "danger", onclick: () => erase(viewer) }, "Erase")));
+    const quality = viewer.quality && typeof viewer.quality === "object" ? viewer.quality.quality : viewer.quality;
+    const share = viewer.face_share ?? (viewer.quality?.looks ? viewer.quality.with_face / viewer.quality.looks : null);
+    return h(
+      "tr",
+      { "data-viewer": viewer.name },
+      h("th", { scope: "row" }, viewer.room ? `Room ${viewer.name}` : `Viewer ${viewer.name}`),
+      h("td", {}, h("span", { class: `state ${viewer.step === "done" ? "good" : viewer.step === "left" ? "warn" : "busy"}` }, stepWords(viewer.step, study.now.stimuli.length))),
+      h("td", { class: "tabular nowrap" }, when(viewer.consented_at ?? viewer.started_at)),
+      h("td", {}, groupsOf(viewer) || "–"),
+      h("td", { class: "num", title: "share of looks in which a face was found" }, share === null || share === undefined ? "–" : percent(share)),
+      h("td", {}, quality ? h("span", { class: `state ${QUALITY[quality] ?? ""}` }, quality) : "–", viewer.why && h("p", { class: "small soft" }, viewer.why)),
+      h("td", { class: "acts" }, menu),
+    );
+  }
+
+  async function erase(viewer) {
+    const text = `Everything that is kept of viewer ${viewer.name} is erased: scores, answers, pictures if there are any. The report is made again without them. This cannot be undone.`;
+    if (!(await confirm({ title: `Erase viewer ${viewer.name}?`, text, action: "Erase" }))) return;
+    heard.hidden = true;
+    try {
+      const found = await api("DELETE", `${path}/viewers/${encodeURIComponent(viewer.name)}`);
+      heard.hidden = false;
+      say(heard, `Viewer ${viewer.name}. ${proof(found)}`);
+      await read();
+      changed();
+    } catch (error) {
+      say(problem, error.message);
+      problem.hidden = false;
+    }
+  }
+
+  function draw() {
+    table.hidden = !all.length;
+    empty.hidden = all.length > 0;
+    const done = all.filter((viewer) => viewer.step === "done").length;
+    say(counts, all.length ? `${several(all.length, "person", "people")} agreed, ${done} came to the end. They have numbers; nobody’s name is kept.` : "");
+    counts.hidden = !all.length;
+    const key = JSON.stringify([all, study.now.variables]);
+    if (key === drawn || body.querySelector(".menu[open]")) return;
+    drawn = key;
+    const had = body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.viewer : null;
+    body.replaceChildren(...all.map(row));
+    if (had) body.querySelector(`[data-viewer="${CSS.escape(had)}"] summary`)?.focus();
+  }
+  return { element, draw, enter: read, leave: () => clearTimeout(timer) };
+}

@@ -1,0 +1,249 @@
+// The editor of a study: its head, its tabs, and what it still lacks.
+
+import { api } from "./api.js";
+import { confirm, toast } from "./dialogs.js";
+import { h, say } from "./element.js";
+import { several } from "./format.js";
+import { consentPanel } from "./study-consent.js";
+import { draft } from "./study-draft.js";
+import { factsPanel } from "./study-facts.js";
+import { filmsPanel } from "./study-films.js";
+import { keeping } from "./study-focus.js";
+import { following, groupsPanel } from "./study-groups.js";
+import { invitationsPanel } from "./study-invitations.js";
+import { statePill, studyApi, studyName, studyPage } from "./study-kinds.js";
+import { logPanel } from "./study-log.js";
+import { peoplePanel } from "./study-people.js";
+import { questionsPanel } from "./study-questions.js";
+import { languageSwitch, onLanguage } from "./study-text.js";
+
+const get = (id) => document.getElementById(id);
+
+const FIELDS = {
+  title: "the title", about: "what it is about", purpose: "what it is for", contact: "who runs it", languages: "the languages", stimuli: "the films", order: "the order of the films",
+  consent: "the consent text", before: "the questions before", after: "the questions after", variables: "the groups", every_s: "how often to look", baseline_s: "the face at rest",
+  keep: "what is kept", retention_days: "how long it is kept", smallest_group: "the smallest group", smoothing_s: "the smoothing",
+};
+
+/** Where what is missing is put in: the server says it in words. */
+const PLACES = [
+  [/consent/, "consent"], [/question|option/, "questions"], [/film|live event/, "films"], [/group/, "groups"], [/title|is for|runs it|contact|language/, "study"],
+];
+
+const given = JSON.parse(get("study-data").textContent);
+let study = null, written = null;
+const panels = {};
+const texts = languageSwitch();
+
+const announce = (words) => {
+  get("heard").textContent = "";
+  setTimeout(() => say(get("heard"), words), 50);
+};
+
+// --- the head -----------------------------------------------------------------------------------------------------------------------
+
+const SAVED = { saved: "Saved", waiting: "Not saved yet", saving: "Saving…" };
+
+function said(state, text) {
+  const element = get("saved");
+  element.dataset.state = state;
+  if (SAVED[state]) say(element, SAVED[state]);
+  else if (state === "offline") say(element, "The server cannot be reached. What you write is kept in this browser and saved as soon as it is back.");
+  else if (state === "conflict") say(element, "Not saved: changed elsewhere too, see below");
+  else if (state === "gone") say(element, "This study was erased elsewhere.");
+  else say(element, "Not saved: see below");
+  drawTroubles(state, text);
+}
+
+/** What could not be saved, each with what can be done about it. Nothing of it is lost until somebody says so. */
+function drawTroubles() {
+  if (!written) return;
+  const rows = [
+    ...[...written.refused].map(([field, why]) =>
+      h("div", { class: "notice bad stack tight" },
+        h("p", { class: "break" }, h("strong", {}, `Not saved: ${FIELDS[field] ?? "the change"}. `), why),
+        field !== "*" && h("div", {}, h("button", { type: "button", class: "small", onclick: () => written.revert(field) }, "Give up this change")))),
+    ...[...written.conflicts.keys()].map((field) =>
+      h("div", { class: "notice warn stack tight" },
+        h("p", {}, h("strong", {}, `In another window somebody changed ${FIELDS[field] ?? field} too. `), "Both are kept until you choose."),
+        h("div", { class: "row" },
+          h("button", { type: "button", class: "small", onclick: () => written.settle(field, true) }, "Keep what is written here"),
+          h("button", { type: "button", class: "small", onclick: () => written.settle(field, false) }, "Take what is there")))),
+  ];
+  const key = JSON.stringify([[...written.refused], [...written.conflicts.keys()]]);
+  if (get("troubles").dataset.key === key) return;
+  get("troubles").dataset.key = key;
+  get("troubles").replaceChildren(...rows);
+}
+
+function drawHead() {
+  const name = studyName({ definition: written.now });
+  say(get("title"), name);
+  document.title = `${name} · mien`;
+  get("state").replaceChildren(statePill(study));
+  const missing = study.missing ?? [];
+  const draftOrClosed = study.state === "draft" || study.state === "closed";
+  get("missing").hidden = !draftOrClosed || !missing.length;
+  const key = missing.join("|");
+  if (get("missing-list").dataset.key !== key) {
+    get("missing-list").dataset.key = key;
+    get("missing-list").replaceChildren(
+      ...missing.map((what) => {
+        const place = PLACES.find(([words]) => words.test(what))?.[1];
+        return h("li", {}, place ? h("a", { href: `#${place}` }, what) : what);
+      }),
+    );
+  }
+  say(get("missing-title"), `Before it can open, it needs ${missing.length === 1 ? "one thing" : `${missing.length} things`}`);
+  const c = study.counts ?? {};
+  say(get("counts"), c.agreed ? [`${several(c.agreed, "person", "people")} agreed`, `${c.finished ?? 0} finished`].join(" · ") : "");
+  const open = get("open"), close = get("close");
+  open.hidden = !draftOrClosed;
+  open.textContent = study.state === "closed" ? "Open again" : "Open the study";
+  open.classList.toggle("primary", !missing.length);
+  close.hidden = study.state !== "open";
+  get("unarchive").hidden = study.state !== "archived";
+  get("archive").hidden = study.state === "archived";
+  for (const [tab, count] of Object.entries({ films: written.now.stimuli.length, questions: written.now.before.length + written.now.after.length, groups: written.now.variables.length, people: c.agreed ?? 0 })) {
+    say(document.querySelector(`[data-tab="${tab}"] .count`), count ? String(count) : "");
+  }
+}
+
+function answered(found) {
+  study = found;
+  if (written) drawHead();
+}
+
+/** After each change on the page: what follows from it elsewhere. */
+function changed() {
+  const groups = following(written.now);
+  if (groups) written.set("variables", groups);
+  texts.draw(written.now);
+  say(get("title"), studyName({ definition: written.now }));
+}
+
+async function move(state, button) {
+  button.disabled = true;
+  get("refused").hidden = true;
+  try {
+    await written.flush();
+    if (written.unsaved) throw new Error("Something is not saved yet; see above.");
+    answered(await api("POST", `${studyApi(study)}/state`, { state }));
+    announce(`The study is ${state}.`);
+    for (const panel of Object.values(panels)) if (!panel.section.hidden) keeping(panel.element, panel.draw);
+  } catch (error) {
+    say(get("refused"), error.message);
+    get("refused").hidden = false;
+  } finally {
+    button.disabled = false;
+    const next = [get("open"), get("close"), get("unarchive")].find((one) => !one.hidden);
+    next?.focus();
+  }
+}
+
+get("open").addEventListener("click", () => move("open", get("open")));
+get("close").addEventListener("click", async () => {
+  if (await confirm({ title: "Close the study?", text: "Nobody can start any more. Who is in the middle can finish. You can open it again.", action: "Close", danger: false })) move("closed", get("close"));
+});
+get("archive").addEventListener("click", async () => {
+  get("more").open = false;
+  if (await confirm({ title: "Archive the study?", text: "It leaves the list and nobody can take part. What was measured stays until its time is over, and you can take it out again.", action: "Archive", danger: false })) move("archived", get("archive"));
+});
+get("unarchive").addEventListener("click", () => move("closed", get("unarchive")));
+get("duplicate").addEventListener("click", async () => {
+  get("more").open = false;
+  try {
+    await written.flush();
+    const made = await api("POST", `${studyApi(study)}/duplicate`);
+    location.assign(studyPage(made));
+  } catch (error) {
+    toast(error.message);
+  }
+});
+get("erase").addEventListener("click", async () => {
+  get("more").open = false;
+  const people = study.counts?.agreed ? ` and everything of ${several(study.counts.agreed, "person", "people")}` : "";
+  if (!(await confirm({ title: "Erase this study?", text: `${studyName(study)}, its films, questions, invitations${people} are erased. This cannot be undone. To keep it without people, archive it.`, action: "Erase the study" }))) return;
+  try {
+    await api("DELETE", studyApi(study));
+    location.assign("/studies");
+  } catch (error) {
+    toast(error.message);
+  }
+});
+
+// One menu at a time; it closes when the focus or a click goes elsewhere, and by Escape.
+const closeMenus = (but) => document.querySelectorAll(".menu[open]").forEach((menu) => menu.contains(but) || (menu.open = false));
+addEventListener("click", (event) => closeMenus(event.target));
+addEventListener("focusin", (event) => closeMenus(event.target));
+addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector(".menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+// --- tabs ---------------------------------------------------------------------------------------------------------------------------
+
+const TABS = ["study", "films", "consent", "questions", "groups", "invitations", "people", "log"];
+const WITH_TEXTS = new Set(["study", "consent", "questions"]);
+let shown = null;
+
+function show(focus = false) {
+  const wanted = TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "study";
+  if (shown && shown !== wanted) panels[shown].leave?.();
+  for (const tab of TABS) {
+    const link = document.querySelector(`[data-tab="${tab}"]`);
+    if (tab === wanted) {
+      link.setAttribute("aria-current", "page");
+      if (link.parentElement.scrollWidth > link.parentElement.clientWidth) link.parentElement.scrollLeft = link.offsetLeft - 40;
+    } else link.removeAttribute("aria-current");
+    panels[tab].section.hidden = tab !== wanted;
+  }
+  get("texts").hidden = !WITH_TEXTS.has(wanted);
+  if (shown !== wanted) {
+    shown = wanted;
+    panels[wanted].draw();
+    panels[wanted].enter?.();
+  }
+  if (focus) {
+    panels[wanted].section.focus({ preventScroll: true });
+    if (get("tabs").getBoundingClientRect().top < 0) get("tabs").scrollIntoView();
+  }
+}
+addEventListener("hashchange", () => show(true));
+
+const redraw = () => {
+  texts.draw(written.now);
+  if (shown) keeping(panels[shown].element, panels[shown].draw);
+};
+
+// --- start --------------------------------------------------------------------------------------------------------------------------
+
+try {
+  study = await api("GET", `/api/studies/${encodeURIComponent(given.id)}`);
+  const handlers = { said, answered, taken: (fields) => { redraw(); drawHead(); if (fields.length && written) announce(`Taken over from another window: ${fields.map((field) => FIELDS[field] ?? field).join(", ")}.`); } };
+  written = draft(study, handlers);
+  const shared = { path: studyApi(study), page: studyPage(study), told: () => study, films: () => study.films ?? [], answered, announce, changed, purposes: given.purposes, refused: given.refused };
+  const makers = { study: factsPanel, films: filmsPanel, consent: consentPanel, questions: questionsPanel, groups: groupsPanel, invitations: invitationsPanel, people: peoplePanel, log: logPanel };
+  for (const tab of TABS) {
+    const panel = makers[tab](written, shared);
+    panel.section = get(`panel-${tab}`);
+    panel.section.append(panel.element);
+    panels[tab] = panel;
+  }
+  get("texts").append(texts.element);
+  texts.draw(written.now);
+  onLanguage(redraw);
+  get("export").href = `${studyApi(study)}/export`;
+  drawHead();
+  if (!written.unsaved) said("saved");
+  if (written.restored.length) toast(`What was not saved the last time is here again: ${written.restored.map((field) => FIELDS[field] ?? field).join(", ")}.`);
+  show();
+  // Another window, or people who take part: looked at again when somebody comes back to this page.
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) written.refresh().catch(() => {}); });
+} catch (error) {
+  get("refused").hidden = false;
+  say(get("refused"), error.message);
+}
+get("editor").removeAttribute("aria-busy");
