@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien import audience
 from mien.review.small_groups import Members, may_show
@@ -13,10 +12,10 @@ from mien.review.viewers import Viewer
 
 TEXTS_MAX = 200
 AGREEMENT = (
-    "Expression is not feeling. A face can be still while somebody is moved, and smile out of politeness; so the two are set beside "
-    "each other here, and one does not correct the other. Each row compares, over viewers, how strongly people said they felt an "
-    "emotion with how strongly their faces appeared to show it: rho is the rank correlation (1: the same order of viewers, 0: no "
-    "relation) with its 95 % interval, CCC whether the values themselves agree."
+    "Expression is not feeling. A face can be still while somebody is moved, and smile out of politeness; so the two are set "
+    "beside each other here, and one does not correct the other. Each row compares, over viewers, how strongly people said they "
+    "felt an emotion with how strongly their faces appeared to show it: rho is the rank correlation (1: the same order of viewers, "
+    "0: no relation) with its 95 % interval, CCC whether the values themselves agree."
 )
 EMOTION_STEPS = 5  # 0 to 4
 LIKING_STEPS = 7
@@ -26,9 +25,9 @@ Json = dict[str, Any]
 
 def said(text: Mapping[str, str] | str | None, language: str) -> str:
     """A text in `language`, else in its first one."""
-    if not text or isinstance(text, str):
-        return text or ""
-    return text.get(language) or next(iter(text.values()))
+    if isinstance(text, Mapping):
+        return text.get(language) or next(iter(text.values()), "")
+    return text or ""
 
 
 def questions(definition: Json, viewers: Sequence[Viewer], members: Members, smallest: int) -> list[Json]:
@@ -74,10 +73,9 @@ def _chart(question: Json, answers: list[Any], language: str, smallest: int) -> 
         return {"n": n, "counts": [_count(id, title, sum(id in c for c in chosen), n) for id, title in options]}
     if kind in ("scale5", "scale7", "liking"):
         steps = 5 if kind == "scale5" else LIKING_STEPS
-        return {"n": n, **_spread(answers), "counts": [_count(s, str(s), answers.count(s), n) for s in range(1, steps + 1)]}
+        return {"n": n, **_spread(answers), "counts": [_count(str(s), str(s), answers.count(s), n) for s in range(1, steps + 1)]}
     if kind == "number":
-        heights, edges = np.histogram(np.array(answers, float), bins=_edges(min(answers), max(answers)))
-        return {"n": n, **_spread(answers), "histogram": {"edges": [round(float(e), 4) for e in edges], "counts": heights.tolist()}}
+        return {"n": n, **_spread(answers), "histogram": _histogram(answers)}
     if kind == "emotions":
         labels = list(dict.fromkeys(label for answer in answers for label in answer))
         of = {label: [a[label] for a in answers if label in a] for label in labels}
@@ -93,11 +91,18 @@ def _chart(question: Json, answers: list[Any], language: str, smallest: int) -> 
     return {"n": n, "texts": sorted((str(a).strip() for a in answers), key=str.casefold)[:TEXTS_MAX]}
 
 
-def _edges(least: float, most: float) -> NDArray[np.float64]:
-    """Five to ten round steps about all values: edges at the values themselves would tell whose is the least and the most."""
-    width = max(most - least, 1e-9) / 5
-    step = next(m * 10.0 ** (e := int(np.floor(np.log10(width)))) for m in (1, 2, 5, 10) if m * 10.0**e >= width * 0.6)
-    return np.arange(np.floor(least / step), np.floor(most / step) + 2) * step
+def _histogram(answers: Sequence[float]) -> list[Json]:
+    """Columns of a round width about all values: edges at the values themselves would tell the least and the most of them."""
+    least, most = min(answers), max(answers)
+    rough = max(most - least, 1e-9) / 8
+    ten = 10.0 ** np.floor(np.log10(rough))
+    width = next(float(ten * m) for m in (1, 2, 5, 10) if ten * m >= rough)
+    edges = np.arange(np.floor(least / width), np.floor(most / width) + 2) * width
+    heights, _ = np.histogram(np.array(answers, float), bins=edges)
+    return [
+        {"low": round(float(low), 4), "high": round(float(high), 4), "n": int(n)}
+        for low, high, n in zip(edges[:-1], edges[1:], heights, strict=True)
+    ]
 
 
 def _count(id: Any, title: str, n: int, of: int) -> Json:
@@ -126,31 +131,33 @@ def agreement(
     expressed  for each viewer the mean over all films of each label and of "valence", None where no face was found
     """
     asked = [q for part in ("before", "after") for q in definition.get(part) or ()]
-    felt = next((q["id"] for q in reversed(asked) if q["kind"] == "emotions"), None)
-    liked = next((q["id"] for q in reversed(asked) if q["kind"] == "liking"), None)
+    felt, liked = (next((str(q["id"]) for q in reversed(asked) if q["kind"] == kind), "") for kind in ("emotions", "liking"))
     rows = []
     for label in labels:
         pairs = [
-            (viewer.answers[felt][label] / (EMOTION_STEPS - 1), shown[label])
+            (viewer.answers[felt][label], shown[label])
             for viewer, shown in zip(viewers, expressed, strict=True)
             if shown is not None and felt in viewer.answers and label in viewer.answers[felt]
         ]
-        if found := _agree(pairs, smallest, draws):
+        if found := _agree(pairs, smallest, draws, (0, EMOTION_STEPS - 1)):
             rows.append({"label": label, **found})
     pairs = [
-        ((viewer.answers[liked] - 1) / (LIKING_STEPS - 1), shown["valence"])
+        (viewer.answers[liked], shown["valence"])
         for viewer, shown in zip(viewers, expressed, strict=True)
         if shown is not None and liked in viewer.answers
     ]
-    return {"text": AGREEMENT, "rows": rows, "liking": _agree(pairs, smallest, draws)}
+    return {"text": AGREEMENT, "rows": rows, "liking": _agree(pairs, smallest, draws, (1, LIKING_STEPS))}
 
 
-def _agree(pairs: list[tuple[float, float]], smallest: int, draws: int) -> Json | None:
-    """None for fewer than `smallest` viewers, and for fewer than three, whose order says nothing."""
+def _agree(pairs: list[tuple[float, float]], smallest: int, draws: int, scale: tuple[int, int]) -> Json | None:
+    """None for fewer than `smallest` viewers, and for fewer than three, whose order says nothing.
+
+    For the concordance, which compares the values themselves, the `scale` of the answers is laid on 0 to 1.
+    """
     if len(pairs) < max(smallest, 3):
         return None
     reported, shown = np.array(pairs, float).T
-    found = audience.agreement(reported, shown)
+    found = audience.agreement((reported - scale[0]) / (scale[1] - scale[0]), shown, draws=draws)
     return {
         "n": len(pairs),
         "rho": _known(found.rho),

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.labels import FERPLUS
+from mien.review.sample_film import BANG_S, DURATION_S, END_S, JOKE_S, RAIN_S
 from mien.review.viewers import Viewer
 from mien.types import MediaInfo, Timeline
 
-DURATION_S = 72.0
 SIMULATED = "Ten simulated viewers: nobody was filmed, and every number on this page is made up."
 STIMULUS = "film"
 
@@ -37,10 +37,10 @@ class Scene:
 
 
 SCENES = (
-    Scene("happiness", 16.0, 23.0, 4.2, 0.9, ("cinema", "often", 1.25)),
-    Scene("sadness", 34.0, 46.0, 3.4, 0.8, ("cinema", "rarely", 1.3)),
-    Scene("surprise", 54.0, 56.5, 4.6, 0.9),
-    Scene("happiness", 58.0, 66.0, 3.6, 0.8),
+    Scene("happiness", *JOKE_S, 4.2, 0.9, ("cinema", "often", 1.25)),
+    Scene("sadness", *RAIN_S, 3.4, 0.8, ("cinema", "rarely", 1.3)),
+    Scene("surprise", *BANG_S, 4.6, 0.9),
+    Scene("happiness", *END_S, 3.6, 0.8),
 )
 """What the simulated faces do: the joke, the sad scene, the surprise, and the happy end."""
 
@@ -51,7 +51,9 @@ DEFINITION: dict[str, Any] = {
     "purpose": "film_test",
     "contact": "the mien sample",
     "languages": ["en"],
-    "stimuli": [{"id": STIMULUS, "title": "The little balloon", "kind": "film", "duration_s": DURATION_S, "file": None, "sha256": None}],
+    "stimuli": [
+        {"id": STIMULUS, "title": "The little balloon", "kind": "film", "duration_s": DURATION_S, "file": None, "sha256": None}
+    ],
     "order": "fixed",
     "consent": {"version": 1, "text": {"en": "Nobody had to agree: the viewers of this sample are simulated."}},
     "before": [
@@ -59,7 +61,6 @@ DEFINITION: dict[str, Any] = {
             "id": "cinema",
             "kind": "single",
             "title": {"en": "How often do you go to the cinema?"},
-            "help": {},
             "required": True,
             "options": [{"id": "often", "title": {"en": "Every month"}}, {"id": "rarely", "title": {"en": "Less often"}}],
         },
@@ -67,21 +68,19 @@ DEFINITION: dict[str, Any] = {
             "id": "mood",
             "kind": "scale5",
             "title": {"en": "How are you today?"},
-            "help": {},
             "required": False,
             "low": {"en": "Not well"},
             "high": {"en": "Very well"},
         },
-        {"id": "age", "kind": "number", "title": {"en": "How old are you?"}, "help": {}, "required": False, "min": 16, "max": 110},
+        {"id": "age", "kind": "number", "title": {"en": "How old are you?"}, "required": False, "min": 16, "max": 110},
     ],
     "after": [
-        {"id": "liking", "kind": "liking", "title": {"en": "How did you like the film?"}, "help": {}, "required": True},
-        {"id": "felt", "kind": "emotions", "title": {"en": "What did you feel while you watched?"}, "help": {}, "required": True},
+        {"id": "liking", "kind": "liking", "title": {"en": "How did you like the film?"}, "required": True},
+        {"id": "felt", "kind": "emotions", "title": {"en": "What did you feel while you watched?"}, "required": True},
         {
             "id": "best",
             "kind": "multiple",
             "title": {"en": "Which scenes will you remember?"},
-            "help": {},
             "required": False,
             "options": [
                 {"id": "joke", "title": {"en": "The hat"}},
@@ -90,8 +89,8 @@ DEFINITION: dict[str, Any] = {
                 {"id": "end", "title": {"en": "The end"}},
             ],
         },
-        {"id": "word", "kind": "short", "title": {"en": "The film in one word"}, "help": {}, "required": False},
-        {"id": "more", "kind": "long", "title": {"en": "What would you change?"}, "help": {}, "required": False},
+        {"id": "word", "kind": "short", "title": {"en": "The film in one word"}, "required": False},
+        {"id": "more", "kind": "long", "title": {"en": "What would you change?"}, "required": False},
     ],
     "variables": [
         {
@@ -109,9 +108,9 @@ DEFINITION: dict[str, Any] = {
     "smallest_group": 3,
     "smoothing_s": 1,
     "markers": [
-        {"id": "m1", "stimulus": STIMULUS, "time_s": 16.0, "end_s": 23.0, "label": "Joke: the hat"},
-        {"id": "m2", "stimulus": STIMULUS, "time_s": 34.0, "end_s": 46.0, "label": "Rain"},
-        {"id": "m3", "stimulus": STIMULUS, "time_s": 54.0, "end_s": None, "label": "Bang"},
+        {"id": "m1", "stimulus": STIMULUS, "time_s": JOKE_S[0], "end_s": JOKE_S[1], "label": "Joke: the hat"},
+        {"id": "m2", "stimulus": STIMULUS, "time_s": RAIN_S[0], "end_s": RAIN_S[1], "label": "Rain"},
+        {"id": "m3", "stimulus": STIMULUS, "time_s": BANG_S[0], "end_s": None, "label": "Bang"},
     ],
 }
 
@@ -122,7 +121,7 @@ _CHANGES = {
     5: "More of the hat, please.",
     8: "The bang came from nowhere. I liked that, but my cat did not.",
 }
-_AWAY = {4: ((28.0, 33.0),), 7: ((47.0, 52.0),), 10: ((5.0, 8.0),)}
+_AWAY: dict[int, tuple[tuple[float, float], ...]] = {4: ((28.0, 33.0),), 7: ((47.0, 52.0),), 10: ((5.0, 8.0),)}
 """Viewer → spans in seconds in which no face is found."""
 _LEFT_S = {9: 60.0}
 
@@ -239,13 +238,16 @@ def _answered(n: int, viewer: Viewer) -> Viewer:
         "age": float(random.integers(19, 68)),
     }
     if viewer.finished_at is not None:
-        mean = viewer.timelines[STIMULUS].emotions.mean(axis=0)
+        emotions = viewer.timelines[STIMULUS].emotions
+        mean, high = emotions.mean(axis=0), np.quantile(emotions, 0.95, axis=0)
         felt = {
-            label: int(np.clip(round(6 * share + random.normal(0, 0.5)), 0, 4)) for label, share in zip(FERPLUS, mean, strict=True)
+            label: int(np.clip(round(4.5 * most * most + 0.4 + random.normal(0, 0.6)), 0, 4))
+            for label, most in zip(FERPLUS, high, strict=True)
         }
+        felt["neutral"] = int(np.clip(round(4 * mean[0] + random.normal(0, 0.7)), 0, 4))
         answers |= {
             "felt": felt,
-            "liking": int(np.clip(round(4.2 + 8 * (mean[1] - mean[3]) + random.normal(0, 0.8)), 1, 7)),
+            "liking": int(np.clip(round(4.2 + 9 * (mean[1] - 0.5 * mean[3]) + random.normal(0, 0.8)), 1, 7)),
             "best": [scene for scene, p in (("joke", 0.8), ("rain", 0.5), ("bang", 0.4), ("end", 0.6)) if random.random() < p],
             "word": _WORDS[n % len(_WORDS)],
         }
