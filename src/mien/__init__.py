@@ -16,7 +16,7 @@ from mien.errors import DataError, MediaError, MienError, ModelError
 from mien.types import Episode, Faces, Frame, FrameResult, MediaInfo, Timeline, Track
 
 if TYPE_CHECKING:
-    from mien import draw, labels, report
+    from mien import audience, draw, labels, report
     from mien.analyze import Analyzer, Recorder
     from mien.detect import Haar, YuNet
     from mien.emotion import Expressions
@@ -41,7 +41,7 @@ _LAZY = {
     "read_picture": "mien.media",
     "write_picture": "mien.media",
 }
-_MODULES = ("draw", "labels", "report")
+_MODULES = ("audience", "draw", "labels", "report")
 
 __all__ = [
     "Analyzer",
@@ -62,6 +62,7 @@ __all__ = [
     "Track",
     "VideoWriter",
     "YuNet",
+    "audience",
     "draw",
     "find_episodes",
     "labels",
