@@ -165,7 +165,8 @@ def stimulus(
         part["moments"].append(
             {
                 "signal": signal,
-                "direction": "up",
+                "direction": "peak",
+                "n": viewers,
                 "time_s": round(at * scale, 1),
                 "start_s": round((at - 4) * scale, 1),
                 "end_s": round((at + 5) * scale, 1),
@@ -182,7 +183,7 @@ def stimulus(
         part["moments"][0]
         | {
             "signal": "valence",
-            "direction": "down",
+            "direction": "dip",
             "time_s": 68 * scale,
             "value": -0.2,
             "rise": -0.22,
@@ -308,12 +309,7 @@ def questions() -> list[dict[str, Any]]:
             "mean": 34.2,
             "sd": 9.1,
             "median": 33.0,
-            "histogram": [
-                {"low": 20, "high": 30, "n": 4},
-                {"low": 30, "high": 40, "n": 3},
-                {"low": 40, "high": 50, "n": 2},
-                {"low": 50, "high": 60, "n": 1},
-            ],
+            "histogram": {"edges": [20, 30, 40, 50, 60], "counts": [4, 3, 2, 1]},
         },
         {
             "id": "q4",
@@ -353,7 +349,7 @@ def agreement() -> dict[str, Any]:
             "low": None if rho is None else max(rho - 0.4, -1),
             "high": None if rho is None else min(rho + 0.3, 1),
             "ccc": None if rho is None else round(rho * 0.6, 2),
-            "reported_mean": reported,
+            "reported_mean": round(reported / 4, 4),
             "expressed_mean": expressed,
         }
         for label, rho, reported, expressed in zip(

@@ -24,12 +24,14 @@ def headline(review: Mapping[str, Any]) -> str:
         return f"{what}, in {many}." if len(films) == 1 else f"{what}, in none of the {len(films)} films."
     film, moment = max(standing, key=lambda one: abs(one[1]["rise"]))
     signal = "Valence" if moment["signal"] == "valence" else str(moment["signal"]).capitalize()
-    verb = "is lowest" if moment["direction"] == "down" else "peaks"
+    verb = "is lowest" if moment["direction"] == "dip" else "peaks"
     scale = film["duration_s"] or film["times"][-1]
     where = f"In “{_cut(film['title'])}” {signal[0].lower()}{signal[1:]}" if len(films) > 1 else signal
     near = _marked(film, float(moment["time_s"]))
-    change = "fell" if moment["direction"] == "down" else "rose"
-    rose = f"it {change} in {len(moment['viewers'])} of {_viewers(film['viewers'])}" if moment["viewers"] else ""
+    change = "fell" if moment["direction"] == "dip" else "rose"
+    seen = moment.get("n") or film["viewers"]
+    # Where so few rose that it is not told, the share is not known.
+    rose = f"it {change} in {round(moment['share'] * seen)} of {_viewers(seen)}" if moment["share"] else ""
     sentence = f"{where} {verb} at {clock(moment['time_s'], scale)}{near}"
     more = len(standing) - 1
     rest = "" if not more else f" {_number(more)} more moment{'s' if more > 1 else ''} stand{'' if more > 1 else 's'} out."

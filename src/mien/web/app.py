@@ -29,10 +29,12 @@ from mien.web import (
     live,
     pages,
     participant_live,
+    participant_pages,
     participant_routes,
     reference,
     result_routes,
     review_routes,
+    room_pages,
     rooms,
     security,
     storage,
@@ -42,7 +44,10 @@ from mien.web import (
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
 from mien.web.jobs import Jobs
 from mien.web.live import Live
+from mien.web.participant_live import Watching
+from mien.web.participants import Participants
 from mien.web.results import Results
+from mien.web.rooms import Rooms
 from mien.web.security import Guard, Security
 from mien.web.settings import Settings
 from mien.web.storage import Storage
@@ -53,9 +58,11 @@ if TYPE_CHECKING:
     from mien.analyze import Analyzer
 
 STATIC = Path(__file__).parent / "static"
+REVIEW_STATIC = Path(__file__).parents[1] / "review" / "static"
+"""The report draws itself in the same way here and in a file that opens without a server."""
 ROUTED = (
     *(info, job_routes, result_routes, live, study_routes, review_routes, rooms, participant_routes, participant_live),
-    *(storage, security, pages, study_pages),
+    *(storage, security, pages, study_pages, participant_pages, room_pages),
 )
 WARM_AFTER_S = 0.5
 STOP_WITHIN_S = 5
@@ -85,6 +92,8 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         app.state.stopping = asyncio.Event()
         await app.state.jobs.start()
         await app.state.live.start()
+        await app.state.watching.start()
+        await app.state.rooms.start()
         sweeping = asyncio.create_task(app.state.storage.sweep_for_ever())
         warming = threading.Thread(target=info.warm, args=(app,), name="warm")
         soon = loop.call_later(WARM_AFTER_S, warming.start)
@@ -96,6 +105,8 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
             sweeping.cancel()
             if warming.is_alive():  # Python must not end while it imports what is written in C++
                 await run_in_threadpool(warming.join)
+            await app.state.rooms.stop()
+            await app.state.watching.stop()
             await app.state.live.stop()
             await app.state.jobs.stop()
             store.close()
@@ -120,6 +131,10 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.state.jobs.before_erasing.append(app.state.live.forget)
     app.state.jobs.retry_live = app.state.live.recordings.retry
     app.state.studies = Studies(settings, store)
+    app.state.rooms = Rooms(settings, store, app.state.studies, app.state.jobs)
+    app.state.participants = Participants(settings, store, app.state.studies)
+    app.state.watching = Watching(settings, app.state.participants, app.state.live.reader)
+    app.state.participants.before_erasing.append(app.state.watching.forget)
     app.state.storage = Storage(settings, store, app.state.jobs)
     app.state.stopping = asyncio.Event()
     made = app.openapi
@@ -137,6 +152,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         """Browsers ask for it where they show a file or a plain answer."""
         return FileResponse(STATIC / "favicon.svg", headers={"Cache-Control": "max-age=86400"})
 
+    app.mount("/static/review", StaticFiles(directory=REVIEW_STATIC), name="review")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, answer)
     app.add_exception_handler(RequestValidationError, answer)

@@ -6,7 +6,7 @@ import { percent, several } from "/static/js/format.js";
 import { groupColour } from "./curves.js";
 
 const TEXTS_SHOWN = 5;
-const STRENGTHS = ["not at all", "a little", "somewhat", "strongly", "very strongly"];
+const STRONGEST = 4;
 
 const round = (value, decimals = 1) => (value === null || value === undefined ? "–" : String(Number(value.toFixed(decimals))).replace("-", "−"));
 
@@ -68,10 +68,10 @@ function emotions(question) {
     {},
     h("dl", { class: "bars" }, ...rows.flatMap(([label, answers]) => [
       h("dt", { class: "row one-line" }, dot(label), label),
-      h("dd", {}, bar(answers.mean / 4, (fill) => tint(fill, label))),
+      h("dd", {}, bar(answers.mean / STRONGEST, (fill) => tint(fill, label))),
       h("dd", { class: "num" }, round(answers.mean, 1)),
     ])),
-    h("p", { class: "small soft" }, `Mean of 0 (${STRENGTHS[0]}) to 4 (${STRENGTHS[4]}).`),
+    h("p", { class: "small soft" }, `Mean of 0 (not at all) to ${STRONGEST} (very strongly).`),
   );
 }
 
@@ -80,9 +80,10 @@ export function question(asked, variables) {
   const part = variables.find((variable) => asked.by_group?.[variable.id]);
   const groups = part ? part.values.map((value, k) => ({ name: value.title, k, answers: asked.by_group[part.id][value.id] })).filter(({ answers }) => answers) : [];
   const body = [];
-  if (asked.texts) body.push(texts(asked));
+  if (asked.hidden) body.push(h("p", { class: "small soft" }, "Too few answers to show."));
+  else if (asked.texts) body.push(texts(asked));
   else if (asked.emotions) body.push(emotions(asked));
-  else if (asked.histogram) body.push(columns(asked.histogram.map((cell) => ({ n: cell.n, title: `${round(cell.low)}–${round(cell.high)}` }))), numbers(asked));
+  else if (asked.histogram) body.push(columns(asked.histogram.counts.map((n, k) => ({ n, title: `${round(asked.histogram.edges[k])}–${round(asked.histogram.edges[k + 1])}` }))), numbers(asked));
   else if (asked.counts && ["scale5", "scale7", "liking"].includes(asked.kind)) body.push(columns(asked.counts.map((c) => ({ n: c.n, title: c.title || c.id })), asked.low, asked.high), numbers(asked));
   else if (asked.counts) body.push(counted(asked, groups));
   else body.push(numbers(asked));
@@ -146,7 +147,7 @@ export function agreement(found) {
           "tr",
           {},
           h("th", { scope: "row" }, h("span", { class: "row one-line" }, dot(row.label), row.label)),
-          h("td", { class: "num" }, round(row.reported_mean, 1)),
+          h("td", { class: "num" }, round(row.reported_mean * STRONGEST, 1)),
           h("td", { class: "num" }, percent(row.expressed_mean)),
           h("td", {}, h("span", { class: "row one-line" }, interval(row), h("span", { class: "small" }, together(row.rho)))),
           h("td", { class: "num" }, reach(row)),

@@ -17,9 +17,9 @@ const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1).t
 /** A signal's value in words: "43%", valence "+0.43", against the calm face "+12 points". */
 export function told(signal, value, corrected = false) {
   if (value === null || value === undefined) return "–";
-  const sign = value > 0 ? "+" : value < 0 ? "−" : "";
-  if (signal === "valence") return `${sign}${Math.abs(value).toFixed(2)}`;
-  if (corrected) return `${sign}${Math.round(Math.abs(value) * 100)} points`;
+  const hundredths = Math.round(value * 100), sign = hundredths > 0 ? "+" : hundredths < 0 ? "−" : "";
+  if (signal === "valence") return `${sign}${(Math.abs(hundredths) / 100).toFixed(2)}`;
+  if (corrected) return `${sign}${Math.abs(hundredths)} point${Math.abs(hundredths) === 1 ? "" : "s"}`;
   return percent(value);
 }
 
@@ -79,13 +79,14 @@ export class Curves extends Plot {
     if (view.moments.length) {
       traces.push({
         x: x(view.moments.map((m) => m.time_s)), y: view.moments.map((m) => m.y), type: "scatter", mode: "markers", hoverinfo: "skip", cliponaxis: false,
-        marker: { symbol: view.moments.map((m) => (m.direction === "down" ? "triangle-down" : "triangle-up")), size: 11, color: token("--ink"), line: { color: token("--bg"), width: 1.5 } },
+        marker: { symbol: view.moments.map((m) => (m.direction === "dip" ? "triangle-down" : "triangle-up")), size: 11, color: token("--ink"), line: { color: token("--bg"), width: 1.5 } },
       });
     }
     if (view.synchrony) {
       const { times, values, low, high } = view.synchrony;
-      const soft = token("--muted");
-      traces.push({ x: x([...times, ...times.toReversed()]), y: [...low, ...high.toReversed()], yaxis: "y2", type: "scatter", mode: "lines", fill: "toself", fillcolor: faint(soft, 0.22), line: { width: 0 }, hoverinfo: "skip" });
+      for (const band of bands({ times, low, high })) {
+        traces.push({ x: x(band.times), y: band.edge, yaxis: "y2", type: "scatter", mode: "lines", fill: "toself", fillcolor: faint(token("--muted"), 0.22), line: { width: 0 }, hoverinfo: "skip" });
+      }
       traces.push({ x: x(times), y: values, yaxis: "y2", type: "scatter", mode: "lines", line: { color: token("--accent"), width: 1.8 }, hoverinfo: "skip" });
     }
     if (view.attention) {

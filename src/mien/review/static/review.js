@@ -1,9 +1,9 @@
 // The report of a study: what happened, the film in step with the curves, moments, markers, viewers, answers, methods.
 
-import { usualStep } from "/static/js/curve.js";
+import { nearest, usualStep } from "/static/js/curve.js";
 import { dot, stroke } from "/static/js/emotions.js";
 import { h, say } from "/static/js/element.js";
-import { clock, duration, percent, several, span, when } from "/static/js/format.js";
+import { clock, duration, percent, several, span } from "/static/js/format.js";
 import { agreement, liking, question } from "./charts.js";
 import { Curves, groupColour, groupDash, Strip, told } from "./curves.js";
 
@@ -12,6 +12,12 @@ const NAMES_TOLD = 12;
 const QUALITIES = { good: "good", fair: "warn", poor: "bad" };
 
 let number = 0;
+
+/** "21 Nov 2026, 14:20": a report is read long after "today". */
+function when(iso) {
+  if (!iso) return "–";
+  return new Date(iso).toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+}
 
 /** Radio buttons that look like one: [[value, text], …]. */
 function switcher(legend, options, chosen, changed) {
@@ -76,8 +82,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   function head() {
     const c = review.counts;
     const facts = [
-      ["Viewers in the report", String(c.shown)], ["Agreed to take part", String(c.agreed)], ["Finished", String(c.finished)],
-      ["Left before the end", String(c.left)], c.rooms ? ["Rooms", String(c.rooms)] : null, c.withdrawn ? ["Withdrew and were erased", String(c.withdrawn)] : null,
+      review.hidden ? ["Measured so far", String(c.measured)] : ["Viewers in the report", String(c.shown)], ["Agreed to take part", String(c.agreed)], ["Finished", String(c.finished)],
+      ["Left before the end", String(c.left)], c.rooms ? ["Rooms", String(c.rooms)] : null, c.withdrawn ? ["Withdrawn and erased", String(c.withdrawn)] : null,
     ].filter(Boolean);
     const state = review.live ? "This study still runs; the report follows it." : review.until ? `As it stood ${when(review.until)}.` : "";
     return [
@@ -216,9 +222,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         return h("li", {}, swatch, h("span", { class: "reading-name break" }, line.name), h("b", { class: "tabular" }, values(line.signal, mean)),
           h("span", { class: "soft tabular" }, mean === null ? "" : `${values(line.signal, low)} to ${values(line.signal, high)}`));
       });
-      const i = nearestTime(now.times, state.t);
       this.read.replaceChildren(
-        h("p", { class: "reading-time" }, h("b", { class: "tabular" }, clock(state.t, this.scale)), h("span", { class: "soft" }, ` · ${several(now.n[i] ?? 0, "face")} found of ${now.viewers}`)),
+        h("p", { class: "reading-time" }, h("b", { class: "tabular" }, clock(state.t, this.scale)), h("span", { class: "soft" }, ` · ${faces(now)}`)),
         h("ul", {}, ...rows),
       );
     }
@@ -227,11 +232,10 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     show() {
       const now = part(), all = lines();
       this.controls(now);
-      const single = all.length === 1 || state.group ? null : undefined;
       const moments = state.group || corrected() ? [] : now.moments.filter((m) => all.some((line) => line.signal === m.signal)).map((m) => ({ ...m, y: m.value }));
       this.curves.set({
         lines: all, corrected: corrected(), valence: state.valence, times: now.times, attention: now.attention,
-        synchrony: now.synchrony, markers: now.markers, moments, single,
+        synchrony: now.synchrony, markers: now.markers, moments,
       });
       this.tell();
     }
@@ -301,10 +305,10 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     return svg;
   }
 
-  function nearestTime(times, t) {
-    let best = 0;
-    for (let i = 1; i < times.length; i++) if (Math.abs(times[i] - t) < Math.abs(times[best] - t)) best = i;
-    return best;
+  /** How many faces the mean at the cursor is made of. */
+  function faces(now) {
+    const n = now.n?.[nearest(now.times, state.t)] ?? null;
+    return n === null ? "too few faces to show" : `${several(n, "face")} found of ${now.viewers}`;
   }
 
   // --- moments and markers ------------------------------------------------------------------------------------------------------
@@ -337,7 +341,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         h("li", { class: "card moment-card" },
           m.still ? h("img", { src: m.still, alt: "" }) : null,
           h("div", { class: "moment-text" },
-            h("button", { type: "button", class: "link moment-go", onclick: () => visit(m.time_s, m.signal) }, `${clock(m.time_s, screen?.scale ?? now.duration_s ?? m.time_s)} · ${m.signal}`, " ", h("span", { "aria-hidden": "true" }, m.direction === "down" ? "▼" : "▲")),
+            h("button", { type: "button", class: "link moment-go", onclick: () => visit(m.time_s, m.signal) }, `${clock(m.time_s, screen?.scale ?? now.duration_s ?? m.time_s)} · ${m.signal}`, " ", h("span", { "aria-hidden": "true" }, m.direction === "dip" ? "▼" : "▲")),
             h("p", {}, m.signal === "valence" ? null : dot(m.signal), " ", m.says),
             h("p", { class: "small soft tabular" }, `${told(m.signal, m.value)} at the peak, ${m.signal === "valence" ? told("valence", m.rise) : told("", m.rise, true)} from the film's mean; ${span(m.start_s, m.end_s, now.duration_s ?? m.end_s)}`),
             m.viewers.length ? (m.viewers.length <= NAMES_TOLD
@@ -364,22 +368,18 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   }
 
   function effects(marker, signals) {
-    const known = signals.filter((signal) => marker.effects?.[signal] && marker.effects[signal].before !== null);
+    const known = signals.filter((signal) => (marker.effects?.[signal]?.before ?? null) !== null);
+    if (!known.length) return h("p", { class: "small soft" }, "No before and after: too few viewers were seen on both sides, or the marker is new.");
     const most = Math.max(0.1, ...known.filter((s) => s !== "valence").flatMap((s) => [marker.effects[s].before, marker.effects[s].after]));
-    if (!known.length) return h("p", { class: "small soft" }, "No before and after yet: too few viewers, or the marker is new.");
-    return h("table", { class: "effects" },
-      h("caption", { class: "hidden-text" }, `Before and after ${marker.label}`),
-      h("thead", { class: "hidden-text" }, h("tr", {}, ...["Expression", "Picture", "Before and after", "Difference", "By chance"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, ...known.map((signal) => {
-        const e = marker.effects[signal];
-        const difference = signal === "valence" ? told(signal, e.difference) : told(signal, e.difference, true);
-        return h("tr", {},
-          h("th", { scope: "row" }, h("span", { class: "row one-line" }, signal === "valence" ? null : dot(signal), signal)),
-          h("td", { class: "step-cell" }, step(signal, e, most)),
-          h("td", { class: "num" }, `${told(signal, e.before)} → ${told(signal, e.after)}`),
-          h("td", { class: "num" }, h("b", {}, difference), h("span", { class: "soft" }, e.low === null || e.low === undefined ? "" : ` (${told(signal, e.low, true)} to ${told(signal, e.high, true)})`)),
-          h("td", { class: "small soft" }, chance(e.p)));
-      })));
+    return h("ul", { class: "effects" }, ...known.map((signal) => {
+      const e = marker.effects[signal], by = (v) => told(signal, v, true);
+      return h("li", {},
+        h("span", { class: "row one-line" }, signal === "valence" ? null : dot(signal), signal),
+        step(signal, e, most),
+        h("span", { class: "tabular" }, `${told(signal, e.before)} → ${told(signal, e.after)}`),
+        h("b", { class: "tabular num" }, by(e.difference)),
+        h("span", { class: "effects-more small soft tabular" }, (e.low ?? null) === null ? "" : `${by(e.low).replace(/ points?$/, "")} to ${by(e.high)} with ${Math.round(review.methods.level * 100)}% certainty; `, chance(e.p)));
+    }));
   }
 
   function markers() {
@@ -400,8 +400,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
             editable ? h("span", { class: "row no-print" },
               h("button", { type: "button", class: "small plain", "aria-label": `Change ${marker.label}`, onclick: () => edit({ stimulus: now.id, time_s: marker.time_s, marker }) }, "Change"),
               h("button", { type: "button", class: "small plain danger", "aria-label": `Delete ${marker.label}`, onclick: () => erase({ stimulus: now.id, marker }) }, "Delete")) : null),
-          h("div", { class: "scroll" }, effects(marker, chosen.length ? chosen : all)),
-          chosen.length ? h("details", { class: "small" }, h("summary", {}, "All expressions"), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `All expressions at ${marker.label}` }, effects(marker, all))) : null))),
+          effects(marker, chosen.length ? chosen : all),
+          chosen.length ? h("details", { class: "small" }, h("summary", {}, "All expressions"), effects(marker, all)) : null))),
     ];
   }
 
@@ -443,7 +443,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       { key: "name", title: "Viewer", text: (v) => (v.room ? `${v.name} (in the room)` : v.name), by: (v) => order(v.name) },
       { key: "quality", title: "Quality", by: (v) => rank[v.quality] ?? 3 },
       { key: "face_share", title: "Face found", number: true, text: (v) => percent(v.face_share), by: (v) => v.face_share ?? -1 },
-      ...review.variables.map((variable) => ({ key: `g-${variable.id}`, title: variable.title, text: group(variable), by: group(variable) })),
+      ...review.variables.map((variable) => ({ key: `g-${variable.id}`, title: variable.title, wraps: true, text: group(variable), by: group(variable) })),
       { key: "finished", title: "To the end", text: (v) => (v.finished ? "yes" : "no"), by: (v) => Number(v.finished) },
       { key: "started_at", title: "Began", text: (v) => when(v.started_at), by: (v) => v.started_at ?? "" },
       { key: "minutes", title: "Minutes", number: true, text: (v) => v.minutes?.toFixed(1) ?? "–", by: (v) => v.minutes ?? -1 },
@@ -477,7 +477,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         if (column.key === "quality") {
           return h("td", {}, h("span", { class: `state ${QUALITIES[viewer.quality] ?? ""}` }, viewer.quality), viewer.why ? h("span", { class: "why small soft" }, viewer.why) : null);
         }
-        return h(k ? "td" : "th", { scope: k ? null : "row", class: column.number ? "num" : "break" }, column.text(viewer));
+        return h(k ? "td" : "th", { scope: k ? null : "row", class: column.number ? "num" : column.wraps ? "break" : null }, column.text(viewer));
       }))));
     }
     rows();
@@ -525,8 +525,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
 
   function draw() {
     const now = part();
-    const { made_at, ...rest } = review.counts;
-    fill("head", [review.headline, review.hidden, review.title, rest, review.made_at, review.live, review.until, review.simulated, acts.length], head);
+    fill("head", [review.headline, review.hidden, review.title, review.counts, review.made_at, review.live, review.until, review.simulated, acts.length], head);
     fill("films", [review.stimuli.map((one) => [one.id, one.title]), state.stimulus], films);
     if (now?.curves && screen?.id === now.id) screen.update(now);
     else {

@@ -3,7 +3,7 @@
 import { h } from "./element.js";
 
 /** Opens a dialog made of `fields`; resolves with `value()` when it is agreed to, with null when it is not. */
-function open(title, fields, action, { danger = false, value = () => true } = {}) {
+export function open(title, fields, action, { danger = false, value = () => true } = {}) {
   return new Promise((resolve) => {
     const heading = h("h2", { id: `dialog-${Math.random().toString(36).slice(2)}` }, title);
     const dialog = h(
