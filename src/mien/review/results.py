@@ -238,10 +238,6 @@ def _aligned(of: _Of, viewers: Sequence[Viewer], step_s: float) -> Audience:
     )
 
 
-def _signals(seen: Audience) -> tuple[str, ...]:
-    return (*seen.labels, VALENCE)
-
-
 def _curves(of: Audience, enough: _Mask) -> Json:
     return {
         signal: {name: _list(getattr(curve, name), 4, enough) for name in ("mean", "low", "high")}
@@ -291,7 +287,7 @@ def _synchrony(of: Audience, smallest: int) -> Json | None:
     if len(of.names) < max(2, smallest):
         return None
     main, by_signal = None, {}
-    for signal in _signals(of):
+    for signal in of.signals:
         window_s = WINDOW_S if signal == VALENCE else None
         found = audience.synchrony(of, signal, window_s=window_s, shifts=SHIFTS, level=LEVEL)
         by_signal[signal] = {
@@ -364,15 +360,13 @@ def _marker(marker: Json, effects: Json) -> Json:
 
 
 def _effects(of: Audience, marker: Json, smallest: int) -> Json:
-    start_s, end_s = float(marker["time_s"]), marker.get("end_s")
-    before = (of.times >= start_s - MARKER_S) & (of.times < start_s)
-    after = (of.times >= start_s) & (of.times < (start_s + MARKER_S if end_s is None else float(end_s)))
-    both = of.seen[:, before].any(axis=1) & of.seen[:, after].any(axis=1)
-    if both.sum() < max(2, smallest):
-        return {}
     found = {}
-    for signal in _signals(of):
-        effect = audience.marker_effect(of, signal, start_s, before_s=MARKER_S, after_s=MARKER_S, end_s=end_s)
+    for signal in of.signals:
+        effect = audience.marker_effect(
+            of, signal, float(marker["time_s"]), before_s=MARKER_S, after_s=MARKER_S, end_s=marker.get("end_s"), level=LEVEL
+        )
+        if effect.n < smallest:
+            return {}
         found[signal] = {name: _rounded(getattr(effect, name)) for name in ("before", "after", "difference", "low", "high", "p")}
     return found
 

@@ -1,20 +1,36 @@
 """The sample study: a film made on the spot and simulated viewers with planted reactions, so that a newcomer sees a full report."""
 
+import json
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import MediaError
 from mien.labels import FERPLUS
-from mien.review.sample_film import BANG_S, DURATION_S, END_S, JOKE_S, RAIN_S
+from mien.review.results import Json, build
+from mien.review.sample_film import BANG_S, DURATION_S, END_S, JOKE_S, RAIN_S, film
+from mien.review.tables import NAMES
 from mien.review.viewers import Viewer
+from mien.study import Study
 from mien.types import MediaInfo, Timeline
 
 SIMULATED = "Ten simulated viewers: nobody was filmed, and every number on this page is made up."
-STIMULUS = "film"
+STIMULUS, FILM = "film", "film.mp4"
+FILES = {
+    "review.html": "report",
+    "review.pdf": "report on paper",
+    "review.json": "report for programs",
+    **{name: "table" for name in NAMES},
+    FILM: "film",
+    "study.json": "study, to import",
+}
+"""What the sample consists of: name → in words."""
 
 AT = datetime(2026, 3, 14, 18, 30, tzinfo=UTC)
 
@@ -126,6 +142,33 @@ _AWAY: dict[int, tuple[tuple[float, float], ...]] = {4: ((28.0, 33.0),), 7: ((47
 _LEFT_S = {9: 60.0}
 
 
+def write(folder: Path) -> Json:
+    """Writes the whole sample into `folder`: FILES, older ones replaced, others left. Gives back the review.
+
+    Half a minute, most of it for drawing the film. Raises `MediaError` where something cannot be written.
+    """
+    from mien.review import page, paper, tables
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
+            part = Path(scratch)
+            drawn = film(part / FILM)
+            study = Study.read(DEFINITION)
+            people = viewers()
+            review = build(study, people, films={STIMULUS: drawn}, at=AT + timedelta(hours=3), simulated=SIMULATED)
+            page.html(review, part / "review.html")
+            paper.pdf(review, part / "review.pdf")
+            (part / "review.json").write_text(json.dumps(review, ensure_ascii=False), encoding="utf-8")
+            (part / "study.json").write_text(json.dumps(study.json(), ensure_ascii=False, indent=2), encoding="utf-8")
+            tables.write(part, review, study, people)
+            for name in FILES:
+                (part / name).replace(folder / name)
+    except OSError as error:
+        raise MediaError(f"{folder}: cannot be written: {error.strerror or error}; give another --out") from error
+    return review
+
+
 def viewers() -> list[Viewer]:
     """Ten simulated viewers in two groups of five: the planted reactions with lags, absences, one who leaves, and answers."""
     groups = [{"cinema": "often" if n % 2 else "rarely"} for n in range(1, 11)]
@@ -229,8 +272,6 @@ def _shares(scores: _Floats) -> _Floats:
 
 def _answered(n: int, viewer: Viewer) -> Viewer:
     """With answers that go loosely with what the face showed, as answers do."""
-    from dataclasses import replace
-
     random = np.random.default_rng(100 + n)
     answers: dict[str, Any] = {
         "cinema": viewer.groups["cinema"],
