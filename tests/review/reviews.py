@@ -165,7 +165,7 @@ def stimulus(
         part["moments"].append(
             {
                 "signal": signal,
-                "direction": "peak",
+                "direction": "up",
                 "n": viewers,
                 "time_s": round(at * scale, 1),
                 "start_s": round((at - 4) * scale, 1),
@@ -183,7 +183,7 @@ def stimulus(
         part["moments"][0]
         | {
             "signal": "valence",
-            "direction": "dip",
+            "direction": "down",
             "time_s": 68 * scale,
             "value": -0.2,
             "rise": -0.22,
@@ -309,7 +309,7 @@ def questions() -> list[dict[str, Any]]:
             "mean": 34.2,
             "sd": 9.1,
             "median": 33.0,
-            "histogram": {"edges": [20, 30, 40, 50, 60], "counts": [4, 3, 2, 1]},
+            "histogram": [{"low": 20 + 10 * k, "high": 30 + 10 * k, "n": 4 - k} for k in range(4)],
         },
         {
             "id": "q4",
@@ -349,7 +349,7 @@ def agreement() -> dict[str, Any]:
             "low": None if rho is None else max(rho - 0.4, -1),
             "high": None if rho is None else min(rho + 0.3, 1),
             "ccc": None if rho is None else round(rho * 0.6, 2),
-            "reported_mean": round(reported / 4, 4),
+            "reported_mean": reported,
             "expressed_mean": expressed,
         }
         for label, rho, reported, expressed in zip(

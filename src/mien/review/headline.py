@@ -24,11 +24,11 @@ def headline(review: Mapping[str, Any]) -> str:
         return f"{what}, in {many}." if len(films) == 1 else f"{what}, in none of the {len(films)} films."
     film, moment = max(standing, key=lambda one: abs(one[1]["rise"]))
     signal = "Valence" if moment["signal"] == "valence" else str(moment["signal"]).capitalize()
-    verb = "is lowest" if moment["direction"] == "dip" else "peaks"
+    verb = "is lowest" if moment["direction"] == "down" else "peaks"
     scale = film["duration_s"] or film["times"][-1]
     where = f"In “{_cut(film['title'])}” {signal[0].lower()}{signal[1:]}" if len(films) > 1 else signal
     near = _marked(film, float(moment["time_s"]))
-    change = "fell" if moment["direction"] == "dip" else "rose"
+    change = "fell" if moment["direction"] == "down" else "rose"
     seen = moment.get("n") or film["viewers"]
     # Where so few rose that it is not told, the share is not known.
     rose = f"it {change} in {round(moment['share'] * seen)} of {_viewers(seen)}" if moment["share"] else ""

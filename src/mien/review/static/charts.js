@@ -83,7 +83,7 @@ export function question(asked, variables) {
   if (asked.hidden) body.push(h("p", { class: "small soft" }, "Too few answers to show."));
   else if (asked.texts) body.push(texts(asked));
   else if (asked.emotions) body.push(emotions(asked));
-  else if (asked.histogram) body.push(columns(asked.histogram.counts.map((n, k) => ({ n, title: `${round(asked.histogram.edges[k])}–${round(asked.histogram.edges[k + 1])}` }))), numbers(asked));
+  else if (asked.histogram) body.push(columns(asked.histogram.map((cell) => ({ n: cell.n, title: `${round(cell.low)}–${round(cell.high)}` }))), numbers(asked));
   else if (asked.counts && ["scale5", "scale7", "liking"].includes(asked.kind)) body.push(columns(asked.counts.map((c) => ({ n: c.n, title: c.title || c.id })), asked.low, asked.high), numbers(asked));
   else if (asked.counts) body.push(counted(asked, groups));
   else body.push(numbers(asked));
@@ -147,7 +147,7 @@ export function agreement(found) {
           "tr",
           {},
           h("th", { scope: "row" }, h("span", { class: "row one-line" }, dot(row.label), row.label)),
-          h("td", { class: "num" }, round(row.reported_mean * STRONGEST, 1)),
+          h("td", { class: "num" }, round(row.reported_mean, 1)),
           h("td", { class: "num" }, percent(row.expressed_mean)),
           h("td", {}, h("span", { class: "row one-line" }, interval(row), h("span", { class: "small" }, together(row.rho)))),
           h("td", { class: "num" }, reach(row)),

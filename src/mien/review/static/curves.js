@@ -79,7 +79,7 @@ export class Curves extends Plot {
     if (view.moments.length) {
       traces.push({
         x: x(view.moments.map((m) => m.time_s)), y: view.moments.map((m) => m.y), type: "scatter", mode: "markers", hoverinfo: "skip", cliponaxis: false,
-        marker: { symbol: view.moments.map((m) => (m.direction === "dip" ? "triangle-down" : "triangle-up")), size: 11, color: token("--ink"), line: { color: token("--bg"), width: 1.5 } },
+        marker: { symbol: view.moments.map((m) => (m.direction === "down" ? "triangle-down" : "triangle-up")), size: 11, color: token("--ink"), line: { color: token("--bg"), width: 1.5 } },
       });
     }
     if (view.synchrony) {

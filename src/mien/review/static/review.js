@@ -341,7 +341,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         h("li", { class: "card moment-card" },
           m.still ? h("img", { src: m.still, alt: "" }) : null,
           h("div", { class: "moment-text" },
-            h("button", { type: "button", class: "link moment-go", onclick: () => visit(m.time_s, m.signal) }, `${clock(m.time_s, screen?.scale ?? now.duration_s ?? m.time_s)} · ${m.signal}`, " ", h("span", { "aria-hidden": "true" }, m.direction === "dip" ? "▼" : "▲")),
+            h("button", { type: "button", class: "link moment-go", onclick: () => visit(m.time_s, m.signal) }, `${clock(m.time_s, screen?.scale ?? now.duration_s ?? m.time_s)} · ${m.signal}`, " ", h("span", { "aria-hidden": "true" }, m.direction === "down" ? "▼" : "▲")),
             h("p", {}, m.signal === "valence" ? null : dot(m.signal), " ", m.says),
             h("p", { class: "small soft tabular" }, `${told(m.signal, m.value)} at the peak, ${m.signal === "valence" ? told("valence", m.rise) : told("", m.rise, true)} from the film's mean; ${span(m.start_s, m.end_s, now.duration_s ?? m.end_s)}`),
             m.viewers.length ? (m.viewers.length <= NAMES_TOLD
