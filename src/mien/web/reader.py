@@ -84,12 +84,12 @@ class Reader:
             return self._analyzer
 
     def put(self, waiting: Waiting) -> None:
-        """Takes a frame, from the event loop; the last of its view that waits gives way to it, unless one of both is late."""
+        """Takes a frame, from the event loop; the last of its view that waits gives way to it, unless one of both is to be kept."""
         view, left_out = waiting.view, None
         with self._lock:
             if waiting.recording is not None:
                 waiting.recording.waiting += 1
-            if view.queue and not waiting.head.late and not view.queue[-1].head.late:
+            if view.queue and not waiting.keep and not view.queue[-1].keep:
                 left_out, view.queue[-1] = view.queue[-1], waiting
             else:
                 view.queue.append(waiting)

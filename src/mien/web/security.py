@@ -6,6 +6,7 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 import socket
 import threading
@@ -61,7 +62,46 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+PARTICIPANTS = ("/take-part/", "/api/take-part/", "/api/participant/")
+PARTICIPANTS_ALONE = ("/withdraw", "/api/participant")
+"""What is open to people who take part in a study: they have no login. What they may do is decided by an invitation or by their
+code, which comes in a header or a message, so that no other site's page can make a browser send it."""
+
 router = APIRouter(tags=["Login"])
+
+
+class Attempts:
+    """Counts how often an address tried within the last minute; forgets it then. May be called from any thread."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self.times: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def check(self, address: str, *, count: bool = False) -> None:
+        """Raises `ApiError` 429 for an address that has tried too often; else counts another attempt, where that is wanted."""
+        moment, network = time.monotonic(), _network(address)
+        with self._lock:
+            for known in [a for a, times in self.times.items() if times[-1] < moment - ATTEMPTS_S]:
+                del self.times[known]
+            times = self.times.get(network, deque())
+            while times and times[0] < moment - ATTEMPTS_S:
+                times.popleft()
+            if len(times) >= self.per_minute:
+                wait_s = int(ATTEMPTS_S - (moment - times[0])) + 1
+                raise ApiError(
+                    429,
+                    "too_many_attempts",
+                    f"Too many wrong attempts. Try again in {wait_s} s.",
+                    headers={"Retry-After": str(wait_s)},
+                )
+            if count:
+                self.times.setdefault(network, times).append(moment)
+
+    def forgive(self, address: str) -> None:
+        """Forgets the attempts of an address."""
+        with self._lock:
+            self.times.pop(_network(address), None)
 
 
 class Security:
@@ -81,7 +121,7 @@ class Security:
         self._hosts = {name.strip("[]").lower() for name in (settings.host, *settings.allowed_hosts)} - {"0.0.0.0", "::"}
         if not settings.is_local:
             self._hosts.add(socket.gethostname().lower())
-        self._attempts: dict[str, deque[float]] = {}
+        self.attempts = Attempts(settings.login_attempts_per_minute)
         self._one_by_one = threading.Lock()  # a hash takes 64 MiB; many at once would be a way to fill the memory
 
     # --- the password and the token
@@ -106,27 +146,11 @@ class Security:
 
     def count_attempt(self, address: str) -> None:
         """Raises `ApiError` 429 for an address that has tried too often within a minute."""
-        moment = time.monotonic()
-        with self._one_by_one:
-            for known in [a for a, times in self._attempts.items() if times[-1] < moment - ATTEMPTS_S]:
-                del self._attempts[known]
-            times = self._attempts.setdefault(_network(address), deque())
-            while times and times[0] < moment - ATTEMPTS_S:
-                times.popleft()
-            if len(times) >= self.settings.login_attempts_per_minute:
-                wait_s = int(ATTEMPTS_S - (moment - times[0])) + 1
-                raise ApiError(
-                    429,
-                    "too_many_attempts",
-                    f"Too many wrong attempts. Try again in {wait_s} s.",
-                    headers={"Retry-After": str(wait_s)},
-                )
-            times.append(moment)
+        self.attempts.check(address, count=True)
 
     def forgive(self, address: str) -> None:
         """Who knew the password has no wrong attempts."""
-        with self._one_by_one:
-            self._attempts.pop(_network(address), None)
+        self.attempts.forgive(address)
 
     # --- login sessions
 
@@ -184,6 +208,10 @@ class Security:
             request.state.bearer = True
             return
         if path.startswith("/static/") and method in READING:
+            return
+        if is_for_participants(path):
+            if method not in READING:
+                self._check_origin(request)
             return
         cookie = request.cookies.get(COOKIE)
         if cookie:
@@ -272,6 +300,11 @@ def is_own(request: HTTPConnection, origin: str) -> bool:
         return False
 
 
+def is_for_participants(path: str) -> bool:
+    """Whether an address is one of those that people ask who take part in a study."""
+    return path in PARTICIPANTS_ALONE or path.startswith(PARTICIPANTS)
+
+
 class Guard:
     """Stands before everything: judges, limits bodies, adds headers, and turns whatever fails into an answer."""
 
@@ -323,13 +356,16 @@ def add_headers(scope: Scope, message: MutableMapping[str, Any]) -> None:
 # --- the size of what is sent
 
 BODY_MAX_MIB = 1
+UPLOADS = re.compile(r"/api/jobs|/api/studies/[^/]+/(films|rooms)")
+"""Where films are sent to; everything else takes `BODY_MAX_MIB`."""
+
 FORM_MAX_MIB = 1
 """What a form with a file may hold beside the file."""
 
 
 def limited(scope: Scope, receive: Receive, settings: Settings) -> Receive:
     """`receive` that raises `ApiError` 413 as soon as more comes than the route may take, whatever Content-Length says."""
-    uploads = scope["method"] == "POST" and scope["path"] == "/api/jobs"
+    uploads = scope["method"] == "POST" and UPLOADS.fullmatch(scope["path"]) is not None
     most_mib = settings.upload_max_mib if uploads else BODY_MAX_MIB
     most = (most_mib + (FORM_MAX_MIB if uploads else 0)) * 2**20
     what = "file" if uploads else "request"

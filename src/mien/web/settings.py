@@ -51,6 +51,7 @@ class Settings:
     job_max_minutes: int = _setting(720, "min", "the longest that one file may take", least=1)
     job_memory_max_mib: int = _setting(4096, "MiB", "the most memory that one file may take", least=1024)
     live_sockets_max: int = _setting(50, "", "live pages that may be open at the same time", least=1)
+    participants_at_once_max: int = _setting(100, "", "participants of studies who may be measured at the same time", least=1)
     live_frame_max_kib: int = _setting(2048, "KiB", "the largest live picture", least=16)
     live_frame_max_megapixels: int = _setting(4, "megapixels", "the largest live picture", least=1)
     live_return_s: float = _setting(30.0, "s", "how long a live page that is gone may take to come back", least=0)

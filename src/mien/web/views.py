@@ -114,15 +114,21 @@ class Recording:
 
 
 class Waiting:
-    """A frame that nobody has begun with."""
+    """A frame that nobody has begun with. keep: it never gives way to a newer one."""
 
-    __slots__ = ("came_s", "head", "part", "picture", "recording", "view")
+    __slots__ = ("came_s", "head", "keep", "part", "picture", "recording", "view")
 
     def __init__(
-        self, view: "Line", head: wire.FrameHead | wire.FilmHead, picture: bytes, recording: Recording | None = None
+        self,
+        view: "Line",
+        head: wire.FrameHead | wire.FilmHead,
+        picture: bytes,
+        recording: Recording | None = None,
+        *,
+        keep: bool = False,
     ) -> None:
         self.view, self.head, self.picture, self.recording = view, head, picture, recording
-        self.part, self.came_s = view.part, time.perf_counter()
+        self.part, self.came_s, self.keep = view.part, time.perf_counter(), keep or head.late
 
 
 class Line:
