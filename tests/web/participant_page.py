@@ -39,7 +39,9 @@ STUDY: dict[str, Any] = {
     ],
     "after": [{"id": "liked", "kind": "liking", "title": {"en": "Did you like it?"}, "required": True}],
     "variables": [
-        {"id": "age", "title": "Age", "by": "question", "question": "age", "values": [{"id": "young", "title": "<40"}, {"id": "old", "title": "40+"}]},
+        {"id": "age", "title": "Age", "by": "question", "question": "age", "values": [
+            {"id": "young", "title": "<40"}, {"id": "old", "title": "40+"},
+        ]},
         {"id": "cell", "title": "Cell", "by": "link", "values": [{"id": "a", "title": "A"}, {"id": "b", "title": "B"}]},
     ],
     "every_s": 0.5,

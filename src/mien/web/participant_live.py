@@ -6,6 +6,7 @@ so a lost connection, a closed tab or a server that dies costs nothing. The fram
 
 import asyncio
 import logging
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from mien.study import Study
 from mien.web import participant_log as logs
 from mien.web import wire
 from mien.web.errors import ApiError
-from mien.web.participants import Participants, refuse_ended
+from mien.web.participants import Measured, Participants, refuse_ended
 from mien.web.reader import DARK_LUMA, Reader, light_of
 from mien.web.settings import Settings
 from mien.web.store import Participant, StudyRow
@@ -35,6 +36,7 @@ CHECK = "check"
 IN_FLIGHT = 8
 """How many frames a page may have sent without an answer: enough that late ones come in quickly."""
 
+ERASED = "All that was kept of you is erased."
 HELLO_WITHIN_S = 10.0
 BREACHES_MAX = 20
 SYNC_EVERY_S = 1.0
@@ -61,12 +63,14 @@ class Seat(Line):
 
     def __init__(self, participant: Participant, study: StudyRow, stimulus: str) -> None:
         super().__init__(self.answers)
-        self.participant, self.study, self.stimulus = participant.id, study.id, stimulus
+        self.participant, self.stimulus = participant.id, stimulus
+        definition = Study.read(study.definition)
+        self.every_s, self.baseline_s = definition.every_s, definition.baseline_s
         self.writer: logs.LookWriter | None = None
         self.accepted = -1
         self.captured_s: float | None = None
-        self.looks = self.told_looks = 0
-        self.position_s: float | None = None
+        self.told_looks = 0
+        self.gone_s = 0.0
         self.broken = ""  # why nothing can be kept any more
         self.erased = False
 
@@ -90,8 +94,6 @@ class Seat(Line):
                     self.broken = "The server's disk does not take more. What was measured until now is kept."
                 return []
             kept = True
-            self.looks += 1
-            self.position_s = max(head.film_s, self.position_s or 0.0)
         elif largest is not None:
             expression = read.labels[int(np.argmax(read.emotions[largest]))]
         seen = wire.Seen(
@@ -111,6 +113,14 @@ class Seat(Line):
         )
         return [seen.text()]
 
+    def measured(self) -> Measured | None:
+        """What there is to put down since the last time, None where that is nothing."""
+        writer = self.writer
+        if writer is None or self.erased or self.stimulus == logs.BASELINE or (writer.looks == self.told_looks and not self.gone_s):
+            return None
+        gone_s, self.gone_s, self.told_looks = self.gone_s, 0.0, writer.looks
+        return Measured(self.participant, self.stimulus, writer.position_s, writer.looks, writer.with_face, gone_s)
+
 
 class Watching:
     """Everybody who is being measured now, at most one socket each."""
@@ -120,6 +130,8 @@ class Watching:
         self._seats: dict[str, Seat] = {}
         self._gone: dict[tuple[str, str], float] = {}  # (participant, stimulus) → when the connection was lost
         self._turn: dict[str, asyncio.Lock] = {}
+        self._sitting = threading.Lock()  # nobody begins while somebody is forgotten
+        self._erased: set[str] = set()
         self._sockets = 0
         self._stopping = False
         self._ticking: asyncio.Task[Any] | None = None
@@ -145,18 +157,20 @@ class Watching:
 
     def forget(self, id: str) -> None:
         """Ends the measuring of somebody who is about to be erased: nothing is written any more. From any thread."""
-        seat = self._seats.get(id)
-        for key in [key for key in self._gone if key[0] == id]:
+        with self._sitting:
+            self._erased.add(id)
+            seat = self._seats.get(id)
+        for key in [key for key in list(self._gone) if key[0] == id]:
             self._gone.pop(key, None)
         if seat is None:
             return
         seat.erased = True
-        if seat.writer is not None:
+        writer = seat.writer
+        if writer is not None:
             with suppress(OSError):
-                seat.writer.close()
-        words = "All that was kept of you is erased."
+                writer.close()
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(lambda: spawn(self._end(seat, "withdrawn", words, wire.CLOSE_OVER)))
+            self._loop.call_soon_threadsafe(lambda: spawn(self._end(seat, "withdrawn", ERASED, wire.CLOSE_OVER)))
 
     # --- one socket
 
@@ -176,6 +190,8 @@ class Watching:
                 await self._listen(seat, page)
         except WebSocketDisconnect:
             pass
+        except WireError as error:
+            await _refuse(page, error.code, error.message, wire.CLOSE_OVER)
         except MienError as error:
             await _refuse(page, "cannot_read", str(error), 1011)
         except OSError as error:
@@ -215,21 +231,18 @@ class Watching:
                 words = "This study is open in another window now, which goes on from here."
                 await self._end(old, "taken_over", words, wire.CLOSE_TAKEN_OVER)
                 await self._settle(old)
-            seat = await asyncio.to_thread(self._seat, participant, study, hello, analyzer)
-            self._seats[participant.id], seat.page = seat, page
+            seat = Seat(participant, study, hello.stimulus)
+            await asyncio.to_thread(self._sit_down, seat, participant, hello.resume, analyzer)
+            seat.page = page
         gone_since = self._gone.pop((participant.id, hello.stimulus), None)
         if gone_since is not None:
-            gone_s = time.monotonic() - gone_since
-            await asyncio.to_thread(
-                self.participants.measured, participant.id, hello.stimulus, position_s=seat.position_s, gone_s=gone_s
-            )
-        definition = Study.read(study.definition)
+            seat.gone_s = time.monotonic() - gone_since
         ready = wire.WatchReady(
             received=seat.accepted,
             labels=list(analyzer.labels),
-            every_s=definition.every_s,
-            baseline_s=definition.baseline_s,
-            position_s=seat.position_s,
+            every_s=seat.every_s,
+            baseline_s=seat.baseline_s,
+            position_s=seat.writer.position_s if seat.writer is not None else None,
             limits=wire.WatchLimits(
                 in_flight=wire.IN_FLIGHT if hello.stimulus == CHECK else IN_FLIGHT,
                 frame_max_kib=self.settings.live_frame_max_kib,
@@ -257,17 +270,20 @@ class Watching:
             raise ApiError(404, "not_found", f"There is no film {hello.stimulus[:40]!r} in this study.")
         return participant, study
 
-    def _seat(self, participant: Participant, study: StudyRow, hello: wire.Watch, analyzer: "Analyzer") -> Seat:
-        seat = Seat(participant, study, hello.stimulus)
-        if hello.stimulus != CHECK:
-            settings = analyzer.settings(study.definition.get("every_s", 0.5)) | {"smoothing_s": 0.0, "baseline_s": None}
-            # The neutral face is a means, and no picture of it is needed.
-            pictures = participant.pictures and hello.stimulus != logs.BASELINE
-            folder = self.participants.folder(participant)
-            seat.writer = writer = logs.LookWriter(folder, hello.stimulus, tuple(analyzer.labels), settings, pictures=pictures)
-            seat.accepted, seat.position_s = writer.received, writer.position_s
-            seat.part = writer.part + (writer.received >= 0 and not hello.resume)
-        return seat
+    def _sit_down(self, seat: Seat, participant: Participant, resume: bool, analyzer: "Analyzer") -> None:
+        """Opens the log of a seat, unless the person was erased in this moment: nothing may be written then. Raises `WireError`."""
+        with self._sitting:
+            if participant.id in self._erased:
+                raise WireError("withdrawn", ERASED)
+            if seat.stimulus != CHECK:
+                settings = analyzer.settings(seat.every_s) | {"smoothing_s": 0.0, "baseline_s": None}
+                # The neutral face is a means, and no picture of it is needed.
+                pictures = participant.pictures and seat.stimulus != logs.BASELINE
+                folder = self.participants.folder(participant)
+                seat.writer = writer = logs.LookWriter(folder, seat.stimulus, analyzer.labels, settings, pictures=pictures)
+                seat.accepted, seat.told_looks = writer.received, writer.looks
+                seat.part = writer.part + (writer.received >= 0 and not resume)
+            self._seats[participant.id] = seat
 
     async def _listen(self, seat: Seat, page: Page) -> None:
         """Takes a page's frames until it is gone."""
@@ -314,22 +330,21 @@ class Watching:
         """A page is gone; whatever it had sent is read first."""
         if self._stopping:
             return
-        if not seat.erased and seat.stimulus in (CHECK, logs.BASELINE):
-            await self._settle(seat)
-            return
-        if not seat.erased:
+        of_film = seat.stimulus not in (CHECK, logs.BASELINE)
+        if of_film and not seat.erased:
             self._gone[seat.participant, seat.stimulus] = time.monotonic()
         await self._settle(seat)
-        if not seat.erased:
-            await asyncio.to_thread(self.participants.measured, seat.participant, seat.stimulus, position_s=seat.position_s)
 
     async def _settle(self, seat: Seat) -> None:
         """Waits for the last frame of a seat that nobody sits in any more, and closes its log."""
         await seat.until(lambda: not seat.queue and not seat.busy, SETTLE_WITHIN_S)
+        measured = seat.measured()
         writer, seat.writer = seat.writer, None
         if writer is not None:
             with suppress(OSError):
                 await asyncio.to_thread(writer.close)
+        if measured is not None:
+            await asyncio.to_thread(self.participants.measured, [measured])
         if self._seats.get(seat.participant) is seat:
             del self._seats[seat.participant]
 
@@ -346,20 +361,14 @@ class Watching:
                 log.exception("what participants show cannot be brought to the disk")
 
     def _sync(self, seats: list[Seat], tell: bool) -> None:
-        changed = set()
         for seat in seats:
-            writer = seat.writer
-            if writer is None:
-                continue
             with suppress(OSError, ValueError):
-                writer.sync()
-            if seat.looks != seat.told_looks:
-                changed.add(seat.study)
-                if tell:
-                    seat.told_looks = seat.looks
+                if seat.writer is not None:
+                    seat.writer.sync()
         if tell:
-            for study in changed:
-                self.participants.studies.touch(study)
+            news = [measured for seat in seats if (measured := seat.measured()) is not None]
+            if news:
+                self.participants.measured(news)
 
 
 async def _refuse(page: Page, code: str, words: str, close: int) -> None:

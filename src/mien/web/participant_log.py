@@ -177,7 +177,10 @@ class LookWriter:
 
     Raises `OSError` where the disk does not take them, `MediaError` where the log cannot be gone on with.
 
-    received  sequence of the last frame in the log        part  of the frames that come, unless it is raised
+    received          sequence of the last frame in the log
+    part              of its last frame
+    position_s        how far it goes, None where it holds nothing
+    looks, with_face  frames in it, and those with a face
     """
 
     def __init__(
@@ -185,13 +188,15 @@ class LookWriter:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{stimulus}.log"
-        self.received, self.part, self.position_s = -1, 0, None
+        self.received, self.part, self.looks, self.with_face = -1, 0, 0, 0
+        self.position_s: float | None = None
         keep_bytes = 0
         if path.is_file() and path.stat().st_size and next(records(path), None) is not None:
             found = Looks(path)
             if found.labels != labels:
                 raise MediaError(f"this server's model names other expressions now ({', '.join(labels)}) than when you began")
             keep_bytes, self.received, self.part, self.position_s = found.bytes, found.last, found.part, found.position_s
+            self.looks, self.with_face = len(found.rows), int((found.rows["faces"] > 0).sum())
         self._log = Log(path, keep_bytes=keep_bytes)
         self._labels, self._stimulus = labels, stimulus
         if not keep_bytes:
@@ -226,7 +231,8 @@ class LookWriter:
         if largest is not None:
             row["box"], row["score"], row["emotions"] = faces.boxes[largest], faces.scores[largest], emotions[largest]
         self._log.append(row.tobytes())
-        self.received = head.sequence
+        self.looks, self.with_face = self.looks + 1, self.with_face + (largest is not None)
+        self.position_s = max(head.film_s, self.position_s or 0.0)
 
     def sync(self) -> None:
         """Brings to the disk what is not yet there."""

@@ -17,6 +17,7 @@ from mien.web import participant_log as logs
 from mien.web.errors import may_fail
 from mien.web.participants import Participants, public, refuse_ended
 from mien.web.store import Participant
+from mien.web.study_json import ProofView
 
 CODE_HEADER = "X-Participant-Code"
 
@@ -157,21 +158,6 @@ class Curve(BaseModel):
     films: list[FilmCurve]
 
 
-class Counted(BaseModel):
-    """What is stored of somebody."""
-
-    rows: int = Field(description="of the database", examples=[1])
-    files: int = Field(examples=[4])
-    bytes: int = Field(default=0, description="space that the files take", examples=[81234])
-
-
-class Proof(BaseModel):
-    """What was erased, and what was found when it was looked for afterwards."""
-
-    erased: Counted
-    left: Counted
-
-
 def _participants(request: Request) -> Participants:
     found: Participants = request.app.state.participants
     return found
@@ -296,8 +282,12 @@ def curve(request: Request, whose: Whose) -> Curve:
 )
 def export(request: Request, whose: Whose) -> Response:
     """One JSON file; with the pictures a zip of both, where pictures were kept."""
-    participants = _participants(request)
-    text = json.dumps(participants.export(whose), ensure_ascii=False, indent=1).encode()
+    return exported(_participants(request), whose, "participant")
+
+
+def exported(participants: Participants, whose: Participant, who: Who) -> Response:
+    """All that is kept of somebody as a file, at whosever wish."""
+    text = json.dumps(participants.export(whose, who), ensure_ascii=False, indent=1).encode()
     name = f"participant-{whose.name}"
     if not (participants.folder(whose) / logs.PICTURES).is_file():
         return Response(text, media_type="application/json", headers=_download(f"{name}.json"))
@@ -321,6 +311,6 @@ def leave(request: Request, whose: Whose) -> Response:
 
 
 @router.delete("/api/participant", summary="Withdraw", responses=may_fail(401, 403, 429))
-def withdraw(request: Request, whose: Whose) -> Proof:
+def withdraw(request: Request, whose: Whose) -> ProofView:
     """Erases all that is kept of this person, and proves it. The code opens nothing from then on."""
-    return Proof.model_validate(_participants(request).erase(whose))
+    return ProofView.model_validate(_participants(request).erase(whose))

@@ -11,8 +11,9 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,18 @@ def code_hash(code: str) -> str | None:
     if len(letters) != CODE_LETTERS or not set(letters) <= set(LETTERS):
         return None
     return hashlib.sha256(letters.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How far one participant was measured during one film. gone_s: for how long the connection was gone since this was last said."""
+
+    participant: str
+    stimulus: str
+    position_s: float | None
+    looks: int
+    with_face: int
+    gone_s: float = 0.0
 
 
 class Participants:
@@ -266,7 +279,7 @@ class Participants:
         with self._changing(participant) as (_, row, _study):
             if stimulus not in row.order:
                 raise ApiError(422, "invalid", f"stimulus: wanted one of {', '.join(row.order)}, but got {stimulus[:40]!r}")
-            counts = dict(row.quality.get(stimulus, {}))
+            counts = dict(row.quality.get("films", {}).get(stimulus, {}))
             if event in COUNTED:
                 counter = COUNTED[event]
                 counts[counter] = counts.get(counter, 0) + 1
@@ -275,23 +288,29 @@ class Participants:
             elif (begun := counts.pop(ENDED_BY[event][0], None)) is not None:
                 total = ENDED_BY[event][1]
                 counts[total] = round(counts.get(total, 0.0) + max(0.0, at_s - begun), 3)
-            row.quality = row.quality | {stimulus: counts}
+            _count(row, stimulus, counts)
             row.positions = row.positions | {stimulus: round(film_s, 3)}
 
-    def measured(self, id: str, stimulus: str, *, position_s: float | None, gone_s: float = 0.0) -> None:
-        """Puts down how far somebody is, and for how long the connection was gone. Knows nothing of who was erased meanwhile."""
+    def measured(self, so_far: Iterable["Measured"]) -> None:
+        """Puts down how far people were measured. Passes over who was erased meanwhile."""
+        studies = set()
         with self.store.session() as rows:
-            row = rows.get(Participant, id, with_for_update=True)
-            if row is None:
-                return
-            row.seen_at = now()
-            if position_s is not None:
-                row.positions = row.positions | {stimulus: round(max(position_s, row.positions.get(stimulus, 0.0)), 3)}
-            if gone_s:
-                counts = dict(row.quality.get(stimulus, {}))
-                counts["gone_s"] = round(counts.get("gone_s", 0.0) + gone_s, 3)
-                row.quality = row.quality | {stimulus: counts}
-            touch(rows, row.study_id)
+            for one in sorted(so_far, key=lambda one: one.participant):  # always in this order, so that none waits for each other
+                row = rows.get(Participant, one.participant, with_for_update=True)
+                if row is None:
+                    continue
+                row.seen_at = now()
+                if one.position_s is not None:
+                    farthest_s = max(one.position_s, row.positions.get(one.stimulus, 0.0))
+                    row.positions = row.positions | {one.stimulus: round(farthest_s, 3)}
+                counts = dict(row.quality.get("films", {}).get(one.stimulus, {}))
+                counts |= {"looks": one.looks, "with_face": one.with_face}
+                if one.gone_s:
+                    counts["gone_s"] = round(counts.get("gone_s", 0.0) + one.gone_s, 3)
+                _count(row, one.stimulus, counts)
+                studies.add(row.study_id)
+            for study in sorted(studies):
+                touch(rows, study)
 
     @contextmanager
     def _changing(self, participant: Participant, *, ended: bool = False) -> Iterator[tuple[Session, Participant, Study]]:
@@ -399,19 +418,26 @@ class Participants:
             # Made from everybody's data, and made again without this person's when somebody asks.
             shutil.rmtree(self.studies.folder(study_id) / "reviews", ignore_errors=True)
             self._known.discard(participant.code_hash)
-            self.store.shrink()
+            self.store.forget()
             with self.store.reading() as rows:
                 rows_left = rows.get(Participant, participant.id) is not None
             found = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-            bytes_left = sum(path.stat().st_size for path in found)
+            size -= sum(path.stat().st_size for path in found)
         return {
-            "erased": {"rows": int(row is not None), "files": len(files) - len(found), "bytes": size - bytes_left},
-            "left": {"rows": int(rows_left), "files": len(found), "bytes": bytes_left},
+            "erased": {"rows": int(row is not None), "files": len(files) - len(found), "bytes": size},
+            "left": {"rows": int(rows_left), "files": len(found)},
         }
 
 
 def _study(rows: Session, of: Invitation | Participant | None) -> StudyRow | None:
     return None if of is None else rows.scalar(select(StudyRow).where(StudyRow.id == of.study_id))
+
+
+def _count(row: Participant, stimulus: str, counts: dict[str, Any]) -> None:
+    """Puts down what was counted during one film, and the sums over all."""
+    films = row.quality.get("films", {}) | {stimulus: counts}
+    sums = {name: sum(film.get(name, 0) for film in films.values()) for name in ("looks", "with_face")}
+    row.quality = {"films": films} | sums
 
 
 NOT_OPEN = {
@@ -485,7 +511,7 @@ def load_viewer(store: Store, settings: Settings, study: StudyRow, participant: 
     quality: dict[str, Any] = {"looks": 0, "with_face": 0, "late": 0, "dropped": 0, "pauses": 0, "gone_s": 0.0}
     labels: tuple[str, ...] | None = None
     for stimulus in definition.stimuli:
-        counts = participant.quality.get(stimulus.id, {})
+        counts = participant.quality.get("films", {}).get(stimulus.id, {})
         quality["pauses"] += counts.get("pauses", 0) + counts.get("stalls", 0)
         quality["gone_s"] += counts.get("gone_s", 0.0)
         found = logs.looks(folder, stimulus.id)
