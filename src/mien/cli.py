@@ -463,8 +463,9 @@ def demo(options: argparse.Namespace) -> int:
 def _demo_of_a_study(out: Path) -> int:
     from mien.review import sample
     from mien.review.headline import headline
+    from mien.review.sample_film import DURATION_S
 
-    print(f"drawing a film of {sample.DURATION_S:.0f} s and making the report …", flush=True)
+    print(f"drawing a film of {DURATION_S:.0f} s and making the report …", flush=True)
     review = sample.write(out)
     print(f"sample study: {headline(review)}")
     print(f"simulated: {sample.SIMULATED}")

@@ -63,7 +63,7 @@ def build(
     definition = study.json()
     language = definition["languages"][0]
     smallest = max(1, int(definition["smallest_group"]))
-    viewers = [viewer for viewer in viewers if until is None or _by(viewer, until)]
+    viewers = [viewer for viewer in viewers if until is None or counts_by(viewer, until)]
     measured = [viewer for viewer in viewers if any(len(t) for t in viewer.timelines.values())]
     labels = next((t.labels for v in measured for t in v.timelines.values()), FERPLUS)
     hidden = None
@@ -118,7 +118,8 @@ def build(
     }
 
 
-def _by(viewer: Viewer, until: datetime) -> bool:
+def counts_by(viewer: Viewer, until: datetime) -> bool:
+    """Whether a viewer counts in a review as it stood at a moment: had finished by then, or had begun and never did."""
     moment = viewer.finished_at or viewer.started_at
     return moment is not None and moment <= until
 

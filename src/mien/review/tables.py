@@ -31,13 +31,26 @@ StrPath = str | PathLike[str]
 
 def write(folder: StrPath, review: Json, study: Any, viewers: Sequence[Viewer]) -> list[Path]:
     """All five tables into `folder`, which must be there. Raises `MediaError` where one cannot be written."""
-    place = Path(folder)
-    long(place / "long.csv", study, viewers)
-    wide(place / "wide.csv", review, study, viewers)
-    answers(place / "answers.csv", study, viewers)
-    people(place / "viewers.csv", review)
-    moments(place / "moments.csv", review)
-    return [place / name for name in NAMES]
+    made = [Path(folder) / name for name in NAMES]
+    for path in made:
+        write_one(path, path.name, review, study, viewers)
+    return made
+
+
+def write_one(path: StrPath, name: str, review: Json, study: Any, viewers: Sequence[Viewer]) -> None:
+    """One of the five, by its name, to `path`. Raises `MediaError` where it cannot be written."""
+    if name == "long.csv":
+        long(path, study, viewers)
+    elif name == "wide.csv":
+        wide(path, review, study, viewers)
+    elif name == "answers.csv":
+        answers(path, study, viewers)
+    elif name == "viewers.csv":
+        people(path, review)
+    elif name == "moments.csv":
+        moments(path, review)
+    else:
+        raise ValueError(f"no table {name!r}; known: {', '.join(NAMES)}")
 
 
 def long(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
