@@ -17,6 +17,7 @@ from mien.web import participant_log as logs
 from mien.web.errors import may_fail
 from mien.web.participants import Participants, public, refuse_ended
 from mien.web.store import Participant
+from mien.web.studies import Who
 from mien.web.study_json import ProofView
 
 CODE_HEADER = "X-Participant-Code"

@@ -78,7 +78,7 @@ def code_hash(code: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How far one participant was measured during one film. gone_s: for how long the connection was gone since this was last said."""
+    """How far one participant was measured during one film. gone_s: how long the connection was gone since this was last said."""
 
     participant: str
     stimulus: str
