@@ -72,13 +72,14 @@ export async function openScreen() {
 
 /**
  * Makes JPEGs of what a video element shows now. `grab(video, {kind, region, turned})` gives {bytes, width, height}: `bytes` has room
- * for the header before the JPEG. `region`: {x, y, width, height} as shares of the upright picture, or null for all of it; `turned`:
+ * for a header of `room` bytes before the JPEG. `region`: {x, y, width, height} as shares of the upright picture, or null for all of it; `turned`:
  * the camera hangs upside down, and what is sent is turned round.
  */
 export class Grabber {
-  #worker = null; #waiting = new Map(); #id = 0; #canvas = null;
+  #worker = null; #waiting = new Map(); #id = 0; #canvas = null; #room;
 
-  constructor() {
+  constructor(room = HEADER_BYTES) {
+    this.#room = room;
     if (!window.OffscreenCanvas?.prototype.convertToBlob) return; // an old browser: the page's own canvas must do
     this.#worker = new Worker(new URL("./live-encode.js", import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }) => {
@@ -103,7 +104,7 @@ export class Grabber {
     return new Promise((done, failed) => {
       this.#id += 1;
       this.#waiting.set(this.#id, { done, failed });
-      this.#worker.postMessage({ id: this.#id, bitmap, turned, quality: QUALITY }, [bitmap]);
+      this.#worker.postMessage({ id: this.#id, bitmap, turned, quality: QUALITY, room: this.#room }, [bitmap]);
     });
   }
 
@@ -114,8 +115,8 @@ export class Grabber {
     if (turned) pen.setTransform(-1, 0, 0, -1, width, height);
     pen.drawImage(video, ...from, 0, 0, width, height);
     const blob = await new Promise((done) => this.#canvas.toBlob(done, "image/jpeg", QUALITY));
-    const bytes = new Uint8Array(HEADER_BYTES + blob.size);
-    bytes.set(new Uint8Array(await blob.arrayBuffer()), HEADER_BYTES);
+    const bytes = new Uint8Array(this.#room + blob.size);
+    bytes.set(new Uint8Array(await blob.arrayBuffer()), this.#room);
     return { bytes, width, height };
   }
 }

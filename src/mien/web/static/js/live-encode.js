@@ -1,14 +1,12 @@
 // A worker that makes JPEGs, so that the page stays smooth. A canvas of the page itself encodes only when the page is idle.
 
-import { HEADER_BYTES } from "./live-wire.js";
-
 let canvas;
 
 // One after the other: frames must leave in the order in which they came.
 let last = Promise.resolve();
 onmessage = (event) => (last = last.then(() => encode(event.data)));
 
-async function encode({ id, bitmap, turned, quality }) {
+async function encode({ id, bitmap, turned, quality, room }) {
   try {
     const { width, height } = bitmap;
     if (canvas?.width !== width || canvas.height !== height) canvas = new OffscreenCanvas(width, height);
@@ -17,8 +15,8 @@ async function encode({ id, bitmap, turned, quality }) {
     pen.drawImage(bitmap, 0, 0);
     bitmap.close();
     const blob = await canvas.convertToBlob({ type: "image/jpeg", quality });
-    const bytes = new Uint8Array(HEADER_BYTES + blob.size);
-    bytes.set(new Uint8Array(await blob.arrayBuffer()), HEADER_BYTES);
+    const bytes = new Uint8Array(room + blob.size);
+    bytes.set(new Uint8Array(await blob.arrayBuffer()), room);
     postMessage({ id, bytes, width, height }, [bytes.buffer]);
   } catch (error) {
     postMessage({ id, problem: String(error) });

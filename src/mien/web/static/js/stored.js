@@ -11,6 +11,8 @@ async function show() {
   const stored = await api("GET", "/api/storage");
   say(find("jobs"), String(stored.jobs));
   say(find("recordings"), String(stored.recordings));
+  say(find("studies"), String(stored.studies));
+  say(find("participants"), String(stored.participants));
   say(find("bytes"), size(stored.bytes));
   say(find("oldest"), stored.oldest_at ? when(stored.oldest_at) : "–");
   find("items").replaceChildren(
@@ -22,7 +24,8 @@ async function show() {
 }
 
 function question(stored) {
-  const things = [several(stored.jobs, "analysis", "analyses"), several(stored.recordings, "recording")].join(" and ");
+  const studies = stored.studies ? `, ${several(stored.studies, "study", "studies")} with ${several(stored.participants, "participant")}` : "";
+  const things = `${several(stored.jobs, "analysis", "analyses")}, ${several(stored.recordings, "recording")}${studies}`;
   const ending = stored.unfinished ? ` What is under way (${stored.unfinished}) ends.` : "";
   return `${things}, ${size(stored.bytes)} in all, with every film, picture, name and number.${ending} This cannot be undone.`;
 }
