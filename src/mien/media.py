@@ -1046,7 +1046,9 @@ def film_for_browsers(
     max_film_s: float | None = None,
     progress: Callable[[float | None], None] | None = None,
 ) -> tuple[MediaInfo, bool]:
-    """Writes a film as one that every browser plays, sound kept, whole or not at all; (what the target is, whether it was made anew).
+    """Writes a film as one that every browser plays, sound kept, whole or not at all.
+
+    Gives what the target is, and whether it was made anew.
 
     A film that is MP4 with H.264 (8 bits, 4:2:0) and AAC or MP3 already is copied as it is, once it was read to its end. Others
     become an H.264 film of at most `BROWSER_SIDE_MAX_PX` a side.
@@ -1057,8 +1059,10 @@ def film_for_browsers(
     `max_film_s`, or the target cannot be written.
     """
     tell = progress or (lambda share: None)
-    with open_media(source, kind="video", name=name, max_pixels=max_pixels) as media:
+    with open_media(source, name=name, max_pixels=max_pixels) as media:
         info = media.info
+        if info.kind != "video":
+            raise MediaError(f"{info.name}: is a picture, but wanted a film such as MP4, MOV, MKV, WebM or AVI")
         _check_length(info.name, info.duration_s, max_film_s)
         anew = not _plays_in_browsers(source, media._films[0].container)
         if anew:

@@ -41,12 +41,15 @@ from mien.web import (
     study_pages,
     study_routes,
 )
+from mien.web.erasing import Eraser
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
+from mien.web.films import Films
 from mien.web.jobs import Jobs
 from mien.web.live import Live
 from mien.web.participant_live import Watching
 from mien.web.participants import Participants
 from mien.web.results import Results
+from mien.web.reviews import Reviews
 from mien.web.rooms import Rooms
 from mien.web.security import Guard, Security
 from mien.web.settings import Settings
@@ -94,6 +97,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         await app.state.live.start()
         await app.state.watching.start()
         await app.state.rooms.start()
+        await run_in_threadpool(app.state.films.start)
         sweeping = asyncio.create_task(app.state.storage.sweep_for_ever())
         warming = threading.Thread(target=info.warm, args=(app,), name="warm")
         soon = loop.call_later(WARM_AFTER_S, warming.start)
@@ -105,6 +109,8 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
             sweeping.cancel()
             if warming.is_alive():  # Python must not end while it imports what is written in C++
                 await run_in_threadpool(warming.join)
+            await run_in_threadpool(app.state.reviews.stop)
+            await run_in_threadpool(app.state.films.stop)
             await app.state.rooms.stop()
             await app.state.watching.stop()
             await app.state.live.stop()
@@ -131,11 +137,14 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.state.jobs.before_erasing.append(app.state.live.forget)
     app.state.jobs.retry_live = app.state.live.recordings.retry
     app.state.studies = Studies(settings, store)
+    app.state.reviews = Reviews(settings, store, app.state.studies)
     app.state.rooms = Rooms(settings, store, app.state.studies, app.state.jobs)
     app.state.participants = Participants(settings, store, app.state.studies)
     app.state.watching = Watching(settings, app.state.participants, app.state.live.reader)
     app.state.participants.before_erasing.append(app.state.watching.forget)
-    app.state.storage = Storage(settings, store, app.state.jobs)
+    app.state.films = Films(settings, app.state.studies)
+    app.state.eraser = Eraser(app.state.studies, app.state.participants, app.state.rooms, app.state.films)
+    app.state.storage = Storage(settings, store, app.state.jobs, app.state.eraser)
     app.state.stopping = asyncio.Event()
     made = app.openapi
     app.openapi = lambda: app.openapi_schema or reference.complete(made())  # type: ignore[method-assign]

@@ -1,6 +1,7 @@
-"""What is stored, erasing it, and the retention period, after which finished analyses erase themselves."""
+"""What is stored, erasing it, and the retention periods, after which finished analyses and what studies hold erase themselves."""
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import time
@@ -13,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
+from mien.web.erasing import Eraser
 from mien.web.errors import may_fail
 from mien.web.jobs import DOOMED, Jobs
+from mien.web.participant_log import PICTURES
 from mien.web.settings import Settings
-from mien.web.store import FINISHED, UNFINISHED, Job, Store, now
+from mien.web.store import FINISHED, UNFINISHED, Job, Participant, Room, Store, StudyRow, now
 
 SWEEP_EVERY_S = 3600
 STRAY_AFTER_S = 24 * 3600
@@ -26,13 +29,14 @@ router = APIRouter(tags=["What is stored"])
 
 
 class Storage:
-    """The data folder, `jobs/<id>/` for each job beside the database, and how it gets empty again."""
+    """The data folder, `jobs/<id>/` and `studies/<id>/` beside the database, and how it gets empty again."""
 
-    def __init__(self, settings: Settings, store: Store, jobs: Jobs) -> None:
-        self.settings, self.store, self.jobs = settings, store, jobs
+    def __init__(self, settings: Settings, store: Store, jobs: Jobs, studies: Eraser) -> None:
+        self.settings, self.store, self.jobs, self.studies = settings, store, jobs, studies
 
     def sweep(self) -> list[str]:
-        """Erases what ended longer ago than the retention period, and leavings; gives the ids of the jobs erased."""
+        """Erases what ended longer ago than the retention period, what studies measured longer ago than theirs, and leavings; gives
+        the ids of the jobs erased."""
         if self.settings.retention_days:
             oldest = now() - timedelta(days=self.settings.retention_days)
             with self.store.reading() as rows:
@@ -42,10 +46,12 @@ class Storage:
         for id in old:
             self.jobs.erase(id)
         self._erase_strays(older_than_s=STRAY_AFTER_S)
+        self.studies.sweep()
         return old
 
     def erase_all(self) -> None:
-        """Ends what is under way and erases every job, what else lies beside them, and what the database remembers of them."""
+        """Ends what is under way and erases every study and job, what else lies beside them, and what the database remembers."""
+        self.studies.everything()
         with self.store.reading() as rows:
             ids = list(rows.scalars(select(Job.id)))
         for id in ids:
@@ -84,14 +90,19 @@ class Storage:
             counts = {kind: count for kind, count in rows.execute(select(Job.kind, func.count()).group_by(Job.kind))}
             unfinished = rows.scalar(select(func.count()).select_from(Job).where(Job.state.in_(UNFINISHED))) or 0
             oldest = rows.scalar(select(func.min(Job.created_at)))
+            studies, participants, rooms = (rows.scalar(select(func.count()).select_from(T)) for T in (StudyRow, Participant, Room))
         sizes = {name: 0 for name in ITEMS}
         for path in self.settings.data_dir.rglob("*"):
-            if path.is_file():
-                sizes[_item(path.relative_to(self.settings.data_dir))] += path.stat().st_size
+            with contextlib.suppress(FileNotFoundError):  # erased in this moment
+                if path.is_file():
+                    sizes[_item(path.relative_to(self.settings.data_dir))] += path.stat().st_size
         return StorageSummary(
             folder=str(self.settings.data_dir),
             jobs=counts.get("file", 0),
             recordings=counts.get("live", 0),
+            studies=studies or 0,
+            participants=participants or 0,
+            rooms=rooms or 0,
             unfinished=unfinished,
             bytes=sum(sizes.values()),
             oldest_at=oldest,
@@ -106,12 +117,23 @@ ITEMS = {
     "stills": ("Reports and stills of faces", True),
     "recordings": ("Pictures of live recordings that are not finished", True),
     "numbers": ("Scores, tables and plots", False),
-    "database": ("The list of analyses, the names given, and logins", False),
+    "study_films": ("Films of studies, as participants watch them", True),
+    "study_pictures": ("Pictures of participants who allowed it", True),
+    "study_numbers": ("Scores of participants and rooms", False),
+    "reviews": ("Reports of studies, which can be made again", True),
+    "database": ("The list of analyses, names given, studies, answers of participants, and logins", False),
 }
 """Name → plain words, and whether it shows people."""
 
 
 def _item(path: Path) -> str:
+    if path.parts[0] == "studies":
+        place = path.parts[2] if len(path.parts) > 2 else ""
+        if place == "films":
+            return "study_films"
+        if place == "reviews":
+            return "reviews"
+        return "study_pictures" if path.name == PICTURES else "study_numbers"
     if path.parts[0] != "jobs":
         return "database"
     if path.name.startswith("upload."):
@@ -137,6 +159,9 @@ class StorageSummary(BaseModel):
     folder: str = Field(description="the data folder on the server", examples=["/home/ada/.local/share/mien/web"])
     jobs: int = Field(description="analyses of files", examples=[12])
     recordings: int = Field(description="live recordings", examples=[2])
+    studies: int = Field(description="studies", examples=[1])
+    participants: int = Field(description="people of whom studies keep something", examples=[12])
+    rooms: int = Field(description="recordings of many at once, in studies", examples=[0])
     unfinished: int = Field(description="those of both that have not ended", examples=[1])
     bytes: int = Field(description="space that all of it takes", examples=[73400320])
     oldest_at: datetime | None = Field(description="when the oldest was made", examples=["2026-11-02T09:30:00Z"])
@@ -161,7 +186,7 @@ def storage(request: Request) -> StorageSummary:
 
 @router.delete("/api/storage", status_code=204, summary="Erase everything", responses=may_fail(401, 403, 422))
 async def erase_everything(request: Request, asked: Erase) -> Response:
-    """Ends what runs, then erases every analysis and recording with all files, and every login but the one that asks."""
+    """Ends what runs, then erases every analysis, recording and study with all files, and every login but the one that asks."""
     state = request.app.state
     await run_in_threadpool(state.storage.erase_all)
     await run_in_threadpool(state.security.close_other_sessions, request.state.session)

@@ -3,6 +3,7 @@
 import glob
 import secrets
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -338,8 +339,28 @@ class Store:
                 assert driver is not None
                 driver.execute("VACUUM")
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            for copy in self.file.parent.glob(f"{glob.escape(self.file.name)}.schema-*"):
+            for copy in self._copies():
                 copy.unlink()
+
+    def forget(self) -> None:
+        """Takes what was erased out of the files beside the tables as well: SQLite's log of changes and the copies made before
+        migrations, PostgreSQL's dead rows. (In SQLite's own file erasing writes zeros.) What is busy with the log is waited for."""
+        if self.file is None:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM studies, invitations, participants, rooms, frozen, audit")
+            return
+        end = time.monotonic() + BUSY_TIMEOUT_S
+        with closing(self.engine.raw_connection()) as connection:
+            driver = connection.driver_connection
+            assert driver is not None
+            while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] and time.monotonic() < end:
+                time.sleep(0.05)
+        for copy in self._copies():
+            copy.unlink()
+
+    def _copies(self) -> list[Path]:
+        """The database as it was before each migration."""
+        return [] if self.file is None else list(self.file.parent.glob(f"{glob.escape(self.file.name)}.schema-*"))
 
     # --- jobs
 

@@ -24,10 +24,10 @@ NICENESS = 5
 
 def main() -> int:
     """Reads the task from standard input and does it. 0 also where the file could not be analysed: that is an answer."""
-    task = json.loads(_first_line())
+    task = json.loads(first_line())
     end_with_the_server()
     out = answers()
-    _limit(task["memory_max_mib"])
+    limit(task["memory_max_mib"])
     told = threading.Lock()
 
     def tell(**answer: Any) -> None:
@@ -102,7 +102,7 @@ def analyse(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     }
 
 
-def _limit(memory_max_mib: int) -> None:
+def limit(memory_max_mib: int) -> None:
     """As little of the machine as one file may take: memory, one thread, what others leave of the processor, and no core dump."""
     give_way(NICENESS)
     try:
@@ -116,7 +116,7 @@ def _limit(memory_max_mib: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold faces
 
 
-def _first_line() -> bytes:
+def first_line() -> bytes:
     """Read without Python's buffer: its lock would be held by the thread below when the process ends."""
     line = b""
     while not line.endswith(b"\n"):

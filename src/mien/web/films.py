@@ -1,0 +1,251 @@
+"""Films of studies: taken in as they are sent, and made ready one after the other, each in a process of its own."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mien.study import Stimulus, Study
+from mien.web.errors import ApiError
+from mien.web.job_json import shown
+from mien.web.settings import Settings
+from mien.web.studies import Studies, check_films_may_change, in_step, keep, locked, note, remove
+from mien.web.uploads import Upload
+
+INCOMING = ".in"
+"""Ends the name of the folder in which an upload lies until its film is ready."""
+
+log = logging.getLogger(__name__)
+
+
+class Films:
+    """The uploads that wait and the process that works. Its methods may be called from any thread."""
+
+    def __init__(self, settings: Settings, studies: Studies) -> None:
+        self.settings, self.studies = settings, studies
+        self.command = [sys.executable, "-P", "-m", "mien.web.film_worker"]
+        self._wake = threading.Condition()
+        self._waiting: list[tuple[str, str]] = []
+        self._current: tuple[str, str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._share: float | None = None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Goes on with what an earlier server left unfinished."""
+        for row in self.studies.list():
+            for stimulus, facts in row.films.items():
+                if facts.get("state") == "converting":
+                    if (self.incoming(row.id, stimulus) / Upload.NAME).is_file():
+                        self._waiting.append((row.id, stimulus))
+                    else:
+                        self.studies.change_film(row.id, stimulus, state="failed", error=_gone(facts))
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work_for_ever, name="films", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the process; its film is begun again by the next server."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        self._kill()
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def incoming(self, id: str, stimulus: str) -> Path:
+        """Where the upload of a film lies until it is ready."""
+        return self.studies.film(id, stimulus).with_name(f"{stimulus}{INCOMING}")
+
+    def check(self, id: str, stimulus: str | None) -> None:
+        """Raises `ApiError` where a study can take no film now, or has no such stimulus."""
+        with self.studies.store.reading() as rows:
+            row = self.studies.known(id)
+            check_films_may_change(row, rows)
+        if stimulus is not None:
+            _film(Study.read(row.definition), stimulus)
+
+    def add(self, id: str, folder: Path, upload: Upload, *, stimulus: str | None, title: str) -> str:
+        """Takes the upload in `folder` as the film of a stimulus, by default of a new one; gives the stimulus's id."""
+        with self.studies.store.session() as rows:
+            row = locked(rows, id)
+            check_films_may_change(row, rows)
+            study = Study.read(row.definition)
+            if stimulus is None:
+                stimulus = _free_id(study)
+                name = Path(upload.name).stem[:200]
+                made = Stimulus(id=stimulus, title=shown(title) or name)
+                keep(rows, row, in_step(study, replace(study, stimuli=(*study.stimuli, made))))
+            else:
+                _film(study, stimulus)
+                self.forget(id, stimulus)
+            target = self.incoming(id, stimulus)
+            remove(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(target)
+            facts = {"state": "converting", "error": None, "name": upload.name, "size_bytes": upload.size}
+            row.films = row.films | {stimulus: facts}
+            note(rows, id, "operator", "uploaded a film", film=stimulus)
+        with self._wake:
+            self._waiting.append((id, stimulus))
+            self._wake.notify_all()
+        return stimulus
+
+    def erase(self, id: str, stimulus: str) -> None:
+        """Takes a film away with its stimulus and its markers."""
+        with self.studies.store.reading() as rows:
+            row = self.studies.known(id)
+            check_films_may_change(row, rows)
+        study = Study.read(row.definition)
+        if study.stimulus(stimulus) is None:
+            raise _no_film(stimulus)
+        self.forget(id, stimulus)
+        kept = [one for one in study.json()["stimuli"] if one["id"] != stimulus]
+        self.studies.change(id, {"stimuli": kept})
+        for path in (self.studies.film(id, stimulus), self.incoming(id, stimulus)):
+            remove(path)
+        self.studies.note(id, "operator", "erased a film", film=stimulus)
+
+    def forget(self, id: str, stimulus: str | None = None) -> None:
+        """Ends what is under way for a film, or for all of a study."""
+        with self._wake:
+            self._waiting = [one for one in self._waiting if not (one[0] == id and stimulus in (None, one[1]))]
+            current = self._current
+        if current is not None and current[0] == id and stimulus in (None, current[1]):
+            self._kill()
+            with self._wake:
+                self._wake.wait_for(lambda: self._current != current, 5)
+
+    def share(self, id: str, stimulus: str) -> float | None:
+        """How much of a film is ready, from 0 to 1, where it is being worked on and says how long it is."""
+        return self._share if self._current == (id, stimulus) else None
+
+    def playable(self, id: str, stimulus: str) -> Path:
+        """The file of a film. Raises `ApiError` 404 where there is none yet."""
+        if self.studies.known(id).films.get(stimulus, {}).get("state") != "ready":
+            raise _no_film(stimulus)
+        path = self.studies.film(id, stimulus)
+        if not path.is_file():
+            raise _no_film(stimulus)
+        return path
+
+    # --- the thread
+
+    def _work_for_ever(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: bool(self._waiting) or self._stopping)
+                if self._stopping:
+                    return
+                self._current, self._share = self._waiting.pop(0), None
+                id, stimulus = self._current
+            try:
+                self._make_ready(id, stimulus)
+            except Exception:
+                log.exception("the film %s of study %s could not be made ready", stimulus, id)
+                self.studies.change_film(id, stimulus, state="failed", error="It could not be made ready; upload it again.")
+            finally:
+                with self._wake:
+                    self._current = None
+                    self._wake.notify_all()
+
+    def _make_ready(self, id: str, stimulus: str) -> None:
+        row = self.studies.get(id)
+        if row is None or stimulus not in row.films:
+            return
+        facts, folder = row.films[stimulus], self.incoming(id, stimulus)
+        ready = folder / "ready.mp4"
+        answer = self._run(
+            {
+                "source": str(folder / Upload.NAME),
+                "target": str(ready),
+                "name": facts["name"],
+                "memory_max_mib": self.settings.job_memory_max_mib,
+                "max_pixels": self.settings.picture_max_megapixels * 1_000_000,
+                "max_film_s": self.settings.film_max_minutes * 60.0,
+            }
+        )
+        if answer is None:
+            return  # it was ended: by the end of the server, which leaves the upload to the next, or with its film
+        if "done" in answer:
+            told = answer["done"]
+            ready.replace(self.studies.film(id, stimulus))
+            self.studies.change_film(id, stimulus, state="ready", error=None, file=facts["name"], **told)
+        else:
+            self.studies.change_film(id, stimulus, state="failed", error=answer["failed"])
+        remove(folder)
+
+    def _run(self, task: dict[str, Any]) -> dict[str, Any] | None:
+        """The process's last answer, or what is told where it gave none; None where it was ended."""
+        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        with tempfile.TemporaryFile() as complaints:
+            with self._wake:
+                if self._stopping:
+                    return None
+                pipe = subprocess.PIPE
+                self._process = process = subprocess.Popen(
+                    self.command, stdin=pipe, stdout=pipe, stderr=complaints, env=environment, start_new_session=True
+                )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            answer: dict[str, Any] | None = None
+            clock = threading.Timer(self.settings.job_max_minutes * 60, self._kill)
+            clock.daemon = True
+            clock.start()
+            try:
+                with process:
+                    with suppress(BrokenPipeError):
+                        process.stdin.write(json.dumps(task).encode() + b"\n")
+                        process.stdin.flush()
+                    for line in process.stdout:
+                        told = json.loads(line)
+                        if "progress" in told:
+                            self._share = told["progress"]
+                        else:
+                            answer = told
+                    code = process.wait()
+            finally:
+                clock.cancel()
+                self._process = None
+            if answer is None and code != -signal.SIGKILL:
+                complaints.seek(0)
+                log.warning("a film's process ended with %s: %s", code, complaints.read().decode("utf-8", "replace")[-4000:])
+                answer = {"failed": f"{task['name']}: cannot be made ready; export it again, best as MP4 with H.264 and AAC"}
+        return answer
+
+    def _kill(self) -> None:
+        process = self._process
+        if process is not None and process.poll() is None:
+            with suppress(OSError):
+                process.kill()
+
+
+def _film(study: Study, stimulus: str) -> Stimulus:
+    found = study.stimulus(stimulus)
+    if found is None:
+        raise _no_film(stimulus)
+    if found.kind != "film":
+        raise ApiError(409, "an_event", f"{found.title or stimulus} is a live event, which has no film.")
+    return found
+
+
+def _free_id(study: Study) -> str:
+    taken = {s.id for s in study.stimuli}
+    return next(f"s{number}" for number in range(1, len(taken) + 2) if f"s{number}" not in taken)
+
+
+def _no_film(stimulus: str) -> ApiError:
+    return ApiError(404, "not_found", f"There is no film {stimulus[:40]} in this study, or it is not ready yet.")
+
+
+def _gone(facts: dict[str, Any]) -> str:
+    return f"{facts.get('name', 'the film')}: its upload is not there any more; upload it again"
