@@ -2,28 +2,21 @@
 // the same: until the server has it, it is also kept in this browser, beyond the end of the page.
 
 import { api } from "./api.js";
+import { alike, merged } from "./study-merge.js";
 
 const SOON_MS = 700;
 const AGAIN_MS = [2000, 4000, 8000, 15000];
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-/** JSON with its keys in one order: servers and pages need not agree on that. */
-const canonical = (value) =>
-  Array.isArray(value)
-    ? value.map(canonical)
-    : value && typeof value === "object"
-      ? Object.fromEntries(Object.keys(value).sort().map((key) => [key, canonical(value[key])]))
-      : (value ?? null);
-
-const alike = (a, b) => same(canonical(a), canonical(b));
 const copy = (value) => (value === undefined ? undefined : structuredClone(value));
 
 /**
  * The definition of `study` (the server's JSON) while it is edited.
  *
  * handlers   said(state, text): "saved", "waiting", "saving", "offline", "refused", "conflict", "gone" · answered(study): each time the
- *            server told the study · taken(fields): fields that another window changed and that now are as there
+ *            server told the study · taken(fields, own): fields that changed on the server and now are as there; `own`: by what was
+ *            saved from here, else by another window
  */
 export function draft(study, handlers) {
   const key = `mien.study.${study.id}`;
@@ -86,8 +79,8 @@ export function draft(study, handlers) {
     timer = setTimeout(save, ms);
   }
 
-  /** The server's study: what is not being written here is taken over, what is and differs there is a conflict. */
-  function take(found) {
+  /** The server's study: what is not being written here is taken over; what is, and differs there, is put together or is a conflict. */
+  function take(found, own = false) {
     const fields = [];
     for (const field of Object.keys(found.definition)) {
       const theirs = found.definition[field];
@@ -96,7 +89,13 @@ export function draft(study, handlers) {
         continue;
       }
       if (dirty.has(field) && !alike(theirs, now[field])) {
-        conflicts.set(field, copy(theirs));
+        const both = merged(base[field], now[field], theirs);
+        if (both) {
+          base[field] = copy(theirs);
+          now[field] = both;
+          conflicts.delete(field);
+          fields.push(field);
+        } else conflicts.set(field, copy(theirs));
         continue;
       }
       base[field] = copy(theirs);
@@ -108,7 +107,7 @@ export function draft(study, handlers) {
       }
     }
     handlers.answered(found);
-    if (fields.length) handlers.taken(fields);
+    if (fields.length) handlers.taken(fields, own);
   }
 
   async function send(fields) {
@@ -120,7 +119,7 @@ export function draft(study, handlers) {
       base[field] = copy(found.definition[field]);
       if (same(now[field], sent[field])) dirty.delete(field);
     }
-    take(found);
+    take(found, true);
   }
 
   async function attempt() {
@@ -212,7 +211,7 @@ export function draft(study, handlers) {
         now[field] = copy(base[field]);
         dirty.delete(field);
         keep();
-        handlers.taken([field]);
+        handlers.taken([field], true);
       }
       tell();
       await save();
@@ -224,7 +223,7 @@ export function draft(study, handlers) {
       dirty.delete(field);
       if (field in base) now[field] = copy(base[field]);
       keep();
-      handlers.taken([field]);
+      handlers.taken([field], true);
       tell();
     },
     /** Takes over what the server says now (after an upload, on coming back to the page). */

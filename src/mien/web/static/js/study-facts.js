@@ -9,7 +9,7 @@ const BASELINE = { 0: "no", 3: "3 seconds", 5: "5 seconds", 10: "10 seconds" };
 
 /** The panel. `purposes` and `refused` are the server's: {value: name}, {value: [name, why not]}. */
 export function factsPanel(study, { purposes, refused, changed }) {
-  const element = h("div", { class: "stack loose" });
+  const element = h("div", { class: "facts-panel" });
 
   const set = (field, value) => {
     study.set(field, value);
@@ -106,7 +106,7 @@ export function factsPanel(study, { purposes, refused, changed }) {
         text("contact", "Who runs it", { hint: "Name and e-mail address or telephone number. Participants turn to it with questions, and to see or erase what is kept of them." }),
         languages(),
       ),
-      card(
+      h("div", { class: "stack" }, card(
         "What is measured and kept",
         h("div", { class: "fields" },
           choice("every_s", "How often to look", OFTEN, "Twice a second is right for most films."),
@@ -119,7 +119,7 @@ export function factsPanel(study, { purposes, refused, changed }) {
         h("div", { class: "fields" },
           whole("smallest_group", "Show results from", 1, 1000, "Of fewer people nothing is shown, so that nobody can be picked out.", "people"),
           choice("smoothing_s", "Smooth the curves", SMOOTH, "Takes out flicker. The tables of numbers stay as measured.")),
-      ),
+      )),
     );
   }
   return { element, draw };

@@ -44,7 +44,7 @@ export function invitationsPanel(study, { path, page, told, announce }) {
 
   function form() {
     const label = h("input", { type: "text", maxlength: 200, autocomplete: "off", placeholder: "Friends of the cinema" });
-    const once = h("select", {}, h("option", { value: "open" }, "Many: one link for everybody"), h("option", { value: "once" }, "One: the link works once"));
+    const once = h("select", {}, h("option", { value: "open" }, "one link for many"), h("option", { value: "once" }, "one person, once"));
     const limit = h("input", { type: "number", min: 1, max: 100000, step: 1, inputmode: "numeric", placeholder: "no limit" });
     const ends = h("input", { type: "datetime-local" });
     const groups = variables().map((variable) => [variable, h("select", {}, ...variable.values.map((value) => h("option", { value: value.id }, value.title || "without a name")))]);
@@ -66,9 +66,9 @@ export function invitationsPanel(study, { path, page, told, announce }) {
       } },
       h("h2", {}, "New invitation"),
       h("div", { class: "fields" },
-        h("label", { class: "field" }, "For whom, as a note to yourself", label),
-        h("label", { class: "field" }, "How many people", once), limits,
-        h("label", { class: "field" }, "Until, if it ends", ends),
+        h("label", { class: "field" }, "For whom (a note)", label),
+        h("label", { class: "field" }, "Works for", once), limits,
+        h("label", { class: "field" }, "Ends", ends),
         ...groups.map(([variable, select]) => h("label", { class: "field" }, variable.title || "Group", select))),
       h("div", { class: "row" }, h("button", { class: "primary" }, "Make the invitation")),
     );
@@ -152,7 +152,7 @@ export function invitationsPanel(study, { path, page, told, announce }) {
       ...[
         state === "draft" && h("p", { class: "notice" }, "The study is a draft: its links say so until you open it."),
         state === "closed" && h("p", { class: "notice warn" }, "The study is closed: nobody can start with these links."),
-        all?.length > 0 && onlyHere() && h("p", { class: "notice warn" }, `These links lead to ${location.host}, which is this computer. They work here only. Phones and other computers need an address of this computer that begins with https: the guide docs/studies.md says how.`),
+        all?.length > 0 && onlyHere() && h("p", { class: "notice warn" }, `These links lead to ${location.host}, which is this computer. They work here only. Phones and other computers need an address of this computer that begins with https: see “Phones and other computers” in docs/studies.md.`),
         !onlyHere() && !camera() && h("p", { class: "notice bad" }, "This page’s address does not begin with https. Browsers give no camera to such a page, so nobody could take part: see docs/studies.md."),
       ].filter(Boolean),
     );

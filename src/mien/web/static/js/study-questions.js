@@ -188,7 +188,7 @@ export function questionsPanel(study, { announce, changed }) {
         ...question.options.map((option, place) => {
           const name = told(option.title, writing(), languages) || `answer ${place + 1}`;
           const field = textField(option.title, (title) => put(question.options.map((one) => (one.id === option.id ? { ...one, title } : one))), {
-            label: `Answer ${place + 1}`, languages, required: true, most: 200, name: `option-${option.id}`,
+            label: `Answer ${place + 1}`, bare: true, languages, required: true, most: 200, name: `option-${option.id}`,
           });
           field.querySelector("input").addEventListener("keydown", (event) => {
             if (event.key !== "Enter") return;

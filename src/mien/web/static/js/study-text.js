@@ -67,20 +67,20 @@ export function languageSwitch() {
 
 /**
  * A field for one text in the language that is written. `text` is what is there, `set(text)` gets the whole text with the change.
- * options: label, hint, long (rows), most (letters), languages (of the study), required
+ * options: label, hint, long (rows), most (letters), languages (of the study), required, bare (the label is for screen readers only)
  */
-export function textField(text, set, { label, hint = null, long = 0, most = 2000, languages, required = false, placeholder = null, name = null }) {
+export function textField(text, set, { label, hint = null, long = 0, most = 2000, languages, required = false, bare = false, name = null }) {
   const several = languages.length > 1;
   const others = languages.filter((language) => language !== now && text?.[language]?.trim());
   const control = h(long ? "textarea" : "input", {
     ...(long ? { rows: long } : { type: "text", autocomplete: "off" }),
-    value: text?.[now] ?? "", maxlength: most, lang: now, placeholder, "data-field": name,
+    value: text?.[now] ?? "", maxlength: most, lang: now, "data-field": name,
   });
   const missing = h("span", { class: "hint missing" });
   const element = h(
     "label",
     { class: "field" },
-    h("span", {}, label, several && h("span", { class: "language-tag" }, LANGUAGES[now])),
+    h("span", { class: bare ? "hidden-text" : null }, label, several && " ", several && h("span", { class: "language-tag" }, LANGUAGES[now])),
     control,
     hint && h("span", { class: "hint" }, hint),
     missing,

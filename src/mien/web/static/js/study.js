@@ -218,11 +218,25 @@ const redraw = () => {
   if (shown) keeping(panels[shown].element, panels[shown].draw);
 };
 
+/** What each tab shows of the definition. */
+const SHOWS = {
+  study: ["title", "about", "purpose", "contact", "languages", "every_s", "baseline_s", "keep", "retention_days", "smallest_group", "smoothing_s"],
+  films: ["stimuli", "order"], consent: ["consent", "languages"], questions: ["before", "after", "languages"], groups: ["variables", "before", "after"],
+  invitations: ["variables"], people: ["variables"], log: [],
+};
+
+function taken(fields, own) {
+  if (SHOWS[shown]?.some((field) => fields.includes(field))) redraw();
+  else texts.draw(written.now);
+  drawHead();
+  if (!own) announce(`Taken over from another window: ${fields.map((field) => FIELDS[field] ?? field).join(", ")}.`);
+}
+
 // --- start --------------------------------------------------------------------------------------------------------------------------
 
 try {
   study = await api("GET", `/api/studies/${encodeURIComponent(given.id)}`);
-  const handlers = { said, answered, taken: (fields) => { redraw(); drawHead(); if (fields.length && written) announce(`Taken over from another window: ${fields.map((field) => FIELDS[field] ?? field).join(", ")}.`); } };
+  const handlers = { said, answered, taken };
   written = draft(study, handlers);
   const shared = { path: studyApi(study), page: studyPage(study), told: () => study, films: () => study.films ?? [], answered, announce, changed, purposes: given.purposes, refused: given.refused };
   const makers = { study: factsPanel, films: filmsPanel, consent: consentPanel, questions: questionsPanel, groups: groupsPanel, invitations: invitationsPanel, people: peoplePanel, log: logPanel };
