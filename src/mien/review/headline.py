@@ -22,7 +22,8 @@ def headline(review: Mapping[str, Any]) -> str:
         many = _viewers(max(film["viewers"] for film in films))
         what = "No moment stands out from what chance alone would give"
         return f"{what}, in {many}." if len(films) == 1 else f"{what}, in none of the {len(films)} films."
-    film, moment = max(standing, key=lambda one: abs(one[1]["rise"]))
+    # Valence says less to a reader than the expression that moved it.
+    film, moment = max(standing, key=lambda one: (one[1]["signal"] != "valence", abs(one[1]["rise"])))
     signal = "Valence" if moment["signal"] == "valence" else str(moment["signal"]).capitalize()
     verb = "is lowest" if moment["direction"] == "down" else "peaks"
     scale = film["duration_s"] or film["times"][-1]

@@ -1,55 +1,67 @@
 """Which groups may be shown so that nothing of fewer than the smallest group of viewers can be read, nor worked out.
 
 A group smaller than that is hidden. So is what would give it away by subtraction: with ten viewers and the mean of nine of them
-shown, the mean of all tells the tenth's. All that is shown, everybody and any groups of one variable taken together, is compared in
-pairs; where two differ by some viewers, but by fewer than the smallest group, the smallest group that takes part is hidden too.
+shown, the mean of all tells the tenth's. Two ways to come to a set of viewers are compared: everybody, or any groups of one variable
+taken together, those without a group (everybody less the groups shown) counting as one. Where two such sets differ by some viewers,
+but by fewer than the smallest group, the smallest of the groups that take part is hidden as well, until no two do.
+
+For studies of one or two variables nothing can be left that sums and differences of what is shown would tell of fewer viewers. With
+three or more, that holds of each two of them.
 """
 
 import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-ALL_UNIONS_OF = 5
-"""Groups of one variable that are taken together in every way; of more, each alone, each left out, and all."""
+ALL_UNIONS_OF = 7
+"""So many groups of one variable are taken together in every way; of more, each alone, each left out, and all."""
 
-Members = Mapping[str, Mapping[str, NDArray[np.bool_]]]
+_Mask = NDArray[np.bool_]
+Group = tuple[str, str]
+"""Variable and value."""
+
+Members = Mapping[str, Mapping[str, _Mask]]
 """Variable → value → (V,) bool, who is in that group."""
 
 
-def may_show(members: Members, present: NDArray[np.bool_], smallest: int, *, everybody: bool = True) -> set[tuple[str, str]]:
-    """The groups, as (variable, value), that may be shown of those who are `present` (V,).
+class _Union(NamedTuple):
+    """Viewers whose mean can be worked out, and the groups whose means that takes."""
 
-    everybody  whether the mean of all who are present is shown as well, as it is in a review
-    """
+    groups: frozenset[Group]
+    viewers: _Mask
+
+
+def may_show(members: Members, present: _Mask, smallest: int) -> set[Group]:
+    """The groups that may be shown of those who are `present` (V,), beside the mean of all who are present."""
     inside = {(variable, value): mask & present for variable, of in members.items() for value, mask in of.items()}
-    sizes = {key: int(mask.sum()) for key, mask in inside.items()}
-    shown = {key for key, size in sizes.items() if size >= smallest}
+    sizes = {group: int(mask.sum()) for group, mask in inside.items()}
+    shown = {group for group, size in sizes.items() if size >= smallest}
     while shown:
-        unions = _unions(inside, shown, present if everybody else None)
-        masks = np.array([mask for _, mask in unions], np.float32)
+        unions = _unions(inside, shown, present)
+        masks = np.array([union.viewers for union in unions], np.float32)
         apart = masks.sum(axis=1)[:, None] + masks.sum(axis=1)[None] - 2 * masks @ masks.T
-        close = np.argwhere(np.triu((apart > 0.5) & (apart < smallest - 0.5), 1))
-        if not len(close):
+        close = np.argwhere((apart > 0.5) & (apart < smallest - 0.5))
+        involved = {group for places in close for place in places for group in unions[place].groups}
+        if not involved:
             break
-        involved = {key for pair in close for place in pair for key in unions[place][0]}
-        shown.discard(min(involved, key=lambda key: (sizes[key], key)))
+        shown.discard(min(involved, key=lambda group: (sizes[group], group)))
     return shown
 
 
-def _unions(
-    inside: Mapping[tuple[str, str], NDArray[np.bool_]], shown: set[tuple[str, str]], present: NDArray[np.bool_] | None
-) -> list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]]:
-    """Groups and their union: what adding up shown means gives the mean of."""
-    found: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
-    if present is not None:
-        found.append(((), present))
+def _unions(inside: Mapping[Group, _Mask], shown: set[Group], present: _Mask) -> list[_Union]:
+    found = [_Union(frozenset(), present)]
     for variable in sorted({variable for variable, _ in shown}):
-        keys = sorted(key for key in shown if key[0] == variable)
-        n = len(keys)
-        counts = range(1, n + 1) if n <= ALL_UNIONS_OF else sorted({1, n - 1, n})
-        for count in counts:
-            for some in itertools.combinations(keys, count):
-                found.append((some, np.logical_or.reduce([inside[key] for key in some])))
+        parts = [_Union(frozenset([group]), inside[group]) for group in sorted(shown) if group[0] == variable]
+        groups = frozenset(group for group in shown if group[0] == variable)
+        rest = present & ~np.logical_or.reduce([part.viewers for part in parts])
+        if rest.any():
+            parts.append(_Union(groups, rest))
+        n = len(parts)
+        for count in range(1, n) if n <= ALL_UNIONS_OF else sorted({1, n - 1}):
+            for some in itertools.combinations(parts, count):
+                who = np.logical_or.reduce([part.viewers for part in some])
+                found.append(_Union(frozenset().union(*(part.groups for part in some)), who))
     return found

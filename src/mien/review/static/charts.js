@@ -104,11 +104,11 @@ export function question(asked, variables) {
   );
 }
 
-/** How two things go together, in a word a layman has. */
-export function together(rho) {
-  if (rho === null || rho === undefined) return "cannot be said";
+/** How two things go together, in words a layman has. What may as well be nothing, by its interval, is not called a link. */
+export function together({ rho, low, high, n }) {
+  if ((rho ?? null) === null) return "cannot be said";
+  if ((low ?? null) === null || (low <= 0 && high >= 0)) return `not clear from ${several(n, "viewer")}`;
   const size = Math.abs(rho);
-  if (size < 0.1) return "no link";
   return `${size < 0.3 ? "weak" : size < 0.5 ? "moderate" : "strong"} ${rho > 0 ? "link" : "opposite link"}`;
 }
 
@@ -149,7 +149,7 @@ export function agreement(found) {
           h("th", { scope: "row" }, h("span", { class: "row one-line" }, dot(row.label), row.label)),
           h("td", { class: "num" }, round(row.reported_mean, 1)),
           h("td", { class: "num" }, percent(row.expressed_mean)),
-          h("td", {}, h("span", { class: "row one-line" }, interval(row), h("span", { class: "small" }, together(row.rho)))),
+          h("td", {}, h("span", { class: "row one-line" }, interval(row), h("span", { class: "small" }, together(row)))),
           h("td", { class: "num" }, reach(row)),
           h("td", { class: "num" }, String(row.n)),
         ))),
@@ -159,4 +159,4 @@ export function agreement(found) {
 
 /** A sentence on liking. */
 export const liking = (found) =>
-  found ? `Liking and mean valence: ${together(found.rho)}, correlation ${reach(found)}, ${several(found.n, "viewer")}.` : "";
+  found ? `Liking and mean valence: ${together(found)}, correlation ${reach(found)}.` : "";

@@ -109,7 +109,7 @@ export class Curves extends Plot {
       range: [bottom, top], nticks: 6, tickformat: view.valence ? "+.1f" : view.corrected ? "+.0%" : ".0%", zeroline: bottom < 0, zerolinecolor: soft, zerolinewidth: 1,
     });
     const values = view.synchrony ? [...view.synchrony.values, ...view.synchrony.low, ...view.synchrony.high].filter((v) => v !== null) : [0, 1];
-    layout.yaxis2 = row([0.15, 0.27], { range: [Math.min(-0.1, ...values) - 0.05, Math.max(0.3, ...values) + 0.05], nticks: 3, tickformat: ".1f", zeroline: true, zerolinecolor: rule });
+    layout.yaxis2 = row([0.15, 0.27], { range: [Math.min(-0.1, ...values) - 0.05, Math.max(0.3, ...values) + 0.05], dtick: 0.5, tick0: 0, tickformat: ".1f", zeroline: true, zerolinecolor: rule });
     layout.yaxis3 = row([0, 0.075], { range: [0, 1.05], tickvals: [0, 1], tickformat: ".0%" });
     const title = (text, y) => ({ text, x: 0, xref: "paper", xanchor: "left", y, yref: "paper", yanchor: "bottom", showarrow: false, font: { size: 12, color: soft } });
     layout.annotations = [

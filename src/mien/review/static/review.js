@@ -7,7 +7,8 @@ import { clock, duration, percent, several, span } from "/static/js/format.js";
 import { agreement, liking, question } from "./charts.js";
 import { Curves, groupColour, groupDash, Strip, told } from "./curves.js";
 
-const SIGNALS_AT_FIRST = 2;
+const SIGNALS_AT_FIRST = 3;
+const EFFECTS_AT_FIRST = 3;
 const NAMES_TOLD = 12;
 const QUALITIES = { good: "good", fair: "warn", poor: "bad" };
 
@@ -33,7 +34,8 @@ function switcher(legend, options, chosen, changed) {
 
 /** The signals to show at first: those of the highest moments, else the liveliest. */
 function liveliest(part, labels) {
-  const of = [...new Set(part.moments.filter((m) => m.signal !== "valence").map((m) => m.signal))];
+  const risen = part.moments.filter((m) => m.signal !== "valence").sort((a, b) => Math.abs(b.rise) - Math.abs(a.rise));
+  const of = [...new Set(risen.map((m) => m.signal))];
   if (of.length) return new Set(of.slice(0, SIGNALS_AT_FIRST));
   const reach = (label) => {
     const values = (part.curves?.raw[label]?.mean ?? []).filter((v) => v !== null);
@@ -183,7 +185,9 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         });
         this.strip.range(0, end);
         this.show();
-        this.seek(state.t);
+        // Without a film the page begins at what stands out most, since its still is what is seen first.
+        const first = this.still && now.moments.reduce((best, m) => (best && Math.abs(best.rise) >= Math.abs(m.rise) ? best : m), null);
+        this.seek(first && !state.t ? first.time_s : state.t);
       });
       if (this.video) this.follow();
     }
@@ -241,10 +245,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     }
 
     controls(now) {
-      const again = () => {
-        this.show();
-        fill("markers", ["markers", now.markers, state.stimulus, [...state.signals], state.valence], markers);
-      };
+      const again = () => this.show();
       const variables = review.variables.filter((variable) => Object.keys(now.groups[variable.id] ?? {}).length);
       const print = JSON.stringify([state.valence, state.group, state.corrected, [...state.signals], variables, Boolean(now.curves.corrected)]);
       if (print === this.controlled) return;
@@ -389,8 +390,10 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     if (!now.markers.length) {
       return [heading("markers", "Marked moments", words), h("p", { class: "empty" }, h("strong", {}, "Nothing is marked yet"), "Move the cursor to a joke, a logo, a cut, and press “Mark this moment”.")];
     }
-    const chosen = state.valence ? ["valence"] : [...review.labels].filter((label) => state.signals.has(label));
     const all = [...review.labels, "valence"];
+    // Neutral falls wherever anything rises; it is told with the rest.
+    const strongest = (marker) => all.filter((signal) => signal !== "neutral" && (marker.effects?.[signal]?.difference ?? null) !== null)
+      .sort((a, b) => Math.abs(marker.effects[b].difference) - Math.abs(marker.effects[a].difference)).slice(0, EFFECTS_AT_FIRST);
     return [
       heading("markers", "Marked moments", words),
       h("ul", { class: "review-markers" }, ...[...now.markers].sort((a, b) => a.time_s - b.time_s).map((marker) =>
@@ -400,8 +403,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
             editable ? h("span", { class: "row no-print" },
               h("button", { type: "button", class: "small plain", "aria-label": `Change ${marker.label}`, onclick: () => edit({ stimulus: now.id, time_s: marker.time_s, marker }) }, "Change"),
               h("button", { type: "button", class: "small plain danger", "aria-label": `Delete ${marker.label}`, onclick: () => erase({ stimulus: now.id, marker }) }, "Delete")) : null),
-          effects(marker, chosen.length ? chosen : all),
-          chosen.length ? h("details", { class: "small" }, h("summary", {}, "All expressions"), effects(marker, all)) : null))),
+          effects(marker, strongest(marker)),
+          strongest(marker).length ? h("details", { class: "small" }, h("summary", {}, "All expressions"), effects(marker, all)) : null))),
     ];
   }
 
@@ -416,7 +419,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     return [
       heading("synchrony", "How alike the viewers reacted"),
       h("p", { class: "lead-sentence" }, clear
-        ? "The viewers' faces moved together more than chance would have it: the film, not the day, drives the curves."
+        ? "The viewers' faces moved together more than chance would have it: they reacted to the same things at the same time."
         : "The viewers' faces moved together no more than chance would have it."),
       h("p", { class: "soft prose" }, `Each viewer's ${found.signal} was compared with the mean of all others (inter-subject correlation): ${number(found.isc)} over the whole film, where 0 is nothing in common and 1 the same curve. `
         + `By chance, with viewers shifted against each other in time, it lies between ${number(found.null_low)} and ${number(found.null_high)} (${chance(found.p)}).`),
@@ -533,7 +536,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       fill("view", [state.stimulus, Boolean(now?.curves), now?.strip?.length, review.hidden], view);
     }
     fill("moments", ["moments", state.stimulus, now?.moments, Boolean(now?.curves)], moments);
-    fill("markers", ["markers", now?.markers, state.stimulus, [...(state.signals ?? [])], state.valence], markers);
+    fill("markers", ["markers", now?.markers, state.stimulus, Boolean(now?.curves)], markers);
     fill("synchrony", ["synchrony", state.stimulus, now?.synchrony && [now.synchrony.isc, now.synchrony.p]], synchrony);
     fill("viewers", [review.viewers, review.variables], viewers);
     fill("answers", [review.questions, review.variables], answers);
