@@ -19,14 +19,23 @@ def _known(request: Request, id: str) -> tuple[StudyRow, Study]:
 
 @router.api_route("/studies/{id}/room", methods=["GET", "HEAD"])
 def room(request: Request, id: str) -> Response:
+    """Before the audience: camera or film, and the rooms that there are."""
     row, study = _known(request, id)
-    return page(request, "room.html", f"In a room: {row.title or 'a study'}", nav="studies", row=row, study=study)
+    name = row.title or "Study without a title"
+    stimuli = [
+        {"id": film.id, "title": film.title or film.id, "kind": film.kind, "duration_s": film.duration_s, "file": bool(film.file)}
+        for film in study.stimuli
+    ]
+    data = {"id": row.id, "title": name, "every_s": study.every_s, "baseline_s": study.baseline_s, "stimuli": stimuli}
+    return page(request, "room.html", f"In a room · {name}", nav="studies", data=data, study_title=name)
 
 
 @router.api_route("/studies/{id}/screen/{stimulus}", methods=["GET", "HEAD"])
 def screen(request: Request, id: str, stimulus: str) -> Response:
+    """The window before the audience: the film, and nothing else."""
     row, study = _known(request, id)
     film = study.stimulus(stimulus)
-    if film is None:
+    if film is None or film.kind != "film":
         raise ApiError(404, "not_found", "There is no such film in this study.")
-    return page(request, "screen.html", film.title or "Film", nav="studies", row=row, film=film)
+    data = {"study": row.id, "stimulus": film.id, "title": film.title or film.id, "duration_s": film.duration_s}
+    return page(request, "screen.html", film.title or "Film", data=data)

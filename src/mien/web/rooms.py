@@ -33,7 +33,7 @@ from mien.web.job_json import JobOptions, JobProgress, shown
 from mien.web.jobs import Jobs, folder_bytes
 from mien.web.settings import Settings
 from mien.web.store import AuditEntry, Job, Room, Store, StudyRow, new_id
-from mien.web.studies import Studies, note, touch
+from mien.web.studies import Studies, Who, note, touch
 from mien.web.uploads import receive
 
 FOLLOW_EVERY_S = 1.0
@@ -294,7 +294,7 @@ class Rooms:
         self._waiting = True
         return self._put_down(room.id, state="analysing", error=None) or room
 
-    def erase(self, study_id: str, name: int) -> "Proof":
+    def erase(self, study_id: str, name: int, who: Who = "operator") -> "Proof":
         """Erases a room with all that was measured in it, and the job that it would have been made of. Raises `ApiError` 404."""
         room = self.known(study_id, name)
         file = room_file(self.settings, room)
@@ -307,10 +307,12 @@ class Rooms:
         with self.store.session() as rows:
             rows.execute(delete_rows(Room).where(Room.id == room.id))
             touch(rows, study_id)
-            note(rows, study_id, "operator", "room-erased", room=name)
+            note(rows, study_id, who, "room-erased", room=name)
         if file.is_file():
             files_gone, bytes_gone = files_gone + 1, bytes_gone + file.stat().st_size
             file.unlink()
+        self.studies.forget_reviews(study_id)
+        self.store.forget()
         with self.store.reading() as rows:
             rows_left = rows.scalar(select(func.count()).where(Room.id == room.id)) or 0
         files_left = int(file.exists()) + int(room.job is not None and self.jobs.folder(room.job).exists())
@@ -341,6 +343,7 @@ class Rooms:
             whole.without([track]).save(file)
             self._put_down(room.id, **self._counts(room))
         left = int((Timeline.load(file).tracks == track).sum())
+        self.studies.forget_reviews(study_id)
         self.studies.note(study_id, "operator", "viewer-erased", viewer=viewer)
         return Proof(erased=Amount(rows=gone, files=0, bytes=before - file.stat().st_size), left=Left(rows=left, files=0))
 
@@ -410,6 +413,12 @@ class RoomView(BaseModel):
     job: str | None = Field(description="the recording or analysis that it is made of, until it is")
     progress: JobProgress | None = Field(description="of that job")
     error: str | None = Field(description="why it failed and what to do, fit to show")
+
+
+class RoomsPage(BaseModel):
+    """All rooms of a study."""
+
+    items: list[RoomView]
 
 
 def _clock(value: Any) -> list[list[float]] | None:
@@ -526,10 +535,10 @@ def _asked(given: Any) -> NewRoom:
 
 
 @router.get("/api/studies/{id}/rooms", summary="The rooms of a study", responses=may_fail(404))
-def list_rooms(request: Request, id: str) -> list[RoomView]:
+def list_rooms(request: Request, id: str) -> RoomsPage:
     """In the order in which they were made."""
     rooms = _rooms(request)
-    return [_view(rooms, room) for room in rooms.list(id)]
+    return RoomsPage(items=[_view(rooms, room) for room in rooms.list(id)])
 
 
 @router.post(

@@ -3,8 +3,9 @@
 import { HEADER_BYTES } from "./live-wire.js";
 
 const QUALITY = 0.8;
-/** Longest side of what is sent, in pixels. On a shared screen faces are small beside the rest. */
-const LARGEST = { camera: 640, screen: 960 };
+/** Longest side of what is sent, in pixels. On a shared screen faces are small beside the rest, in a room full of people smaller. */
+const LARGEST = { camera: 640, screen: 960, room: 1920 };
+const ASKED = { camera: [1280, 720], room: [1920, 1080] };
 
 /** Why there is no picture; `state` is one of live-states.js. */
 export class CaptureError extends Error {
@@ -33,12 +34,13 @@ export async function cameras() {
 }
 
 /** A stream of the camera `id`, or of any where it is gone. Throws CaptureError. */
-export async function openCamera(id) {
-  const size = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+export async function openCamera(id, kind = "camera") {
+  const [width, height] = ASKED[kind];
+  const size = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: 30 } };
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { ...size, ...(id ? { deviceId: { exact: id } } : {}) }, audio: false });
   } catch (error) {
-    if (id && ["OverconstrainedError", "NotFoundError"].includes(error.name)) return openCamera(null);
+    if (id && ["OverconstrainedError", "NotFoundError"].includes(error.name)) return openCamera(null, kind);
     throw new CaptureError(cameraState(error), error);
   }
 }
