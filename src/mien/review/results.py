@@ -19,6 +19,7 @@ from mien.audience import Audience
 from mien.labels import FERPLUS
 from mien.report import CAVEAT, LAW, colours
 from mien.review.answers import agreement, questions, said
+from mien.review.headline import clearest, clock, headline
 from mien.review.small_groups import may_show
 from mien.review.stills import still, strip
 from mien.review.viewers import Viewer
@@ -78,7 +79,7 @@ def build(
         _stimulus(_Of(definition, stimulus, viewers, labels, smallest, step_s), films.get(stimulus["id"]))
         for stimulus in definition["stimuli"]
     ]
-    return {
+    review: Json = {
         "format": FORMAT,
         "title": definition["title"],
         "about": said(definition.get("about"), language),
@@ -116,6 +117,7 @@ def build(
         "questions": questions(definition, viewers, members, smallest),
         "agreement": None if hidden else agreement(definition, viewers, labels, _expressed(viewers, labels), smallest, DRAWS),
     }
+    return review | {"headline": headline(review)}
 
 
 def counts_by(viewer: Viewer, until: datetime) -> bool:
@@ -382,21 +384,15 @@ def _facts(part: Json, drawn: Audience, smallest: int) -> list[str]:
     if shares:
         found.append(f"On average a face was found in {statistics.fmean(shares):.0%} of them.")
     if part["moments"]:
-        best = max(part["moments"], key=lambda moment: abs(moment["rise"]) / max(abs(moment["threshold"]), 1e-6))
-        found.append(f"The clearest moment is at {clock(best['time_s'])}: {best['says'][0].lower()}{best['says'][1:]}.")
+        best = clearest(part["moments"])
+        at = clock(best["time_s"], part["duration_s"] or best["time_s"])
+        found.append(f"The clearest moment is at {at}: {best['says'][0].lower()}{best['says'][1:]}.")
     else:
         found.append("No moment stands out from what chance would give.")
     if (synchrony := part["synchrony"]) and synchrony["isc"] is not None and synchrony["p"] is not None:
         than = "more alike than" if synchrony["p"] < 1 - LEVEL else "no more alike than"
         found.append(f"The viewers' valence moved {than} chance would make it (mean correlation {synchrony['isc']:.2f}).")
     return found
-
-
-def clock(seconds: float) -> str:
-    """ "1:05" or "1:01:05"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _baseline_notes(viewers: Sequence[Viewer], drawn: Audience, of: _Of) -> tuple[str, ...]:

@@ -262,7 +262,9 @@ def _drift(random: np.random.Generator, looks: int, every_s: float) -> _Floats:
 
 def _bump(times: _Floats, start_s: float, end_s: float) -> _Floats:
     """(F,) from 0 up to 1 within a second after start_s and down to 0 again after end_s."""
-    return np.asarray(1 / (1 + np.exp(-4 * (times - start_s - 0.6))) - 1 / (1 + np.exp(-2.5 * (times - end_s))))
+    from scipy.special import expit
+
+    return np.asarray(expit(4 * (times - start_s - 0.6)) - expit(2.5 * (times - end_s)))
 
 
 def _shares(scores: _Floats) -> _Floats:
@@ -279,8 +281,9 @@ def _answered(n: int, viewer: Viewer) -> Viewer:
         "age": float(random.integers(19, 68)),
     }
     if viewer.finished_at is not None:
-        emotions = viewer.timelines[STIMULUS].emotions
-        mean, high = emotions.mean(axis=0), np.quantile(emotions, 0.95, axis=0)
+        timeline = viewer.timelines[STIMULUS]
+        emotions = timeline.emotions
+        mean, high = emotions.mean(axis=0), np.quantile(emotions, 0.97, axis=0)
         felt = {
             label: int(np.clip(round(4.5 * most * most + 0.4 + random.normal(0, 0.6)), 0, 4))
             for label, most in zip(FERPLUS, high, strict=True)
@@ -288,7 +291,7 @@ def _answered(n: int, viewer: Viewer) -> Viewer:
         felt["neutral"] = int(np.clip(round(4 * mean[0] + random.normal(0, 0.7)), 0, 4))
         answers |= {
             "felt": felt,
-            "liking": int(np.clip(round(4.2 + 9 * (mean[1] - 0.5 * mean[3]) + random.normal(0, 0.8)), 1, 7)),
+            "liking": int(np.clip(round(4.6 + 16 * timeline.valence.mean() + random.normal(0, 0.6)), 1, 7)),
             "best": [scene for scene, p in (("joke", 0.8), ("rain", 0.5), ("bang", 0.4), ("end", 0.6)) if random.random() < p],
             "word": _WORDS[n % len(_WORDS)],
         }

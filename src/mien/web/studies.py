@@ -336,11 +336,14 @@ def note(rows: Session, id: str, who: Who, action: str, **detail: Any) -> None:
 
 
 def keep(rows: Session, row: StudyRow, new: Study) -> None:
-    """Writes a definition; where its consent text is another, as another version."""
+    """Writes a definition; where its consent text is another, as another version. Of a draft, whose text nobody could read yet, the
+    version stays."""
     last = row.consents[-1] if row.consents else None
     if last is None or last["text"] != dict(new.consent.text):
-        new = replace(new, consent=replace(new.consent, version=(last["version"] if last else 0) + 1))
-        row.consents = [*row.consents, _consent(new)]
+        unread = row.consents if row.state == "draft" else []
+        before = [one for one in row.consents if one not in unread]
+        new = replace(new, consent=replace(new.consent, version=before[-1]["version"] + 1 if before else 1))
+        row.consents = [*before, _consent(new)]
     row.definition, row.title = new.json(), new.title
     row.version, row.changed_at = row.version + 1, now()
     rows.flush()

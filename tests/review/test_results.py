@@ -1,0 +1,311 @@
+"""The review of simulated viewers whose truth is known, and that it never tells of few."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mien import audience
+from mien.labels import FERPLUS
+from mien.review import results, sample
+from mien.review.results import build
+from mien.review.sample import AT, DEFINITION, STIMULUS, Scene, simulate, timeline_of
+from mien.review.viewers import Viewer
+from mien.study import Study
+from test_small_groups import told
+
+HALF = [{"cinema": ("often", "rarely")[n % 2]} for n in range(10)]
+SIGNALS = {*FERPLUS, "valence"}
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "DRAWS", 60)
+    monkeypatch.setattr(results, "SHIFTS", 40)
+
+
+def study(**changes: Any) -> Study:
+    """The sample's study with other fields."""
+    return Study.read(DEFINITION | {"smallest_group": 5} | changes)
+
+
+def people(groups: list[dict[str, str]] = HALF, **more: Any) -> list[Viewer]:
+    """Simulated viewers of 72 s with one laugh from 20 to 28 s, all of whom finished."""
+    scenes = {STIMULUS: [Scene("happiness", 20, 28, 4.0)]}
+    return simulate({STIMULUS: 72.0}, scenes, groups, seed=2, **more)
+
+
+def film(review: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = review["stimuli"][0]
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[dict[str, Any], list[Viewer]]:
+    """The sample, with all draws."""
+    viewers = sample.viewers()
+    return build(Study.read(DEFINITION), viewers, at=AT, simulated=sample.SIMULATED), viewers
+
+
+# --- what it holds
+
+
+def test_it_is_plain_json_and_says_what_it_is(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
+    review, _ = whole
+    assert json.loads(json.dumps(review, allow_nan=False)) == review
+    assert (review["format"], review["simulated"], review["hidden"]) == ("mien-review 1", sample.SIMULATED, None)
+    assert "Apparent expression" in review["caveat"]
+    assert "2024/1689" in review["law"]
+    assert review["counts"]["measured"] == review["counts"]["shown"] == 10
+    assert (review["counts"]["finished"], review["counts"]["left"]) == (9, 1)
+    text = " ".join(review["methods"]["text"])
+    for words in ("standard deviation of 1 s", "bootstrap", "Baseline-corrected", "Raw", "fewer than 3"):
+        assert words in text
+
+
+def test_the_planted_moments_stand_out_where_they_are(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
+    found = {(m["signal"], m["direction"]): m["time_s"] for m in film(whole[0])["moments"] if m["time_s"] < 57}
+    assert 16 < found["happiness", "up"] < 25
+    assert 34 < found["sadness", "up"] < 48
+    assert 54 < found["surprise", "up"] < 58
+    assert 34 < found["valence", "down"] < 48
+    assert {signal for signal, _ in found} <= {"happiness", "sadness", "surprise", "valence", "neutral"}
+    assert film(whole[0])["synchrony"]["p"] < 0.01
+
+
+def test_curves_are_the_mean_of_those_seen(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
+    review, viewers = whole
+    part = film(review)
+    assert set(part["curves"]["raw"]) == set(part["curves"]["corrected"]) == SIGNALS
+    seen = audience.align([v.timelines[STIMULUS] for v in viewers], step_s=0.5, end_s=72.0).smoothed(1.0)
+    looked = seen.looked.sum(axis=0)
+    assert part["n"] == [int(n) if many >= 3 else None for n, many in zip(seen.seen.sum(axis=0), looked, strict=True)]
+    with np.errstate(invalid="ignore"):
+        wanted = seen.emotions[:, :, 1].sum(axis=0) / seen.seen.sum(axis=0)
+    got = np.array([np.nan if v is None else v for v in part["curves"]["raw"]["happiness"]["mean"]])
+    known = ~np.isnan(got)
+    assert known.sum() > 130
+    assert np.allclose(got[known], wanted[known], atol=6e-5)
+    rest = np.mean([v.baseline for v in viewers], axis=0)
+    everybody = np.array(part["n"]) == 10
+    change = np.array([np.nan if v is None else v for v in part["curves"]["corrected"]["happiness"]["mean"]])
+    assert np.allclose((got - change)[everybody], rest[1], atol=2e-4)
+    for curve in part["curves"]["raw"].values():
+        assert all(low <= mean <= high for low, mean, high in zip(*(curve[k] for k in ("low", "mean", "high"))) if mean is not None)
+
+
+def test_the_marker_before_the_joke_tells_the_laugh(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
+    joke, rain, bang = film(whole[0])["markers"]
+    assert [m["label"] for m in (joke, rain, bang)] == ["Joke: the hat", "Rain", "Bang"]
+    assert joke["effects"]["happiness"]["difference"] > 0.15
+    assert joke["effects"]["happiness"]["p"] < 0.05
+    assert rain["effects"]["sadness"]["low"] > 0
+    assert joke["effects"]["disgust"]["low"] < 0.02
+
+
+def test_a_long_film_has_as_many_points_as_can_be_drawn() -> None:
+    viewers = simulate({STIMULUS: 5400.0}, {}, HALF, every_s=1.0, seed=1)
+    film_of = DEFINITION["stimuli"][0] | {"duration_s": 5400.0}
+    part = film(build(study(stimuli=[film_of], markers=[], every_s=1.0), viewers))
+    assert 1000 < len(part["times"]) <= 1200
+    assert part["times"][-1] == pytest.approx(5400, abs=5)
+    groups = part["groups"]["cinema"]
+    assert all(400 < len(of["times"]) <= 600 for of in groups.values())
+    assert all(len(of["raw"]["valence"]["mean"]) == len(of["times"]) for of in groups.values())
+
+
+def test_answers_become_charts(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
+    review, viewers = whole
+    by_id = {question["id"]: question for question in review["questions"]}
+    assert by_id["cinema"]["counts"][0] | {"title": ""} == {"id": "often", "title": "", "n": 5, "share": 0.5}
+    assert by_id["cinema"]["by_group"] == {}  # it is the groups
+    likings = [v.answers["liking"] for v in viewers if "liking" in v.answers]
+    assert by_id["liking"]["mean"] == pytest.approx(np.mean(likings), abs=1e-3)
+    assert sum(c["n"] for c in by_id["liking"]["counts"]) == by_id["liking"]["n"] == 9
+    assert set(by_id["liking"]["by_group"]["cinema"]) == {"often", "rarely"}
+    assert sum(cell["n"] for cell in by_id["age"]["histogram"]) == 10
+    assert set(by_id["felt"]["emotions"]) == set(FERPLUS)
+    assert by_id["word"]["texts"] == sorted(by_id["word"]["texts"], key=str.casefold)
+    assert by_id["word"]["by_group"] == {}
+
+
+def test_expression_stands_beside_what_people_said(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
+    agreement = whole[0]["agreement"]
+    assert agreement["text"].startswith("Expression is not feeling.")
+    assert [row["label"] for row in agreement["rows"]] == list(FERPLUS)
+    assert all(row["n"] == 9 and -1 <= row["ccc"] <= 1 for row in agreement["rows"])
+    assert agreement["liking"]["rho"] > 0  # planted
+
+
+def test_the_table_of_viewers_says_how_well_each_was_seen() -> None:
+    away = {2: ((0.0, 12.0),), 3: ((0.0, 60.0),)}
+    rows = build(study(), people(away=away, left_s={4: 30.0}))["viewers"]
+    quality = {row["name"]: (row["quality"], row["why"]) for row in rows}
+    assert quality["1"] == ("good", "")
+    assert quality["2"][0] == "fair"
+    assert "only 1" in quality["3"][1]
+    assert quality["3"][0] == "poor"
+    assert quality["4"] == ("fair", "Did not watch to the end.")
+    assert [row["finished"] for row in rows[:4]] == [True, True, True, False]
+    nobody = build(study(), [Viewer("1", {})])["viewers"][0]
+    assert (nobody["quality"], nobody["face_share"]) == ("poor", None)
+
+
+def test_viewers_without_a_rest_face_are_measured_against_the_others() -> None:
+    viewers = people()
+    some = [replace(v, baseline=None) if v.name in ("1", "2") else v for v in viewers]
+    review = build(study(), some)
+    rest = np.mean([v.baseline for v in some if v.baseline is not None], axis=0)
+    everybody = np.mean([*(v.baseline for v in some if v.baseline is not None), rest, rest], axis=0)
+    curves = film(review)["curves"]
+    t = film(review)["n"].index(10)
+    change = curves["raw"]["neutral"]["mean"][t] - curves["corrected"]["neutral"]["mean"][t]
+    assert change == pytest.approx(everybody[0], abs=2e-4)
+    assert any("8 of 10 viewers have a rest face" in text for text in review["methods"]["text"])
+    most = [replace(v, baseline=None) if v.name != "1" else v for v in viewers]
+    review = build(study(), most)
+    assert film(review)["curves"]["corrected"] is None
+    assert any("only 1 of 10" in text for text in review["methods"]["text"])
+
+
+def test_rooms_count_as_viewers() -> None:
+    viewers = people()
+    rooms = [replace(v, name=f"R1-{v.name}", room=True, baseline=None, answers={}, groups={}) for v in people()]
+    review = build(study(), [*viewers, *rooms[:7]])
+    assert review["counts"]["measured"] == 17
+    assert (review["counts"]["agreed"], review["counts"]["rooms"]) == (10, 1)
+    assert max(n for n in film(review)["n"] if n is not None) == 17
+
+
+def test_a_date_leaves_out_who_came_later() -> None:
+    viewers = people()
+    until = AT + timedelta(minutes=7 * 8 + 6)  # the eighth has finished by then, the ninth not
+    review = build(study(), viewers, until=until)
+    assert [row["name"] for row in review["viewers"]] == [str(n) for n in range(1, 9)]
+    assert review["until"] == "2026-03-14T19:32:00Z"
+    assert review["counts"]["measured"] == 8
+
+
+# --- that it never tells of few
+
+
+def test_fewer_viewers_than_the_smallest_group_show_nothing() -> None:
+    for count in range(5):
+        viewers = [replace(v, answers={"word": "secret", "mood": 3}) for v in people()[:count]]
+        review = build(study(), viewers)
+        many = {0: "No viewers", 1: "1 viewer"}.get(count, f"{count} viewers")
+        assert review["hidden"] == f"{many} so far; results are shown from 5."
+        part = film(review)
+        assert (part["curves"], part["attention"], part["n"], part["synchrony"]) == (None, None, None, None)
+        assert (part["groups"], part["moments"], part["times"], review["agreement"]) == ({}, [], [], None)
+        assert all(set(q) <= {"id", "part", "kind", "title", "low", "high", "n", "hidden", "by_group"} for q in review["questions"])
+        assert "secret" not in json.dumps(review)
+        assert review["counts"]["shown"] == 0
+        assert len(review["viewers"]) == count  # how well each was seen is no result
+
+
+def test_a_film_that_few_have_watched_shows_nothing() -> None:
+    films = [DEFINITION["stimuli"][0] | {"id": id} for id in ("one", "two")]
+    viewers = simulate({"one": 72.0, "two": 72.0}, {}, HALF, seed=3)
+    viewers = [v if int(v.name) < 5 else replace(v, timelines={"one": v.timelines["one"]}) for v in viewers]
+    review = build(study(stimuli=films, markers=[]), viewers)
+    assert review["hidden"] is None
+    assert review["stimuli"][0]["curves"] is not None
+    assert review["stimuli"][1]["curves"] is None
+    assert review["stimuli"][1]["viewers"] == 4
+
+
+def test_times_at_which_few_are_seen_are_blank() -> None:
+    away = {n: ((30.0, 40.0),) for n in range(1, 7)}
+    part = film(build(study(), people(away=away)))
+    times, mean = np.array(part["times"]), part["curves"]["raw"]["happiness"]["mean"]
+    inside = (times > 31) & (times < 39)
+    assert all(mean[i] is None for i in np.flatnonzero(inside))
+    assert all(mean[i] is not None for i in np.flatnonzero((times < 29) | ((times > 41) & (times < 71))))
+    assert all(part["attention"][i] < 0.5 for i in np.flatnonzero(inside))  # all ten are looked at
+    assert not [m for m in part["moments"] if 31 < m["time_s"] < 39]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_of_few_follows_from_the_curves_of_groups(seed: int) -> None:
+    """At every time: what is not blank, as sums, tells of no set of fewer viewers."""
+    random = np.random.default_rng(seed)
+    groups = [{"cinema": str(random.choice(["often", "rarely"])), "age": str(random.choice(["a", "b", "c"]))} for _ in range(22)]
+    for group in groups[:3]:
+        del group["age"]
+    away = {n: ((float(s := random.uniform(0, 60)), s + float(random.uniform(2, 25))),) for n in range(1, 23)}
+    ages = {"id": "age", "title": "Age", "by": "link", "values": [{"id": v, "title": v} for v in "abc"]}
+    asked = study(variables=[*DEFINITION["variables"], ages], smallest_group=4)
+    viewers = people(groups, away=away, left_s={5: 20.0, 6: 33.0})
+    part = film(build(asked, viewers))
+    seen = audience.align([v.timelines[STIMULUS] for v in viewers], step_s=0.5, end_s=72.0)
+    of = {
+        variable: {v: np.array([g.get(variable) == v for g in groups]) for v in values}
+        for variable, values in (("cinema", ("often", "rarely")), ("age", ("a", "b", "c")))
+    }
+    assert part["groups"], "there is something to check"
+    blank = 0
+    for kind in ("raw", "corrected"):
+        for signal in ("happiness", "valence"):
+            for t, present in enumerate(seen.seen.T):
+                shown = {
+                    (variable, value)
+                    for variable, found in part["groups"].items()
+                    for value, curve in found.items()
+                    if curve[kind][signal]["mean"][t] is not None
+                }
+                if part["curves"][kind][signal]["mean"][t] is None:
+                    assert present.sum() < 4
+                assert all((of[a][b] & present).sum() >= 4 for a, b in shown)
+                assert told(of, present, shown, 4) == []
+                blank += sum(map(len, part["groups"].values())) - len(shown)
+    assert blank > 0, "nothing had to be hidden, so nothing was tested"
+
+
+def test_who_is_named_at_a_moment_never_tells_of_few() -> None:
+    for smallest in (2, 3, 5):
+        part = film(build(study(smallest_group=smallest), people()))
+        assert part["moments"]
+        for moment in part["moments"]:
+            named = len(moment["viewers"])
+            assert named == 0 or (named >= smallest and (moment["n"] == named or moment["n"] - named >= smallest))
+            if moment["share"] is None:
+                assert "fewer than" in moment["says"]
+            else:
+                assert moment["share"] == 0 or moment["share"] * moment["n"] >= smallest - 0.01
+
+
+def test_answers_of_few_are_not_told() -> None:
+    viewers = [replace(v, answers={"word": f"secret {v.name}", "mood": 4} if int(v.name) < 5 else {"mood": 2}) for v in people()]
+    review = build(study(), viewers)
+    by_id = {question["id"]: question for question in review["questions"]}
+    assert by_id["word"]["n"] == 4
+    assert "texts" not in by_id["word"]
+    assert "secret" not in json.dumps(review)
+    assert by_id["mood"]["n"] == 10
+    lone = [replace(v, groups={"cinema": "often" if int(v.name) < 9 else "rarely"}) for v in viewers]
+    review = build(study(), lone)
+    assert film(review)["groups"] == {}  # the two would follow from all and the eight
+    assert {q["id"]: q["by_group"] for q in review["questions"]}["mood"] == {}
+    (values,) = [variable["values"] for variable in review["variables"]]
+    assert [value["shown"] for value in values] == [False, False]
+
+
+def test_self_reports_of_few_are_not_set_beside_expressions() -> None:
+    felt = dict.fromkeys(FERPLUS, 1)
+    viewers = [replace(v, answers={"felt": felt, "liking": 4} if int(v.name) < 5 else {}) for v in people()]
+    agreement = build(study(), viewers)["agreement"]
+    assert (agreement["rows"], agreement["liking"]) == ([], None)
+
+
+def test_a_still_face_breaks_nothing() -> None:
+    times = np.arange(0, 72, 0.5)
+    still = np.tile(np.eye(8)[0], (len(times), 1))
+    viewers = [Viewer(str(n), {STIMULUS: timeline_of(times, still, times >= 0, "x", 0.5)}) for n in range(6)]
+    review = build(study(), viewers)
+    json.dumps(review, allow_nan=False)
+    assert film(review)["moments"] == []
+    assert film(review)["facts"][2] == "No moment stands out from what chance would give."
