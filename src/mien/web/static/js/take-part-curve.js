@@ -5,7 +5,7 @@ import { dash, stroke, tint } from "./emotions.js";
 import { w } from "./take-part-screen.js";
 import { clock, percent, t } from "./take-part-texts.js";
 
-const LINES = 3, WIDTH = 640, HEIGHT = 200, LEFT = 4, FOOT = 22, TOP = 6;
+const LINES = 3, WIDTH = 640, HEIGHT = 200, EDGE = 4;
 const SMOOTH = 2; // values to either side
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -40,9 +40,9 @@ function figure({ title, times, signals }) {
   const shown = [...labels].sort((a, b) => spread(b) - spread(a)).slice(0, LINES);
   const most = labels.reduce((a, b) => (means[b] > means[a] ? b : a));
   const end = times.at(-1), step = Math.min(...times.slice(1).map((time, k) => time - times[k]));
-  const x = (time) => LEFT + (time / end) * (WIDTH - 2 * LEFT), y = (value) => TOP + (1 - value) * (HEIGHT - TOP - FOOT);
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "own-curve", "aria-hidden": "true" });
-  for (const value of [0, 0.5, 1]) drawing.append(svg("line", { x1: LEFT, x2: WIDTH - LEFT, y1: y(value), y2: y(value), class: "grid-line" }));
+  const x = (time) => (time / end) * WIDTH, y = (value) => EDGE + (1 - value) * (HEIGHT - 2 * EDGE);
+  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "own-curve", preserveAspectRatio: "none", "aria-hidden": "true" });
+  for (const value of [0, 0.5, 1]) drawing.append(svg("line", { x1: 0, x2: WIDTH, y1: y(value), y2: y(value), class: "grid-line" }));
   for (const label of shown) {
     let path = "", last = null;
     smoothed(signals[label]).forEach((value, k) => {
@@ -54,11 +54,10 @@ function figure({ title, times, signals }) {
     });
     drawing.append(tint(svg("path", { d: path, class: "curve-line", ...(dash(label) ? { "stroke-dasharray": dash(label) } : {}) }), label));
   }
-  for (const [time, anchor] of [[0, "start"], [end, "end"]]) drawing.append(svg("text", { x: x(time), y: HEIGHT - 5, "text-anchor": anchor }, clock(time)));
   const legend = h("div", { class: "row curve-legend" }, shown.map((label) => h("span", {}, stroke(label), w("span", {}, () => t(`emotion.${label}`)))));
   return h(
     "figure", { class: "card stack tight" },
     w("figcaption", { class: "small soft" }, () => t("done.curve_says", { title, label: t(`emotion.${most}`), share: percent(means[most]) })),
-    drawing, legend,
+    drawing, h("div", { class: "curve-times" }, h("span", {}, clock(0)), h("span", {}, clock(end))), legend,
   );
 }

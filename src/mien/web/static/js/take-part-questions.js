@@ -21,6 +21,7 @@ export function questionForm({ questions, answers, changed, send, go }) {
       if (value === undefined) delete given[question.id];
       else given[question.id] = value;
       if (field.element.classList.contains("wrong") && !field.check()) mark(field, null);
+      if (!summary.hidden) summarise();
       changed(given, question.id, value === undefined || !field.check());
     });
     return Object.assign(field, { question });
@@ -38,6 +39,19 @@ export function questionForm({ questions, answers, changed, send, go }) {
     }
   }
 
+  /** What is still wrong, each with a way there; what is mended goes from the list. */
+  function summarise() {
+    const wrong = fields.filter((field) => field.element.classList.contains("wrong"));
+    summary.hidden = !wrong.length;
+    list.replaceChildren(...wrong.map((field) => h("li", {}, w("a", {
+      href: `#${field.controls[0].id}`,
+      onclick: (press) => {
+        press.preventDefault();
+        field.controls[0].focus();
+      },
+    }, () => theirs(field.question.title)))));
+  }
+
   return h(
     "form",
     {
@@ -49,14 +63,7 @@ export function questionForm({ questions, answers, changed, send, go }) {
           mark(field, text);
           return text;
         });
-        summary.hidden = !wrong.length;
-        list.replaceChildren(...wrong.map((field) => h("li", {}, h("a", {
-          href: `#${field.controls[0].id}`,
-          onclick: (press) => {
-            press.preventDefault();
-            field.controls[0].focus();
-          },
-        }, put(h("span"), () => theirs(field.question.title))))));
+        summarise();
         if (wrong.length) {
           wrong[0].element.scrollIntoView({ block: "center" });
           wrong[0].controls[0].focus({ preventScroll: true });
@@ -213,7 +220,7 @@ function emotions(question, value = {}, change) {
       controls.push(radio);
       return name(radio, "aria-label", () => t(`level.${level}`));
     });
-    const cells = radios.map((radio, level) => h("label", { class: "point-choice" }, radio, w("span", { "aria-hidden": "true" }, () => t(`level.${level}`))));
+    const cells = radios.map((radio, level) => h("label", { class: "point-choice" }, radio, h("span", { "aria-hidden": "true" }, String(level))));
     return h("div", { class: "emotion-row", role: "radiogroup", "aria-labelledby": `${id}-name` }, w("span", { class: "emotion-name", id: `${id}-name` }, () => t(`emotion.${label}`)), h("div", { class: "emotion-points" }, cells));
   });
   const head = h("div", { class: "emotion-head", "aria-hidden": "true" }, h("span"), h("div", { class: "emotion-points" }, LEVELS.map((level) => w("span", {}, () => t(`level.${level}`)))));
@@ -221,7 +228,7 @@ function emotions(question, value = {}, change) {
     for (const label of EMOTIONS) delete given[label];
     change(nothing);
   });
-  const field = group(question, controls, h("div", { class: "emotions" }, head, rows), clear);
+  const field = group(question, controls, h("div", { class: "emotions" }, w("p", { class: "hint", "aria-hidden": "true" }, () => t("questions.levels", { most: LEVELS.at(-1), low: t("level.0"), high: t("level.4") })), head, rows), clear);
   return {
     ...field,
     check() {

@@ -220,7 +220,7 @@ function consent(changed = false) {
     { title: () => t("consent.title"), label: () => theirs(study.title) },
     changed ? told("warn", () => t("consent.changed")) : null,
     w("p", { class: "soft" }, () => t("consent.read_first", { contact: study.contact })),
-    h("div", { class: "consent-text card", tabindex: "0" }, w("p", { class: "own-text" }, () => theirs(study.consent.text))),
+    h("div", { class: "card" }, w("p", { class: "own-text" }, () => theirs(study.consent.text))),
     w("p", { class: "hint" }, () => t("consent.version", { version: study.consent.version })),
     h(
       "form",
