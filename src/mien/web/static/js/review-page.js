@@ -7,7 +7,7 @@ import { h, say } from "./element.js";
 import { clock } from "./format.js";
 import { show } from "/static/review/review.js";
 
-const SOON_MS = 1500, LATER_MS = 8000;
+const SOON_MS = 1500, STALE_MS = 4000, LATER_MS = 8000;
 const MARKER_LETTERS_MAX = 80;
 const FILES = [
   ["review.html?download=1", "One page", "opens without a network"],
@@ -54,7 +54,8 @@ async function follow() {
     document.getElementById("gone").hidden = true;
     if (got.review) draw(got.review);
     making(got.building ? "The report is being made. This can take some seconds." : got.stale ? "Something has changed; the report is being made again." : "");
-    if (got.building || got.stale) next = SOON_MS;
+    if (got.building) next = SOON_MS;
+    else if (got.stale) next = STALE_MS;
     else if (frozen) return;
   } catch (error) {
     if (mine !== asked) return;
@@ -116,7 +117,7 @@ function choose(name) {
 
 async function kept() {
   const { items } = await api("GET", `${base}/frozen`);
-  states.replaceChildren(h("option", { value: "" }, "as it stands"), ...items.map((item) => h("option", { value: String(item.number ?? item.id ?? item.name) }, item.name)));
+  states.replaceChildren(h("option", { value: "" }, "as it stands"), ...items.map((item) => h("option", { value: item.id }, item.name)));
   states.value = frozen;
 }
 

@@ -89,7 +89,7 @@ let quiet;
 function wake() {
   stage.classList.remove("quiet");
   clearTimeout(quiet);
-  quiet = setTimeout(() => stage.classList.toggle("quiet", !film.paused), QUIET_MS);
+  quiet = setTimeout(() => stage.classList.toggle("quiet", !film.paused || Boolean(document.fullscreenElement)), QUIET_MS);
 }
 for (const type of ["pointermove", "pointerdown", "keydown"]) addEventListener(type, wake);
 
@@ -97,8 +97,9 @@ function show() {
   if (stage.dataset.state !== "broken") stage.dataset.state = film.paused ? (film.currentTime > 0 ? "paused" : "waiting") : "playing";
   const alone = performance.now() - heard_ms > ALONE_MS, whole = Boolean(document.fullscreenElement);
   $("toggle").textContent = $("begin").textContent = film.paused ? "Play" : "Pause";
+  stage.classList.toggle("whole", whole);
   $("full").textContent = $("full-too").textContent = whole ? "Leave full screen" : "Full screen";
-  if (stage.dataset.state === "paused") $("words").textContent = film.ended ? "The film is over." : "The film stands still. Nothing is measured meanwhile.";
+  if (stage.dataset.state === "paused") $("words").textContent = film.ended ? "The film is over." : "The film stands still. What is seen meanwhile does not count.";
   const words = alone ? "The page with the camera is not open: what plays now is not measured." : recording ? "The audience is being recorded." : "Nothing is recorded yet: start the recording on the page with the camera.";
   if ($("heard").textContent !== words) $("heard").textContent = words;
   if (Number.isFinite(film.duration)) place.max = String(film.duration);

@@ -5,6 +5,7 @@ import { confirm, toast } from "./dialogs.js";
 import { h, say } from "./element.js";
 import { several, when } from "./format.js";
 import { statePill, studyApi, studyName, studyPage } from "./study-kinds.js";
+import { proof } from "./study-people.js";
 
 const get = (id) => document.getElementById(id);
 const purposes = JSON.parse(get("purposes").textContent);
@@ -69,7 +70,8 @@ async function unarchive(study) {
 async function erase(study) {
   const people = study.counts?.agreed ? `, and everything of ${several(study.counts.agreed, "person", "people")}` : "";
   if (!(await confirm({ title: "Erase this study?", text: `${studyName(study)}, its films, questions and invitations${people}. This cannot be undone.`, action: "Erase the study" }))) return;
-  await api("DELETE", studyApi(study));
+  const found = await api("DELETE", studyApi(study));
+  toast(proof(found));
   await read();
   get("heading").focus();
 }
@@ -87,7 +89,7 @@ function draw() {
 async function read() {
   try {
     const found = await api("GET", "/api/studies");
-    all = found.items ?? found;
+    all = found.items;
     get("gone").hidden = true;
   } catch (error) {
     say(get("gone"), error.message);
@@ -160,5 +162,8 @@ addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 get("which").addEventListener("change", draw);
+const erased = sessionStorage.getItem("mien.erased");
+if (erased) toast(erased);
+sessionStorage.removeItem("mien.erased");
 await read();
 get("studies").removeAttribute("aria-busy");

@@ -2,18 +2,20 @@
 
 import { api } from "./api.js";
 import { h, say } from "./element.js";
-import { when } from "./format.js";
+import { several, when } from "./format.js";
+import { keeping } from "./study-focus.js";
 import { LANGUAGES, writing } from "./study-text.js";
 
 const MOST = 20_000;
 
 /**
- * The panel. `told()` gives the server's study; `page` is the study's own page. While nobody could have read the text it is saved by
+ * The panel. `told()` gives the server's study; `path` is its address in the API, `page` that of its page. While nobody could have read the text it is saved by
  * itself; from then on it is written aside and becomes the next version when the operator says so.
  */
-export function consentPanel(study, { told, page, announce, changed }) {
+export function consentPanel(study, { told, path, page, announce, changed }) {
   const element = h("div", { class: "stack loose" });
   const key = `mien.consent.${told().id}`;
+  let all = []; // every version, the newest first, as the server has them
   let aside = null; // {language: text} that is written, but not yet the next version
   let undo = null; // what the default text replaced: {language, text}
   try {
@@ -41,18 +43,19 @@ export function consentPanel(study, { told, page, announce, changed }) {
   }
 
   function versions() {
-    const all = told().consents ?? [];
     const now = study.now.consent.version;
-    const since = all.find((one) => one.version === now)?.at;
-    const older = all.filter((one) => one.version !== now).reverse();
+    const current = all.find((one) => one.version === now);
+    const since = current?.at;
+    const older = all.filter((one) => one.version !== now);
+    const agreed = (one) => (one?.agreed ? ` ${several(one.agreed, "person", "people")} agreed to it.` : "");
     return h(
       "section",
       { class: "stack tight", "aria-labelledby": "versions" },
       h("h2", { id: "versions" }, `Version ${now}`, since && h("span", { class: "soft since" }, `, since ${when(since)}`)),
       h("p", { class: "soft" }, published()
-        ? "Participants may have read this text. A change becomes a new version; it is kept which person agreed to which, and when."
+        ? `Participants may have read this text.${agreed(current)} A change becomes a new version; who agreed to which stays on record.`
         : "Nobody has read it yet, so you can change it freely. It gets a new version only when people could have read the last one."),
-      ...older.map((one) => h("details", {}, h("summary", {}, `Version ${one.version}, from ${when(one.at)}`), h("p", { class: "consent-text card quiet", lang: writing() }, one.text?.[writing()] || "Not written in this language."))),
+      ...older.map((one) => h("details", {}, h("summary", {}, `Version ${one.version}, from ${when(one.at)}.${agreed(one)}`), h("p", { class: "consent-text card quiet", lang: writing() }, one.text?.[writing()] || "Not written in this language."))),
     );
   }
 
@@ -91,7 +94,7 @@ export function consentPanel(study, { told, page, announce, changed }) {
         localStorage.removeItem(key);
         announce(`This is now version ${study.now.consent.version}.`);
       }
-      draw();
+      await enter();
     });
     back.addEventListener("click", () => {
       aside = null;
@@ -124,5 +127,13 @@ export function consentPanel(study, { told, page, announce, changed }) {
         h("p", { class: "hint" }, "The default text says in plain words what is measured, what it is for, what is kept and for how long, that it is free to say no, and how to have everything erased. It is a help, not legal advice.")),
     );
   }
-  return { element, draw };
+  async function enter() {
+    try {
+      all = (await api("GET", `${path}/consents`)).items;
+    } catch {
+      // without it the page shows the version, but not since when
+    }
+    keeping(element, draw);
+  }
+  return { element, draw, enter };
 }

@@ -80,7 +80,7 @@ export function factsPanel(study, { purposes, refused, changed }) {
     } }, ...now.map((code) => h("option", { value: code }, LANGUAGES[code])));
     first.value = now[0];
     return h("fieldset", { class: "stack tight" }, h("legend", {}, "Languages of the participants’ pages"), h("div", { class: "row ticks" }, ...ticks),
-      now.length > 1 && h("label", { class: "field short" }, "Whose language is none of these reads", first));
+      now.length > 1 && h("label", { class: "field short" }, "All others read", first));
   }
 
   function kept() {

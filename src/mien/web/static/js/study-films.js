@@ -10,7 +10,7 @@ import { handle, keepFocus, movers, orderable, reordered } from "./study-order.j
 
 const LOOK_MS = 1500;
 
-const WORDS = { converting: ["Being made ready", "busy"], failed: ["Cannot be used", "bad"] };
+const WORDS = { converting: ["Being made ready", "busy"], failed: ["Cannot be used", "bad"], absent: ["Its file is missing", "warn"] };
 
 /**
  * The panel. `study` is a draft; `path` the study's address in the API; `answered(study)` is told what the server says after a film came
@@ -25,8 +25,9 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
 
   // --- giving films
 
-  const input = h("input", { type: "file", accept: "video/*,.mkv,.avi,.mov,.m4v", multiple: true, hidden: true, "aria-label": "Films", onchange: () => { give([...input.files]); input.value = ""; } });
-  const choose = h("button", { type: "button", class: "primary", onclick: () => input.click() }, "Choose a film");
+  const input = h("input", { type: "file", accept: "video/*,.mkv,.avi,.mov,.m4v", multiple: true, hidden: true, "aria-label": "Films", onchange: () => { give([...input.files], wanted); input.value = ""; } });
+  let wanted = null; // the film whose file is being chosen; null: a new one
+  const choose = h("button", { type: "button", class: "primary", onclick: () => pick(null) }, "Choose a film");
   const event = h("button", { type: "button", onclick: () => addEvent() }, "Add a live event");
   const drop = h("div", { class: "drop" }, h("p", {}, h("strong", {}, "Drop the film that people will watch")), h("div", { class: "row" }, choose, event),
     h("p", { class: "soft small" }, "Any format: mien makes of it what every browser plays. A live event is a concert, a game or a screen elsewhere; nothing is shown then."), input);
@@ -39,17 +40,24 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
     give((await dropped(moved.dataTransfer)).files);
   });
 
-  async function give(files) {
-    for (const file of files) await send(file);
+  function pick(film) {
+    wanted = film;
+    input.multiple = !film;
+    input.click();
   }
 
-  function send(file) {
+  async function give(files, film = null) {
+    for (const file of files) await send(file, film);
+  }
+
+  function send(file, film = null) {
     const progress = bar(`Sending ${file.name}`), words = h("p", { class: "soft small tabular" }, "Sending"), problem = h("p", { class: "problem break", role: "alert", hidden: true });
     const stop = h("button", { type: "button", class: "small", "aria-label": `Stop: ${file.name}` }, "Stop");
     const row = h("li", { class: "film card" }, h("div", { class: "film-main" }, h("strong", { class: "break" }, file.name), progress, words, problem), h("div", { class: "row acts" }, stop));
     sending.append(row);
     const form = new FormData();
-    form.append("title", file.name.replace(/\.[^.]+$/, ""));
+    if (film) form.append("stimulus", film.id);
+    else form.append("title", file.name.replace(/\.[^.]+$/, ""));
     form.append("file", file, file.name);
     const request = upload(`${path}/films`, form, (sent, total) => {
       const share = total ? sent / total : null;
@@ -70,7 +78,7 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
         progress.hidden = words.hidden = true;
         say(problem, error.message);
         problem.hidden = false;
-        const again = h("button", { type: "button", class: "small", "aria-label": `Try again: ${file.name}`, onclick: () => { row.remove(); send(file); } }, "Try again");
+        const again = h("button", { type: "button", class: "small", "aria-label": `Try again: ${file.name}`, onclick: () => { row.remove(); send(file, film); } }, "Try again");
         const leave = h("button", { type: "button", class: "small plain", "aria-label": `Remove: ${file.name}`, onclick: () => row.remove() }, "Remove");
         stop.parentElement.replaceChildren(again, leave);
         return undefined;
@@ -111,7 +119,7 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
 
   function card(film, place, count) {
     const known = films().find((one) => one.id === film.id) ?? {};
-    const state = film.kind === "event" ? "ready" : (known.state ?? "ready");
+    const state = film.kind === "event" ? "ready" : (known.state ?? "absent");
     const title = h("input", {
       type: "text", value: film.title, maxlength: 200, autocomplete: "off",
       oninput: () => {
@@ -119,7 +127,7 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
         changed();
       },
     });
-    const facts = [film.kind === "event" ? "live event" : null, film.duration_s ? duration(film.duration_s) : null, known.bytes ? size(known.bytes) : null].filter(Boolean);
+    const facts = [film.kind === "event" ? "live event" : null, film.duration_s ? duration(film.duration_s) : null, known.size_bytes ? size(known.size_bytes) : null].filter(Boolean);
     const moved = (from, to) => {
       study.set("stimuli", reordered(study.now.stimuli, from, to));
       changed();
@@ -147,7 +155,7 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
       },
     });
     const [word, kind] = WORDS[state] ?? [];
-    const share = known.progress ?? null;
+    const share = known.share ?? null;
     return h(
       "li",
       { class: "film card", "data-place": String(place), "data-film": film.id },
@@ -161,7 +169,8 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
           film.kind === "event" && h("label", { class: "field minutes" }, "Length in minutes, if it is known", minutes)),
         h("p", { class: "row small soft tabular" }, ...(word ? [h("span", { class: `state ${kind}` }, word)] : []), facts.join(" · ")),
         state === "converting" && (() => { const made = bar(`Making ${film.title} ready`); setBar(made, share, "being made ready"); return made; })(),
-        state === "failed" && h("p", { class: "problem break" }, known.error ?? "It cannot be read. Remove it and give another file."),
+        state === "failed" && h("p", { class: "problem break" }, known.error ?? "It cannot be read. Give another file."),
+        state === "absent" && h("p", { class: "hint" }, film.file ? `It was “${film.file}” where this study was made. Give the file once more.` : "Give the file."),
         seen && h("video", { controls: true, preload: "metadata", src: `${path}/films/${encodeURIComponent(film.id)}`, class: "film-seen" }),
       ),
       h(
@@ -169,6 +178,7 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
         { class: "row acts" },
         ...movers(film.title, place, count, moved),
         state === "ready" && film.kind === "film" && watch,
+        (state === "failed" || state === "absent") && h("button", { type: "button", class: "small", "aria-label": `Give a file for: ${film.title}`, onclick: () => pick(film) }, "Give a file"),
         h("button", { type: "button", class: "small plain danger", "aria-label": `Remove: ${film.title}`, onclick: () => remove(film) }, "Remove"),
       ),
     );

@@ -17,7 +17,7 @@ export function invitationsPanel(study, { path, page, told, announce }) {
   const qrs = new Set(); // ids whose code is shown large
   let all = null;
 
-  const link = (invitation) => new URL(invitation.link ?? `/take-part/${encodeURIComponent(invitation.id)}`, location.href).href;
+  const link = (invitation) => new URL(`/take-part/${encodeURIComponent(invitation.id)}`, location.href).href;
   const variables = () => study.now.variables.filter((variable) => variable.by === "link" && variable.values.length);
 
   async function attempt(call) {
@@ -35,7 +35,7 @@ export function invitationsPanel(study, { path, page, told, announce }) {
   async function read() {
     await attempt(async () => {
       const found = await api("GET", `${path}/invitations`);
-      all = found.items ?? found;
+      all = found.items;
     });
     draw();
   }
@@ -78,17 +78,9 @@ export function invitationsPanel(study, { path, page, told, announce }) {
 
   const STATE = { open: ["Open", "good"], full: ["Full", "warn"], used: ["Used", "warn"], ended: ["Ended", "warn"], closed: ["Closed", "warn"] };
 
-  function stateOf(invitation) {
-    if (invitation.state) return invitation.state;
-    if (invitation.closed) return "closed";
-    if (invitation.ends_at && new Date(invitation.ends_at) < new Date()) return "ended";
-    if (invitation.one_time && invitation.used) return "used";
-    return invitation.limit && invitation.used >= invitation.limit ? "full" : "open";
-  }
-
   function card(invitation) {
     const url = link(invitation), name = invitation.label || "Invitation";
-    const state = stateOf(invitation);
+    const { state } = invitation;
     const [word, kind] = STATE[state] ?? [state, ""];
     const field = h("input", { type: "text", readonly: true, value: url, "aria-label": `Link: ${name}`, class: "link-field", onfocus: () => field.select() });
     const copy = h("button", { type: "button", "data-copy": true, "aria-label": `Copy the link: ${name}`, onclick: async () => {

@@ -29,3 +29,10 @@ export const studyApi = (study) => `/api/studies/${encodeURIComponent(study.id)}
 
 /** A study without a title yet is called so. */
 export const studyName = (study) => (study.definition?.title ?? study.title ?? "").trim() || "Study without a title";
+
+/** The fields of a study in words. */
+export const FIELDS = {
+  title: "the title", about: "what it is about", purpose: "what it is for", contact: "who runs it", languages: "the languages", stimuli: "the films", order: "the order of the films",
+  consent: "the consent text", before: "the questions before", after: "the questions after", variables: "the groups", every_s: "how often to look", baseline_s: "the face at rest",
+  keep: "what is kept", retention_days: "how long it is kept", smallest_group: "the smallest group", smoothing_s: "the smoothing", markers: "the marks in the film",
+};

@@ -7,7 +7,8 @@ import { percent, several, size, when } from "./format.js";
 
 const AGAIN_MS = 5000;
 
-const QUALITY = { good: "good", fair: "warn", poor: "bad" };
+/** Shares of looks with a face from which a viewer counts as seen well, or fairly, as the report has them. */
+const GOOD = 0.9, FAIR = 0.6;
 
 /** "film:2" in words. */
 export function stepWords(step, films) {
@@ -15,6 +16,8 @@ export function stepWords(step, films) {
   if (name === "film") return films > 1 ? `film ${Number(place) + 1} of ${films}` : "watching";
   return { agreed: "has agreed", before: "questions before", camera: "camera check", after: "questions after", done: "done", left: "has left", room: "in the room" }[name] ?? step;
 }
+
+const day = (iso) => new Date(iso).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
 /** "2 rows and 3 files (12 kB) erased; nothing is left." */
 export function proof(found) {
@@ -31,7 +34,7 @@ export function peoplePanel(study, { path, changed }) {
   const body = h("tbody", {});
   const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "People" },
     h("table", { class: "people" },
-      h("thead", {}, h("tr", {}, ...[["Viewer"], ["Step"], ["Since"], ["Groups"], ["Seen", "num"], ["Quality"]].map(([name, kind]) => h("th", { scope: "col", class: kind ?? null }, name)), h("th", { scope: "col" }, h("span", { class: "hidden-text" }, "What can be done")))),
+      h("thead", {}, h("tr", {}, ...["Viewer", "Step", "Agreed", "Groups", "Face found", "Erases itself"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col" }, h("span", { class: "hidden-text" }, "What can be done")))),
       body));
   const empty = h("div", { class: "empty" }, h("strong", {}, "Nobody has taken part yet"), h("span", {}, "Send a link from Invitations. This page follows by itself."));
   const counts = h("p", { class: "soft" });
@@ -43,7 +46,7 @@ export function peoplePanel(study, { path, changed }) {
     if (!element.isConnected || element.closest("[hidden]")) return;
     try {
       const found = await api("GET", `${path}/viewers`);
-      all = found.items ?? found;
+      all = found.items;
       problem.hidden = true;
     } catch (error) {
       say(problem, error.message);
@@ -64,17 +67,19 @@ export function peoplePanel(study, { path, changed }) {
       h("div", {},
         h("a", { class: "button", href: `${path}/viewers/${encodeURIComponent(viewer.name)}/export`, download: "" }, "Export what is kept"),
         h("button", { type: "button", class: "danger", onclick: () => erase(viewer) }, "Erase")));
-    const quality = viewer.quality && typeof viewer.quality === "object" ? viewer.quality.quality : viewer.quality;
-    const share = viewer.face_share ?? (viewer.quality?.looks ? viewer.quality.with_face / viewer.quality.looks : null);
+    const { looks = 0, with_face = 0, pauses = 0 } = viewer.quality ?? {};
+    const share = looks ? with_face / looks : null;
+    const seen = share === null ? null : share >= GOOD ? ["good", "good"] : share >= FAIR ? ["fair", "warn"] : ["poor", "bad"];
+    const done = [viewer.pictures && "pictures kept", viewer.room && "in a room", pauses && several(pauses, "pause"), `heard of ${when(viewer.seen_at)}`].filter(Boolean).join(" · ");
     return h(
       "tr",
       { "data-viewer": viewer.name },
       h("th", { scope: "row" }, viewer.room ? `Room ${viewer.name}` : `Viewer ${viewer.name}`),
       h("td", {}, h("span", { class: `state ${viewer.step === "done" ? "good" : viewer.step === "left" ? "warn" : "busy"}` }, stepWords(viewer.step, study.now.stimuli.length))),
-      h("td", { class: "tabular nowrap" }, when(viewer.consented_at ?? viewer.started_at)),
+      h("td", {}, h("span", { class: "tabular" }, when(viewer.consented_at)), h("p", { class: "small soft tabular" }, done)),
       h("td", {}, groupsOf(viewer) || "–"),
-      h("td", { class: "num", title: "share of looks in which a face was found" }, share === null || share === undefined ? "–" : percent(share)),
-      h("td", {}, quality ? h("span", { class: `state ${QUALITY[quality] ?? ""}` }, quality) : "–", viewer.why && h("p", { class: "small soft" }, viewer.why)),
+      h("td", {}, seen ? h("span", { class: "row tabular nowrap" }, h("span", { class: `state ${seen[1]}` }, seen[0]), percent(share)) : h("span", { class: "soft" }, "not yet")),
+      h("td", { class: "tabular nowrap" }, day(viewer.erased_at)),
       h("td", { class: "acts" }, menu),
     );
   }

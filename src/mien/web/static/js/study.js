@@ -11,19 +11,13 @@ import { filmsPanel } from "./study-films.js";
 import { keeping } from "./study-focus.js";
 import { following, groupsPanel } from "./study-groups.js";
 import { invitationsPanel } from "./study-invitations.js";
-import { statePill, studyApi, studyName, studyPage } from "./study-kinds.js";
+import { FIELDS, statePill, studyApi, studyName, studyPage } from "./study-kinds.js";
 import { logPanel } from "./study-log.js";
-import { peoplePanel } from "./study-people.js";
+import { peoplePanel, proof } from "./study-people.js";
 import { questionsPanel } from "./study-questions.js";
 import { languageSwitch, onLanguage } from "./study-text.js";
 
 const get = (id) => document.getElementById(id);
-
-const FIELDS = {
-  title: "the title", about: "what it is about", purpose: "what it is for", contact: "who runs it", languages: "the languages", stimuli: "the films", order: "the order of the films",
-  consent: "the consent text", before: "the questions before", after: "the questions after", variables: "the groups", every_s: "how often to look", baseline_s: "the face at rest",
-  keep: "what is kept", retention_days: "how long it is kept", smallest_group: "the smallest group", smoothing_s: "the smoothing",
-};
 
 /** Where what is missing is put in: the server says it in words. */
 const PLACES = [
@@ -165,7 +159,7 @@ get("erase").addEventListener("click", async () => {
   const people = study.counts?.agreed ? ` and everything of ${several(study.counts.agreed, "person", "people")}` : "";
   if (!(await confirm({ title: "Erase this study?", text: `${studyName(study)}, its films, questions, invitations${people} are erased. This cannot be undone. To keep it without people, archive it.`, action: "Erase the study" }))) return;
   try {
-    await api("DELETE", studyApi(study));
+    sessionStorage.setItem("mien.erased", proof(await api("DELETE", studyApi(study))));
     location.assign("/studies");
   } catch (error) {
     toast(error.message);
