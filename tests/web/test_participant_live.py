@@ -1,3 +1,6 @@
+import io
+import json
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,12 +13,14 @@ from mien.analyze import Analyzer
 from mien.web.app import create_app
 from mien.web.participants import load_viewer
 from mien.web.settings import Settings
+from mien.web.wire import FILM_HEADER, HEADER
 from web.conftest import HERE
-from web.live_page import picture
-from web.participant_page import Open, Person
+from web.live_page import live_page, picture
+from web.participant_page import SOCKET, Open, Person, WatchPage
+from web.test_live import eventually
 
 HAPPY, SAD = "happiness", "sadness"
-FACE, NOBODY = picture((20, 30, 40, HAPPY)), picture()
+FACE, SAD_FACE, NOBODY = picture((20, 30, 40, HAPPY)), picture((20, 30, 40, SAD)), picture()
 Start = Callable[..., TestClient]
 
 
@@ -103,3 +108,369 @@ def test_from_consent_to_the_viewer(client: TestClient, study: Open) -> None:
     assert found.quality["looks"] == 20
     assert (found.quality["with_face"], found.quality["dropped"], found.quality["finished"]) == (15, 0, True)
     assert found.finished_at is not None
+
+
+# --- nothing is lost
+
+
+def test_a_page_that_lost_its_connection_goes_on_after_what_was_received(person: Person, study: Open) -> None:
+    with person.watching() as page:
+        for _ in range(4):
+            page.look(FACE)
+        clock_s = page.clock_s
+    with person.watching(resume=True) as page:
+        assert page.ready["received"] == 3
+        assert page.ready["position_s"] == 1.5
+        page.clock_s = clock_s
+        for i in range(4, 30):  # more than may be on the way, all at once
+            page.send(FACE, i / 2, late=True)
+        answers = [page.next() for _ in range(26)]
+    assert [a["sequence"] for a in answers] == list(range(4, 30))
+    assert all(a["kept"] and a["dropped"] == 0 for a in answers)
+    found = viewer(study)
+    assert found.timelines["s1"].times.tolist() == [i / 2 for i in range(30)]
+    assert (found.quality["late"], found.quality["dropped"], found.quality["looks"]) == (26, 0, 30)
+
+
+def test_frames_that_were_sent_but_not_answered_are_kept_once(person: Person, study: Open) -> None:
+    with person.watching() as page:
+        for _ in range(8):
+            page.send(FACE)
+    with person.watching(resume=True) as page:
+        received = page.ready["received"]
+        assert 0 <= received <= 7
+        page.film_s, page.clock_s = received / 2, 1000.0 + (received + 1) / 2
+        for _ in range(received + 1, 10):
+            page.look(FACE)
+    assert viewer(study).timelines["s1"].times.tolist() == [i / 2 for i in range(10)]
+
+
+def test_a_server_that_starts_again_has_all_that_was_answered(start: Start, person: Person, study: Open) -> None:
+    with person.watching() as page:
+        for _ in range(5):
+            page.look(FACE)
+    person.client = start()
+    assert person.told()["positions"] == {"s1": 2.0}
+    with person.watching() as page:
+        assert page.ready["received"] == 4
+        page.look(FACE, 2.5)
+
+
+def test_a_torn_record_at_the_end_is_cut_off(person: Person, study: Open, settings: Settings) -> None:
+    with person.watching() as page:
+        for _ in range(5):
+            page.look(FACE)
+    eventually(lambda: not app_of(person.client).state.watching._seats)
+    (path,) = settings.studies_dir.rglob("s1.log")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-7])  # as by a machine that lost its power
+    with person.watching() as page:
+        assert page.ready["received"] == 3
+        page.look(SAD_FACE, 2.0)
+    assert len(path.read_bytes()) == len(whole)
+    timeline = viewer(study).timelines["s1"]
+    assert timeline.times.tolist() == [0, 0.5, 1, 1.5, 2]
+    assert LABELS[timeline.emotions[-1].argmax()] == SAD
+
+
+def test_a_second_tab_takes_over_and_the_first_is_told(person: Person, study: Open) -> None:
+    with person.client.websocket_connect(SOCKET) as one:
+        first = WatchPage(one, person.code, "s1")
+        first.look(FACE)
+        with person.watching() as second:
+            assert second.ready["received"] == 0
+            told = first.next()
+            assert (told["type"], told["error"]["code"]) == ("error", "taken_over")
+            assert one.receive()["code"] == 4409
+            second.look(FACE, 0.5)
+    assert viewer(study).timelines["s1"].times.tolist() == [0, 0.5]
+
+
+def test_a_disk_that_is_full_closes_the_socket_and_the_page_keeps_its_frames(
+    person: Person, study: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with person.client.websocket_connect(SOCKET) as socket:
+        page = WatchPage(socket, person.code, "s1")
+        page.look(FACE)
+        with monkeypatch.context() as full:
+
+            def add(*_: Any) -> None:
+                raise OSError(28, "No space left on device")
+
+            full.setattr("mien.web.participant_log.LookWriter.add", add)
+            page.send(FACE)
+            told = page.next()
+            assert (told["type"], told["error"]["code"], told.get("sequence")) == ("error", "storage_full", None)
+            assert socket.receive()["code"] == 1013
+    with person.watching(resume=True) as page:
+        assert page.ready["received"] == 0
+        page.look(FACE, 0.5)
+    assert len(viewer(study).timelines["s1"]) == 2
+
+
+def test_how_long_the_connection_was_gone_is_counted(person: Person, study: Open) -> None:
+    with person.watching() as page:
+        page.look(FACE)
+    watching = app_of(person.client).state.watching
+    key = eventually(lambda: next(iter(watching._gone), None))
+    watching._gone[key] -= 20
+    with person.watching(resume=True) as page:
+        page.look(FACE, 0.5)
+    assert 20 <= eventually(lambda: viewer(study).quality["gone_s"]) < 40
+
+
+def test_what_was_measured_is_put_down_while_somebody_watches(
+    start: Start, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr("mien.web.participant_live.TELL_EVERY_S", 0.0)
+    client = start()
+    study = Open(app_of(client))
+    person = Person.agreed(client, study.invitation)
+    person.to_the_film()
+    version = app_of(client).state.studies.known(study.study).version
+    with person.watching() as page:
+        page.look(FACE)
+        page.look(NOBODY)
+        eventually(lambda: study.row().quality.get("looks") == 2)
+        row = study.row()
+        assert (row.quality["with_face"], row.positions) == (1, {"s1": 0.5})
+        assert app_of(client).state.studies.known(study.study).version > version  # the report follows
+
+
+# --- the film's own clock
+
+
+def test_of_what_is_watched_twice_the_first_time_counts(person: Person, study: Open) -> None:
+    with person.watching() as page:
+        for i in range(10):  # 0 to 4.5 s
+            page.look(FACE, i / 2)
+        for i in range(3):  # back to 2 s, another face, over what is known and beyond
+            page.look(SAD_FACE, 2.1 + i / 2)
+        page.look(SAD_FACE, 4.4)
+        page.look(SAD_FACE, 4.9)
+    timeline = viewer(study).timelines["s1"]
+    assert timeline.times.tolist() == [*(i / 2 for i in range(10)), 4.9]
+    assert [LABELS[k] for k in timeline.emotions.argmax(axis=1)] == [HAPPY] * 10 + [SAD]
+
+
+def test_while_the_film_stands_still_its_first_look_counts(person: Person, study: Open) -> None:
+    with person.watching() as page:
+        for film_s in (0, 0.5, 0.5, 0.5, 1.0):
+            page.look(FACE, film_s)
+    assert viewer(study).timelines["s1"].times.tolist() == [0, 0.5, 1.0]
+
+
+def test_what_was_jumped_over_can_still_be_watched(person: Person, study: Open) -> None:
+    with person.watching() as page:
+        for film_s in (0, 0.5, 20.0, 20.5, 10.0, 10.5, 20.2):
+            page.look(FACE, film_s)
+    assert viewer(study).timelines["s1"].times.tolist() == [0, 0.5, 10.0, 10.5, 20.0, 20.5]
+
+
+def test_a_page_that_was_loaded_again_begins_another_run(person: Person, study: Open) -> None:
+    with person.watching() as page:
+        for i in range(6):
+            page.look(FACE, i / 2)
+    with person.watching() as page:  # it goes back a little, so that nothing is missed
+        page.clock_s = 3.0
+        for film_s in (1.7, 2.2, 2.7, 3.2):
+            page.look(SAD_FACE, film_s)
+    assert viewer(study).timelines["s1"].times.tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 2.7, 3.2]
+
+
+def test_the_largest_face_counts(person: Person, study: Open) -> None:
+    with person.watching() as page:
+        assert page.look(picture((100, 30, 20, SAD), (20, 30, 50, HAPPY)))["faces"] == 2
+    timeline = viewer(study).timelines["s1"]
+    assert timeline.emotions.shape == (1, len(LABELS))
+    assert LABELS[timeline.emotions[0].argmax()] == HAPPY
+    assert timeline.boxes[0] == pytest.approx([20, 30, 70, 80], abs=2)
+
+
+# --- the neutral face
+
+
+@pytest.mark.parametrize(("faces", "good"), [(10, True), (5, True), (4, False), (0, False)])
+def test_a_baseline_needs_a_face_in_half_of_its_looks(person: Person, study: Open, faces: int, good: bool) -> None:
+    with person.watching("baseline") as page:
+        for i in range(10):
+            page.look(SAD_FACE if i < faces else NOBODY)
+        page.look(FACE, 5.0)  # beyond its five seconds
+    told = person.told()["baseline"]
+    assert (told["looks"], told["with_face"], told["good"]) == (10, faces, good)
+    found = viewer(study)
+    if good:
+        assert LABELS[found.baseline.argmax()] == SAD
+        assert found.baseline.sum() == pytest.approx(1, abs=1e-5)
+    else:
+        assert found.baseline is None
+        assert f"only {faces} of 10 looks" in found.quality["no_baseline"]
+        assert f"only {faces} of 10 looks" in told["why"]
+
+
+def test_of_several_baselines_the_last_counts(person: Person, study: Open) -> None:
+    for face in (NOBODY, SAD_FACE):
+        with person.watching("baseline") as page:
+            for i in range(4):
+                page.look(face, i / 2)
+    assert person.told()["baseline"] == {"looks": 4, "with_face": 4, "good": True, "why": None}
+
+
+def test_without_a_baseline_it_is_said(person: Person, study: Open) -> None:
+    assert person.told()["baseline"] == {"looks": 0, "with_face": 0, "good": False, "why": "It was not taken."}
+    assert viewer(study).baseline is None
+
+
+# --- what is kept
+
+
+@pytest.mark.parametrize(
+    ("keep", "agreed", "kept"), [("pictures", True, True), ("pictures", False, False), ("scores", True, False)]
+)
+def test_pictures_are_kept_only_where_the_study_and_the_person_say_so(
+    client: TestClient, settings: Settings, keep: str, agreed: bool, kept: bool
+) -> None:
+    study = Open(app_of(client), keep=keep)
+    person = Person.agreed(client, study.invitation, pictures=agreed)
+    person.to_the_film()
+    assert person.told()["pictures"] is kept
+    for stimulus in ("check", "baseline", "s1"):
+        with person.watching(stimulus) as page:
+            page.look(FACE)
+    held = b"".join(path.read_bytes() for path in settings.data_dir.rglob("*") if path.is_file())
+    assert held.count(FACE[:200]) == kept  # of the film alone, once
+    answer = client.get("/api/participant/export", headers=person.headers)
+    assert answer.headers["Content-Type"] == ("application/zip" if kept else "application/json")
+    if kept:
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            assert archive.namelist() == ["participant.json", "pictures/s1/00001-0.00s.jpg"]
+            assert archive.read("pictures/s1/00001-0.00s.jpg") == FACE
+
+
+def test_a_camera_check_leaves_nothing(person: Person, settings: Settings) -> None:
+    with person.watching("check") as page:
+        answer = page.look(FACE)
+        assert (answer["kept"], answer["expression"]) == (False, HAPPY)
+    assert not list(settings.studies_dir.rglob("check*"))
+
+
+# --- who may not
+
+
+@pytest.mark.parametrize(
+    ("hello", "code", "close"),
+    [
+        ({"code": "AAAA-AAAA-AAAA"}, "wrong_code", 4401),
+        ({"code": ""}, "wrong_code", 4401),
+        ({"stimulus": "s2"}, "too_early", 4410),
+        ({"stimulus": "s9"}, "not_found", 4410),
+        ({"stimulus": "../s1"}, "not_found", 4410),
+        ({"type": "record"}, "bad_message", 4400),
+        ({"resume": "perhaps"}, "bad_message", 4400),
+        ({"more": 1}, "bad_message", 4400),
+    ],
+)
+def test_a_hello_that_is_refused(person: Person, hello: dict[str, Any], code: str, close: int) -> None:
+    with person.client.websocket_connect(SOCKET) as socket:
+        socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"} | hello))
+        told = json.loads(socket.receive_text())
+        assert (told["type"], told["error"]["code"]) == ("error", code)
+        assert socket.receive()["code"] == close
+
+
+def test_who_left_is_not_measured(person: Person) -> None:
+    person.ask("POST", "/leave")
+    with person.client.websocket_connect(SOCKET) as socket:
+        socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
+        assert json.loads(socket.receive_text())["error"]["code"] == "over"
+
+
+def test_late_frames_come_in_after_the_end(client: TestClient, person: Person, study: Open) -> None:
+    with person.watching() as page:
+        page.look(FACE)
+    person.go("film:1", "after")
+    person.ask("PUT", "/answers", part="after", answers={"liked": 1})
+    person.go("done")
+    with person.watching(resume=True) as page:
+        assert page.look(FACE, 0.5, late=True)["kept"]
+    assert len(viewer(study).timelines["s1"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"", "bad_frame"),
+        (HEADER.pack(1, 0, 0, 3, 1.0) + FACE, "bad_frame"),
+        (FILM_HEADER.pack(2, 2, 0, 3, 1.0, 1.0) + FACE, "bad_frame"),
+        (FILM_HEADER.pack(2, 0, 0, 3, 1.0, -1.0) + FACE, "bad_frame"),
+        (FILM_HEADER.pack(2, 0, 0, 3, 1.0, float("nan")) + FACE, "bad_frame"),
+        (FILM_HEADER.pack(2, 0, 0, 3, 1.0, 1.0) + FACE[:300], "bad_frame"),
+        (FILM_HEADER.pack(2, 0, 0, 0, 1.0, 1.0) + FACE, "old_frame"),
+    ],
+)
+def test_a_damaged_frame_is_an_error_and_the_film_goes_on(person: Person, study: Open, frame: bytes, code: str) -> None:
+    with person.watching() as page:
+        page.look(FACE)
+        page.socket.send_bytes(frame)
+        assert page.next()["error"]["code"] == code
+        page.sequence = 5
+        page.look(FACE)
+    found = viewer(study)
+    assert (len(found.timelines["s1"]), found.quality["dropped"]) == (2, 5)
+
+
+def test_live_views_do_not_take_a_participants_frames(client: TestClient) -> None:
+    with live_page(client) as page:
+        page.socket.send_bytes(FILM_HEADER.pack(2, 0, 0, 0, 1.0, 1.0) + FACE)
+        assert page.next()["error"]["code"] == "bad_frame"
+
+
+def test_more_sockets_than_may_be_are_asked_to_come_back(start: Start) -> None:
+    client = start(participants_at_once_max=1)
+    study = Open(app_of(client))
+    one, other = (Person.agreed(client, study.invitation) for _ in range(2))
+    one.to_the_film()
+    with one.watching() as page, client.websocket_connect(SOCKET) as socket:
+        page.look(FACE)
+        assert json.loads(socket.receive_text())["error"]["code"] == "too_many"
+        assert socket.receive()["code"] == 4429
+    assert other.told()["step"] == "agreed"
+
+
+# --- withdrawing while one is measured
+
+
+def test_who_withdraws_while_watching_leaves_nothing(person: Person, study: Open, settings: Settings) -> None:
+    with person.client.websocket_connect(SOCKET) as socket:
+        page = WatchPage(socket, person.code, "s1")
+        for _ in range(3):
+            page.look(FACE)
+        proof = person.ask("DELETE")
+        assert proof["erased"]["rows"] == 1
+        assert proof["erased"]["files"] == 1
+        assert proof["erased"]["bytes"] > 0
+        assert proof["left"] == {"rows": 0, "files": 0}
+        told = page.next()
+        assert told["error"]["code"] == "withdrawn"
+        assert socket.receive()["code"] == 4410
+    assert not [path for path in settings.studies_dir.rglob("*") if path.is_file()]
+    with person.client.websocket_connect(SOCKET) as socket:
+        socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
+        assert json.loads(socket.receive_text())["error"]["code"] == "wrong_code"
+
+
+def test_a_socket_that_opens_while_somebody_is_erased_writes_nothing(person: Person, settings: Settings) -> None:
+    """The code was right when the hello came, and the person is erased before the log is opened."""
+    watching = app_of(person.client).state.watching
+    admitted = watching._admit
+
+    def late(*given: Any) -> Any:
+        found = admitted(*given)
+        person.ask("DELETE")
+        return found
+
+    watching._admit = late
+    with person.client.websocket_connect(SOCKET) as socket:
+        socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
+        assert json.loads(socket.receive_text())["error"]["code"] == "withdrawn"
+    assert not [path for path in settings.studies_dir.rglob("*") if path.is_file()]

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +60,10 @@ class Seat(Line):
 
     writer    None for the camera check, and once it is closed
     accepted  sequence of the last frame that came
+    full      called once, from the thread that reads, where the disk does not take more
     """
 
-    def __init__(self, participant: Participant, study: StudyRow, stimulus: str) -> None:
+    def __init__(self, participant: Participant, study: StudyRow, stimulus: str, full: Callable[[], None]) -> None:
         super().__init__(self.answers)
         self.participant, self.stimulus = participant.id, stimulus
         definition = Study.read(study.definition)
@@ -71,7 +73,8 @@ class Seat(Line):
         self.captured_s: float | None = None
         self.told_looks = 0
         self.gone_s = 0.0
-        self.broken = ""  # why nothing can be kept any more
+        self.broken = False  # nothing can be kept any more
+        self.full = full
         self.erased = False
 
     def answers(self, read: Read) -> list[str]:
@@ -91,7 +94,8 @@ class Seat(Line):
             except (OSError, ValueError) as error:  # ValueError: closed in this moment, because all of it is erased
                 if not self.erased:
                     log.warning("what a participant shows cannot be written: %s", error)
-                    self.broken = "The server's disk does not take more. What was measured until now is kept."
+                    self.broken = True
+                    self.full()
                 return []
             kept = True
         elif largest is not None:
@@ -169,8 +173,13 @@ class Watching:
         if writer is not None:
             with suppress(OSError):
                 writer.close()
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(lambda: spawn(self._end(seat, "withdrawn", ERASED, wire.CLOSE_OVER)))
+        self._from_thread(self._end(seat, "withdrawn", ERASED, wire.CLOSE_OVER))
+
+    def _from_thread(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(spawn, work)
+        except RuntimeError:  # the loop has ended, and the pages with it
+            work.close()
 
     # --- one socket
 
@@ -231,7 +240,7 @@ class Watching:
                 words = "This study is open in another window now, which goes on from here."
                 await self._end(old, "taken_over", words, wire.CLOSE_TAKEN_OVER)
                 await self._settle(old)
-            seat = Seat(participant, study, hello.stimulus)
+            seat = Seat(participant, study, hello.stimulus, lambda: self._from_thread(self._give_up(seat)))
             await asyncio.to_thread(self._sit_down, seat, participant, hello.resume, analyzer)
             seat.page = page
         gone_since = self._gone.pop((participant.id, hello.stimulus), None)
@@ -302,9 +311,6 @@ class Watching:
                 if page.breaches >= BREACHES_MAX:
                     await page.close(wire.CLOSE_BREACH)
                     return
-            if seat.broken:
-                await _refuse(page, "storage_full", seat.broken, CLOSE_LATER)
-                return
 
     async def _frame(self, seat: Seat, message: bytes) -> None:
         head, picture = wire.read_film_frame(message, max_bytes=self.settings.live_frame_max_kib * 1024)
@@ -325,6 +331,12 @@ class Watching:
         page, seat.page = seat.page, None
         if page is not None:
             await _refuse(page, code, words, close)
+
+    async def _give_up(self, seat: Seat) -> None:
+        """The disk does not take more: the page keeps its frames and tries again later."""
+        words = "The server's disk does not take more. What was measured until now is kept; it is tried again."
+        await self._end(seat, "storage_full", words, CLOSE_LATER)
+        await self._settle(seat)
 
     async def _left(self, seat: Seat) -> None:
         """A page is gone; whatever it had sent is read first."""
