@@ -95,7 +95,7 @@ def build(
         "colours": colours(labels),
         "counts": _counts(viewers, measured, counts, bool(hidden)),
         "hidden": hidden,
-        "methods": _methods(definition, measured, parts),
+        "methods": _methods(definition, measured, parts, simulated),
         "variables": [
             {
                 "id": variable["id"],
@@ -405,12 +405,12 @@ def _baseline_notes(viewers: Sequence[Viewer], drawn: Audience, of: _Of) -> tupl
     return (f"{title}: {own} of {len(viewers)} viewers have a rest face of their own; for the others the mean of these stands in.",)
 
 
-def _methods(definition: Json, measured: Sequence[Viewer], parts: Sequence[_Part]) -> Json:
+def _methods(definition: Json, measured: Sequence[Viewer], parts: Sequence[_Part], simulated: str | None) -> Json:
     smoothing_s, baseline_s, smallest = definition["smoothing_s"], definition["baseline_s"], definition["smallest_group"]
     step_s = max((part.step_s for part in parts), default=0.0) or float(definition["every_s"])
     text = [
         f"Made by mien {__version__}{_models(measured)}.",
-        f"Faces were read every {definition['every_s']:g} s, on the film's own clock through pauses and stalls.",
+        simulated or f"Faces were read every {definition['every_s']:g} s, on the film's own clock through pauses and stalls.",
         f"Curves are drawn every {step_s:.3g} s, each point the mean over a viewer's looks within that time"
         + (f", smoothed by a Gaussian with a standard deviation of {smoothing_s:g} s." if smoothing_s else ", not smoothed."),
         "Raw: the probability that the model gives each expression. Baseline-corrected: the same minus that of the viewer's own "

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.media import VideoWriter
 
-WIDTH, HEIGHT, FPS = 640, 360, 15.0
+WIDTH, HEIGHT, FPS = 640, 360, 12.0
 DURATION_S = 72.0
 JOKE_S, RAIN_S, BANG_S, END_S = (16.0, 23.0), (34.0, 46.0), (54.0, 56.5), (58.0, 66.0)
 

@@ -138,6 +138,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.state.jobs.retry_live = app.state.live.recordings.retry
     app.state.studies = Studies(settings, store)
     app.state.reviews = Reviews(settings, store, app.state.studies)
+    app.state.studies.before_forgetting.append(app.state.reviews.forget)
     app.state.rooms = Rooms(settings, store, app.state.studies, app.state.jobs)
     app.state.participants = Participants(settings, store, app.state.studies)
     app.state.watching = Watching(settings, app.state.participants, app.state.live.reader)

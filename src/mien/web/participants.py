@@ -416,7 +416,7 @@ class Participants:
                     note(rows, study_id, who, "withdrawn" if who == "participant" else "erased", viewer=participant.name)
             shutil.rmtree(folder, ignore_errors=True)
             # Made from everybody's data, and made again without this person's when somebody asks.
-            shutil.rmtree(self.studies.folder(study_id) / "reviews", ignore_errors=True)
+            self.studies.forget_reviews(study_id)
             self._known.discard(participant.code_hash)
             self.store.forget()
             with self.store.reading() as rows:

@@ -222,15 +222,13 @@ class Reviews:
 
     # --- erasing, ending
 
-    def forget(self, id: str, participant_id: str | None = None) -> None:
-        """Ends what is being made of a study, so that nothing is written of what is being erased. Waits until it has ended."""
+    def forget(self, id: str) -> None:
+        """Ends what is being made of a study; it has ended when this returns, so that nothing is written of what is being erased."""
         with self._state:
             process = self._processes.pop(id, None)
         if process is not None:
             process.kill()
             process.wait()
-        with self._one:  # nobody writes any more
-            pass
 
     def stop(self) -> None:
         """Ends all that is being made; nothing is begun any more."""

@@ -8,7 +8,7 @@ DATA/studies/<id>/reviews/                           made from the rest; may be 
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +39,8 @@ class Studies:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
+        self.before_forgetting: list[Callable[[str], None]] = []
+        """Called with a study's id when what was made from its data is about to be removed: whoever makes of it stops."""
 
     # --- folders
 
@@ -94,7 +96,9 @@ class Studies:
             return touch(rows, id)
 
     def forget_reviews(self, id: str) -> None:
-        """Removes what was made from the data; it is made again when somebody asks."""
+        """Removes what was made from the data, and ends what is being made; it is made again when somebody asks."""
+        for told in self.before_forgetting:
+            told(id)
         remove(self.folder(id) / "reviews")
 
     def participants(self, id: str) -> Sequence[Participant]:
