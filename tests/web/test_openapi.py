@@ -61,6 +61,60 @@ CALLS = {
     ("get", "/api/jobs/{id}/stills/{track}.jpg"),
     ("get", "/api/jobs/{id}/files/{name}"),
     ("get", "/api/jobs/{id}/archive.zip"),
+    ("get", "/api/studies"),
+    ("post", "/api/studies"),
+    ("post", "/api/studies/import"),
+    ("get", "/api/studies/{id}"),
+    ("patch", "/api/studies/{id}"),
+    ("delete", "/api/studies/{id}"),
+    ("post", "/api/studies/{id}/duplicate"),
+    ("post", "/api/studies/{id}/state"),
+    ("get", "/api/studies/{id}/export"),
+    ("get", "/api/studies/{id}/consents"),
+    ("put", "/api/studies/{id}/markers"),
+    ("post", "/api/studies/{id}/films"),
+    ("get", "/api/studies/{id}/films/{stimulus}"),
+    ("delete", "/api/studies/{id}/films/{stimulus}"),
+    ("get", "/api/studies/{id}/invitations"),
+    ("post", "/api/studies/{id}/invitations"),
+    ("patch", "/api/studies/{id}/invitations/{invitation}"),
+    ("delete", "/api/studies/{id}/invitations/{invitation}"),
+    ("get", "/api/studies/{id}/invitations/{invitation}/qr.svg"),
+    ("get", "/api/studies/{id}/viewers"),
+    ("delete", "/api/studies/{id}/viewers/{name}"),
+    ("get", "/api/studies/{id}/viewers/{name}/export"),
+    ("get", "/api/studies/{id}/audit"),
+    ("get", "/api/studies/{id}/review"),
+    ("get", "/api/studies/{id}/frozen"),
+    ("post", "/api/studies/{id}/frozen"),
+    ("delete", "/api/studies/{id}/frozen/{frozen}"),
+    ("get", "/api/studies/{id}/review.html"),
+    ("get", "/api/studies/{id}/review.pdf"),
+    ("get", "/api/studies/{id}/review.json"),
+    ("get", "/api/studies/{id}/review.zip"),
+    ("get", "/api/studies/{id}/long.csv"),
+    ("get", "/api/studies/{id}/wide.csv"),
+    ("get", "/api/studies/{id}/answers.csv"),
+    ("get", "/api/studies/{id}/viewers.csv"),
+    ("get", "/api/studies/{id}/moments.csv"),
+    ("get", "/api/studies/{id}/rooms"),
+    ("post", "/api/studies/{id}/rooms"),
+    ("get", "/api/studies/{id}/rooms/{room}"),
+    ("patch", "/api/studies/{id}/rooms/{room}"),
+    ("delete", "/api/studies/{id}/rooms/{room}"),
+    ("post", "/api/studies/{id}/rooms/{room}/retry"),
+    ("get", "/api/take-part/{invitation}"),
+    ("post", "/api/take-part/{invitation}/consent"),
+    ("get", "/api/participant"),
+    ("delete", "/api/participant"),
+    ("put", "/api/participant/answers"),
+    ("post", "/api/participant/step"),
+    ("post", "/api/participant/events"),
+    ("get", "/api/participant/films"),
+    ("get", "/api/participant/films/{stimulus}"),
+    ("get", "/api/participant/curve"),
+    ("get", "/api/participant/export"),
+    ("post", "/api/participant/leave"),
     ("get", "/api/storage"),
     ("delete", "/api/storage"),
     ("get", "/api/session"),
@@ -107,6 +161,39 @@ def job(served: Server) -> Job:
     return Job(served)
 
 
+class Study:
+    """An open study with a film, an invitation and somebody who takes part, made again when a call has erased any of it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.id = self.invitation = self.code = self.name = ""
+
+    def there(self) -> dict[str, Any]:
+        """What stands for the names in addresses."""
+        with self.server.client() as client:
+            if not self.id or client.get(f"/api/studies/{self.id}").status_code == 404:
+                facts = {"title": "Made", "purpose": "film_test", "contact": "ada@example.org", "smallest_group": 1}
+                stimuli = [{"id": "s1", "title": "A concert", "kind": "event", "duration_s": 60}]
+                self.id = client.post("/api/studies", json=facts | {"stimuli": stimuli}).raise_for_status().json()["id"]
+            client.post(f"/api/studies/{self.id}/state", json={"state": "open"}).raise_for_status()
+            invitations = client.get(f"/api/studies/{self.id}/invitations").json()["items"]
+            if self.invitation not in [one["id"] for one in invitations if one["state"] == "open"]:
+                made = client.post(f"/api/studies/{self.id}/invitations", json={"label": "made"}).raise_for_status()
+                self.invitation = made.json()["id"]
+            if client.get("/api/participant", headers={"X-Participant-Code": self.code}).status_code == 401:
+                version = client.get(f"/api/take-part/{self.invitation}").json()["study"]["consent"]["version"]
+                agreed = {"language": "en", "version": version, "pictures": False}
+                answer = client.post(f"/api/take-part/{self.invitation}/consent", json=agreed).raise_for_status()
+                self.code = answer.json()["code"]
+                self.name = client.get(f"/api/studies/{self.id}/viewers").json()["items"][-1]["name"]
+        return {"id": self.id, "invitation": self.invitation, "name": self.name, "stimulus": "s1", "room": 1}
+
+
+@pytest.fixture(scope="module")
+def study(served: Server) -> Study:
+    return Study(served)
+
+
 def described() -> Any:
     """The application's description as schemathesis reads it: it makes a test of each call while tests are collected."""
     with tempfile.TemporaryDirectory() as folder:
@@ -121,10 +208,16 @@ turns = itertools.count()
 
 @api.parametrize()
 @settings(max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_answers_are_as_described(case: Any, served: Server, job: Job) -> None:
-    """Every other call about an analysis is about one that exists."""
+def test_answers_are_as_described(case: Any, served: Server, job: Job, study: Study) -> None:
+    """Every other call about an analysis or a study is about one that exists, and every other one of a participant comes with a
+    code that fits."""
     turn, given = next(turns), case.path_parameters or {}
-    if "id" in given and turn % 2 and case.method.upper() != "DELETE":
+    if case.path.startswith(("/api/studies/", "/api/take-part/", "/api/participant")):
+        if turn % 2:
+            given |= {name: value for name, value in study.there().items() if name in given}
+            if case.path.startswith("/api/participant"):
+                case.headers = {**(case.headers or {}), "X-Participant-Code": study.code}
+    elif "id" in given and turn % 2 and case.method.upper() != "DELETE":
         given["id"] = job.there()
         if turn % 4 == 1:
             given |= {name: value for name, value in {"track": 1, "name": "faces.csv"}.items() if name in given}

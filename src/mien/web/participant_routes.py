@@ -256,9 +256,9 @@ def films(request: Request, whose: Whose) -> dict[str, str]:
     }
 
 
-@router.api_route(
+@router.head("/api/participant/films/{stimulus}", include_in_schema=False)
+@router.get(
     "/api/participant/films/{stimulus}",
-    methods=["GET", "HEAD"],
     summary="A film",
     response_class=FileResponse,
     responses=may_fail(401, 404, 416) | {200: {"content": {"video/mp4": {}}}, 206: {"description": "A part of it"}},

@@ -7,7 +7,10 @@ from typing import Any
 
 METHODS = ("get", "post", "put", "patch", "delete")
 TOKEN = "$MIEN_TOKEN"
-IN_ADDRESSES: dict[str, Any] = {"id": "k3v9Qm0aZx81tRbW", "track": 1, "name": "faces.csv"}
+IN_ADDRESSES: dict[str, Any] = {
+    **{"id": "k3v9Qm0aZx81tRbW", "track": 1, "name": "faces.csv"},
+    **{"stimulus": "s1", "invitation": "pV7xk2LqW9sYt0aB", "room": 1, "frozen": "u5Zt1NnB7eGh3cKd"},
+}
 DEPTH_MAX = 8
 """No schema of ours is deeper; one that contains itself ends here."""
 
@@ -71,7 +74,7 @@ def complete(spec: dict[str, Any]) -> dict[str, Any]:
         for method in METHODS:
             operation = item.get(method, {})
             for parameter in operation.get("parameters", []):
-                if parameter["in"] == "path" and parameter["name"] in IN_ADDRESSES:
+                if parameter["in"] == "path" and parameter["name"] in IN_ADDRESSES and "examples" not in parameter:
                     parameter.setdefault("example", IN_ADDRESSES[parameter["name"]])
             bodies = [operation.get("requestBody", {}), *operation.get("responses", {}).values()]
             for media in (body.get("content", {}).get("application/json") for body in bodies):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -54,6 +54,8 @@ Definition = Annotated[
     ),
 ]
 Exported = Annotated[dict[str, Any], Body(openapi_examples={"whole": {"summary": "An export", "value": EXAMPLE_DEFINITION}})]
+
+ViewerName = Annotated[str, Path(max_length=40, openapi_examples={"one": {"value": "3"}})]
 
 FILM_FORM = {
     "requestBody": {
@@ -292,7 +294,7 @@ def viewers(request: Request, id: str) -> ViewersPage:
 
 
 @router.delete("/api/studies/{id}/viewers/{name}", summary="Erase a viewer", responses=may_fail(404, 409))
-def erase_viewer(request: Request, id: str, name: str) -> ProofView:
+def erase_viewer(request: Request, id: str, name: ViewerName) -> ProofView:
     """All that is kept of somebody, a participant (`3`) or a face of a room (`R1-3`), and all that was made from it; the proof is
     counted before and looked for afterwards."""
     state = request.app.state
@@ -309,7 +311,7 @@ def erase_viewer(request: Request, id: str, name: str) -> ProofView:
     | {200: {"content": {"application/json": {"example": {"format": "mien-participant 1"}}, "application/zip": {}}}},
     response_class=Response,
 )
-def export_viewer(request: Request, id: str, name: str) -> Response:
+def export_viewer(request: Request, id: str, name: ViewerName) -> Response:
     """One JSON file; with the pictures a zip of both, where pictures were kept."""
     state = request.app.state
     state.studies.known(id)
