@@ -1,0 +1,359 @@
+"""The page before the audience, with a fake camera that shows two portraits, and the window in which the film plays."""
+
+import json
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from browser import films
+from browser.conftest import Watch
+from browser.films import motion_jpeg
+from browser.test_accessibility import serious
+from serving import Server
+
+CLIPS = Path(__file__).parents[3] / "shared" / "media"
+ALLOW = "--use-fake-ui-for-media-stream"
+CAMERA = "--use-fake-device-for-media-stream"
+NO_LINE = "WebSocket connection|ERR_CONNECTION|Failed to load resource"
+SECONDS = 90
+
+STUDY = {
+    "format": "mien-study 1",
+    "title": "A screening on Friday",
+    "purpose": "film_test",
+    "contact": "The cinema",
+    "languages": ["en"],
+    "baseline_s": 3,
+    "smallest_group": 1,
+    "stimuli": [{"id": "concert", "title": "The concert", "kind": "event"}],
+}
+
+
+@pytest.fixture(scope="session")
+def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the audience watches, 8 s."""
+    return films.written(tmp_path_factory.mktemp("reel") / "reel.mp4", films.part(0, 8))
+
+
+@pytest.fixture
+def study(server: Server, reel: Path) -> str:
+    """A study with a film that can be played and an event."""
+    with server.client() as client:
+        id: str = client.post("/api/studies", json=STUDY).raise_for_status().json()["id"]
+        with reel.open("rb") as content:
+            form = {"title": "Two portraits"}
+            client.post(f"/api/studies/{id}/films", files={"file": (reel.name, content)}, data=form).raise_for_status()
+        end = time.monotonic() + SECONDS
+        while (found := client.get(f"/api/studies/{id}").json()["films"])[-1]["state"] != "ready":
+            assert time.monotonic() < end, found
+            time.sleep(0.1)
+    return id
+
+
+@pytest.fixture
+def camera(launch: Callable[..., Any], camera_file: Path) -> Any:
+    return launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={camera_file}")
+
+
+def until(page: Any, expression: str, *, patience_s: float = 40.0) -> None:
+    end = time.monotonic() + patience_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"not within {patience_s:g} s: {expression}; {page.evaluate('mienRoom.state')}"
+        page.wait_for_timeout(50)
+
+
+def state(page: Any) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate("mienRoom.state")
+    return found
+
+
+def ready(server: Server, study: str, name: int = 1) -> dict[str, Any]:
+    """The room once it is taken in."""
+    end = time.monotonic() + SECONDS
+    with server.client() as client:
+        while (room := client.get(f"/api/studies/{study}/rooms/{name}").json())["state"] == "analysing":
+            assert time.monotonic() < end, room
+            time.sleep(0.1)
+    assert room["state"] == "ready", room
+    return dict(room)
+
+
+def review(server: Server, study: str) -> dict[str, Any]:
+    """The report as it is now."""
+    end = time.monotonic() + SECONDS
+    with server.client() as client:
+        while True:
+            answer = client.get(f"/api/studies/{study}/review")
+            assert answer.status_code in (200, 202), answer.text
+            found: dict[str, Any] = answer.json()
+            if answer.status_code == 200 and not found.get("stale"):
+                return dict(found)
+            assert time.monotonic() < end, found
+            time.sleep(0.3)
+
+
+def agree(page: Any, film: str = "Two portraits") -> None:
+    page.get_by_label("Film or event").select_option(label=film)
+    page.get_by_label("Everybody whom the camera sees").check()
+
+
+def start(page: Any) -> None:
+    page.get_by_role("button", name="Start the camera").click()
+    until(page, "mienRoom.state.faces === 2")
+
+
+def record(page: Any, looks: int = 1) -> None:
+    page.get_by_role("button", name="Start recording").click()
+    until(page, f"mienRoom.state.recording.looks >= {looks} && mienRoom.state.room !== null")
+
+
+def screen_of(page: Any) -> Any:
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Open the film’s window").click()
+    until(page, "mienRoom.state.screen.there")
+    return opened.value
+
+
+def test_nothing_is_seen_before_everybody_agreed(open_page: Callable[..., Any], study: str, camera: Any) -> None:
+    page = open_page(f"/studies/{study}/room", within=camera)
+    button = page.get_by_role("button", name="Start the camera")
+    expect(button).to_be_disabled()
+    expect(page.get_by_role("button", name="Start recording")).to_be_disabled()
+    expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    agree(page)
+    expect(button).to_be_enabled()
+    expect(page.locator("#empty-words")).to_have_text("Turn the camera to the audience.")
+    assert serious(page) == []
+
+
+def test_the_film_plays_in_its_own_window_and_gives_the_clock(
+    open_page: Callable[..., Any], server: Server, study: str, camera: Any
+) -> None:
+    page = open_page(f"/studies/{study}/room", within=camera)
+    agree(page)
+    start(page)
+    expect(page.locator("#people-now")).to_have_text("2")
+    expect(page.locator("#hint")).to_have_text("Light and size are good.")
+    page.get_by_label("Name of this showing").fill("Friday evening")
+    record(page, looks=8)
+    screen = screen_of(page)
+    page.get_by_role("button", name="Play", exact=True).click()
+    until(page, "mienRoom.state.running")
+    page.wait_for_timeout(2000)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    until(page, "!mienRoom.state.running")
+    stood_s = screen.locator("#film").evaluate("film => film.currentTime")
+    assert state(page)["clock"][-1][1] == pytest.approx(stood_s, abs=0.1)
+    page.wait_for_timeout(1500)
+    screen.bring_to_front()
+    screen.get_by_role("button", name="Play").first.click()
+    until(page, "mienRoom.state.running")
+    # Somebody drags the film ahead: what is between was not seen.
+    screen.locator("#place").evaluate("bar => { bar.value = 6; bar.dispatchEvent(new Event('change')); }")
+    until(page, "mienRoom.state.clock.at(-1)[1] > 6 && mienRoom.state.running")
+    until(page, "!mienRoom.state.running")  # to its end
+    assert state(page)["clock"][-1][1] == pytest.approx(8.0, abs=0.15)
+    expect(screen.locator("#words")).to_have_text("The film is over.")
+    page.get_by_role("button", name="Stop and take in").click()
+    expect(page.locator("[data-state=room-ready]")).to_contain_text("2 viewers", timeout=SECONDS * 1000)
+    room = ready(server, study)
+    assert (room["people"], room["together"], room["label"]) == (2, 2, "Friday evening")
+    pairs = room["clock"]
+    assert pairs[0][1] == pytest.approx(0, abs=0.2)
+    stands = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(pairs)]
+    assert any(took > 1.2 and moved < 0.2 for took, moved in stands), f"the pause is not in the clock: {pairs}"
+    with server.client() as client:
+        assert client.get("/api/jobs").json()["items"] == []
+    found = review(server, study)
+    assert [viewer["name"] for viewer in found["viewers"]] == ["R1-1", "R1-2"]
+    assert all(viewer["room"] for viewer in found["viewers"])
+    film = next(one for one in found["stimuli"] if one["title"] == "Two portraits")
+    happiness = film["curves"]["raw"]["happiness"]["mean"]
+    seen = [t for t, value in zip(film["times"], happiness, strict=True) if value is not None]
+    assert min(seen) < 1
+    assert max(seen) > 6.5
+    assert not [t for t in seen if stood_s + 2.0 < t < 5.0], "what was skipped has no curve"
+    assert film["curves"]["corrected"] is not None, "3 s were recorded before the film"
+
+
+def test_an_event_is_marked_by_hand(open_page: Callable[..., Any], server: Server, study: str, camera: Any) -> None:
+    page = open_page(f"/studies/{study}/room", within=camera)
+    agree(page, "The concert (event)")
+    expect(page.get_by_role("link", name="Open the film’s window")).to_be_hidden()
+    start(page)
+    record(page, looks=3)
+    marked_s = time.monotonic()
+    page.get_by_role("button", name="The event starts now").click()
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="It stands still").click()
+    page.wait_for_timeout(1000)
+    page.get_by_role("button", name="It goes on").click()
+    page.wait_for_timeout(1500)
+    passed_s = time.monotonic() - marked_s
+    page.get_by_role("button", name="Stop and take in").click()
+    expect(page.locator("[data-state=room-ready]")).to_be_visible(timeout=SECONDS * 1000)
+    room = ready(server, study)
+    assert (room["people"], room["stimulus"]) == (2, "concert")
+    assert len(room["clock"]) == 4
+    assert room["clock"][-1][1] == pytest.approx(passed_s - 1.0, abs=0.6)
+    # The start is put right: half a second later.
+    row = page.locator(".room-item").first
+    first = float(row.get_by_label("The film starts at").input_value())
+    row.get_by_label("The film starts at").fill(f"{first + 0.5:.1f}")
+    row.get_by_role("button", name="Put right").click()
+    expect(page.locator(".toast")).to_contain_text(f"{first + 0.5:.1f} s")
+    assert ready(server, study)["offset_s"] == pytest.approx(-0.5, abs=0.06)
+    row.get_by_role("button", name="Erase").click()
+    page.get_by_role("dialog").get_by_role("button", name="Erase").click()
+    expect(page.locator("#none")).to_be_visible()
+    with server.client() as client:
+        assert client.get(f"/api/studies/{study}/rooms").json() == {"items": []}
+
+
+def test_a_closed_page_loses_nothing(open_page: Callable[..., Any], serve: Callable[..., Server], reel: Path, camera: Any) -> None:
+    """The page is closed while the film runs: the server waits for it, then takes in what there is, on the film's clock."""
+    server = serve(live_return_s=2)
+    with server.client() as client:
+        study = client.post("/api/studies", json=STUDY).raise_for_status().json()["id"]
+    page = open_page(f"/studies/{study}/room", server=server, within=camera)
+    agree(page, "The concert (event)")
+    start(page)
+    record(page, looks=8)
+    page.get_by_role("button", name="The event starts now").click()
+    page.wait_for_timeout(6500)  # the clock is saved every five seconds
+    page.close()
+    room = ready(server, study)
+    assert room["people"] == 2
+    assert room["clock"][-1][1] > 4
+    assert room["clock"][0][1] == 0
+
+
+def test_a_server_that_is_killed_goes_on_with_room_and_clock(
+    open_page: Callable[..., Any], serve: Callable[..., Server], watch: Watch, camera: Any
+) -> None:
+    watch.expect(NO_LINE)
+    server = serve()
+    with server.client() as client:
+        study = client.post("/api/studies", json=STUDY).raise_for_status().json()["id"]
+    page = open_page(f"/studies/{study}/room", server=server, within=camera)
+    agree(page, "The concert (event)")
+    start(page)
+    record(page, looks=4)
+    server.kill()
+    expect(page.locator("[data-state=gone]")).to_be_visible()
+    page.get_by_role("button", name="The event starts now").click()
+    expect(page.locator("[data-state=clock-late]")).to_be_visible()
+    page.wait_for_timeout(1500)
+    server.start()
+    until(page, "mienRoom.state.link === 'open'")
+    looks = state(page)["recording"]["looks"]
+    until(page, f"mienRoom.state.recording.looks > {looks + 3}")
+    page.get_by_role("button", name="Stop and take in").click()
+    room = ready(server, study)
+    assert room["people"] == 2
+    assert len(room["clock"]) == 2
+    assert room["duration_s"] == pytest.approx(state(page)["clock"][-1][0], abs=1.5)
+
+
+def test_a_page_that_is_loaded_again_goes_on(
+    open_page: Callable[..., Any], server: Server, study: str, camera: Any, watch: Watch
+) -> None:
+    page = open_page(f"/studies/{study}/room", within=camera)
+    agree(page, "The concert (event)")
+    start(page)
+    record(page, looks=3)
+    page.get_by_role("button", name="The event starts now").click()
+    page.wait_for_timeout(800)
+    before = state(page)
+    assert (
+        page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))") is False
+    )  # whoever would close it is asked
+    page.remove_listener("dialog", watch.dialog)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    until(page, f"mienRoom.state.room === {before['room']} && mienRoom.state.recording.looks > {before['recording']['looks'] + 3}")
+    assert state(page)["clock"][0] == before["clock"][0]
+    page.get_by_role("button", name="Stop and take in").click()
+    assert ready(server, study)["people"] == 2
+
+
+def test_a_film_of_the_audience_is_dropped_and_read(
+    open_page: Callable[..., Any], server: Server, study: str, short: Path, browser: Any
+) -> None:
+    page = open_page(f"/studies/{study}/room")
+    agree(page)
+    page.locator("#file").set_input_files(str(short))
+    page.get_by_label("The film they watched starts at").fill("0.5")
+    page.get_by_role("button", name="Send").click()
+    row = page.locator(".room-item")
+    expect(row).to_contain_text("2 viewers", timeout=SECONDS * 1000)
+    assert ready(server, study)["offset_s"] == -0.5
+    with server.client() as client:
+        assert client.get("/api/jobs").json()["items"] == []
+
+
+@pytest.mark.parametrize(("clip", "people"), [("three_people_walking.gif", 3), ("classroom.gif", 4)])
+def test_real_audiences_are_counted_and_drawn(
+    open_page: Callable[..., Any], server: Server, study: str, clip: str, people: int
+) -> None:
+    if not (CLIPS / clip).is_file():
+        pytest.skip("without ../shared/media")
+    page = open_page(f"/studies/{study}/room")
+    agree(page)
+    page.locator("#file").set_input_files(str(CLIPS / clip))
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".room-item")).to_contain_text(f"{people} viewers", timeout=SECONDS * 1000)
+    found = review(server, study)
+    assert found["counts"]["measured"] == people
+    film = next(one for one in found["stimuli"] if one["title"] == "Two portraits")
+    assert film["viewers"] == people
+    assert any(value is not None for value in film["curves"]["raw"]["neutral"]["mean"])
+    page.goto(f"/studies/{study}/review")
+    expect(page.locator("main svg, main .js-plotly-plot, main canvas").first).to_be_visible()
+
+
+def test_a_real_room_before_a_camera(open_page: Callable[..., Any], launch: Callable[..., Any], study: str, tmp_path: Path) -> None:
+    """Four small faces: the page says so."""
+    if not (CLIPS / "classroom.gif").is_file():
+        pytest.skip("without ../shared/media")
+    import mien
+
+    with mien.open_media(CLIPS / "classroom.gif") as media:
+        pictures = [frame.rgb for frame in media.frames()]
+    reel = motion_jpeg(tmp_path / "classroom.mjpeg", pictures, 17)
+    page = open_page(f"/studies/{study}/room", within=launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={reel}"))
+    agree(page)
+    page.get_by_role("button", name="Start the camera").click()
+    until(page, "mienRoom.state.faces === 4")
+    expect(page.locator("#hint")).to_contain_text("small: move the camera closer")
+
+
+CLOCK = """async (script) => {
+  const { FilmClock } = await import("/static/js/room-clock.js");
+  const clock = new FilmClock();
+  for (const [what, ...given] of script) clock[what](...given);
+  return clock.pairs(100);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("script", "pairs"),
+    [
+        ([], []),
+        ([["run", 10, 0]], [[10, 0], [100, 90]]),
+        ([["run", 10, 0], ["stand", 20]], [[10, 0], [20, 10]]),
+        ([["run", 10, 0], ["stand", 20, 9.5], ["run", 30]], [[10, 0], [20, 9.5], [30, 9.5], [100, 79.5]]),
+        ([["run", 10, 0], ["run", 15, 40], ["stand", 20]], [[10, 0], [15, 5], [15, 40], [20, 45]]),
+        ([["run", 10, 0], ["tick", 12, 2.1], ["stand", 20]], [[10, 0], [20, 10]]),
+        ([["run", 10, 0], ["tick", 12, 1.5], ["stand", 20]], [[10, 0], [12, 1.5], [20, 9.5]]),
+        ([["stand", 5], ["tick", 5, 5], ["run", 10, 0], ["stand", 9]], [[10, 0], [10, 0]]),
+    ],
+)
+def test_the_films_clock(open_page: Callable[..., Any], script: list[Any], pairs: list[list[float]]) -> None:
+    page = open_page("/stored")
+    assert page.evaluate(CLOCK, json.loads(json.dumps(script))) == pairs
