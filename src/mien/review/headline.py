@@ -1,6 +1,6 @@
 """What a review says in one sentence, for the top of its page and its paper."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NEAR_S = 8.0  # from a marker to a peak that is told with it
@@ -22,8 +22,8 @@ def headline(review: Mapping[str, Any]) -> str:
         many = _viewers(max(film["viewers"] for film in films))
         what = "No moment stands out from what chance alone would give"
         return f"{what}, in {many}." if len(films) == 1 else f"{what}, in none of the {len(films)} films."
-    # Valence says less to a reader than the expression that moved it.
-    film, moment = max(standing, key=lambda one: (one[1]["signal"] != "valence", abs(one[1]["rise"])))
+    moment = clearest([one for _, one in standing])
+    film = next(film for film, one in standing if one is moment)
     signal = "Valence" if moment["signal"] == "valence" else str(moment["signal"]).capitalize()
     verb = "is lowest" if moment["direction"] == "down" else "peaks"
     scale = film["duration_s"] or film["times"][-1]
@@ -37,6 +37,14 @@ def headline(review: Mapping[str, Any]) -> str:
     more = len(standing) - 1
     rest = "" if not more else f" {_number(more)} more moment{'s' if more > 1 else ''} stand{'' if more > 1 else 's'} out."
     return f"{sentence}{': ' + rose if rose else ''}.{rest}"
+
+
+def clearest(moments: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The moment that is told first: the largest rise of an expression; of valence only where no expression rose.
+
+    Valence says less to a reader than the expression that moved it.
+    """
+    return max(moments, key=lambda moment: (moment["signal"] != "valence", abs(moment["rise"])))
 
 
 def clock(seconds: float, scale: float) -> str:

@@ -6,7 +6,6 @@ import html as markup
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from os import PathLike, fspath
@@ -82,7 +81,6 @@ def _find(address: str) -> Traversable:
     return _review() / address.removeprefix("./")
 
 
-@cache
 def joined(entry: Traversable) -> str:
     """An ES module and all that it imports as one module without imports.
 

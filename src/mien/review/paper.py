@@ -8,10 +8,10 @@ from importlib import resources
 from io import BytesIO
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from xml.sax.saxutils import escape
 
-from reportlab.lib.colors import HexColor, white
+from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.lib.styles import ParagraphStyle
@@ -34,7 +34,6 @@ from mien import __version__
 from mien.errors import MediaError
 from mien.review.headline import clock, headline
 from mien.review.paper_charts import (
-    ACCENT,
     BOLD,
     DASHES,
     FONT,
@@ -42,7 +41,6 @@ from mien.review.paper_charts import (
     GROUPS,
     INK,
     LEFT,
-    QUIET,
     RIGHT,
     RULE,
     SOFT,
@@ -58,13 +56,13 @@ from mien.review.paper_charts import (
     reach,
 )
 
-Paper = Literal["a4", "letter"]
 SIZES: dict[str, tuple[float, float]] = {"a4": A4, "letter": LETTER}
 
-_MARGIN, _HEAD, _FOOT = 18 * mm, 24 * mm, 23 * mm
+_MARGIN, _HEAD, _FOOT = 18 * mm, 23 * mm, 23 * mm
+_PAD = 6  # points that Platypus keeps free within a frame
 _SIGNALS_DRAWN = 3
 _EFFECTS_TOLD = 3
-_TITLE_LETTERS, _LABEL_LETTERS, _ANSWER_LETTERS = 240, 90, 700
+_TITLE_LETTERS, _KICKER_LETTERS, _LABEL_LETTERS, _ANSWER_LETTERS = 240, 160, 90, 700
 _TEXTS_PRINTED, _NAMES_PRINTED, _STILLS = 30, 24, 10
 _SCALES = ("scale5", "scale7", "liking")
 _QUALITIES = {"good": "#25713a", "fair": "#855300", "poor": "#b3261e"}
@@ -73,7 +71,9 @@ Json = Mapping[str, Any]
 
 
 def _style(name: str, size: float, leading: float, **more: Any) -> ParagraphStyle:
-    return ParagraphStyle(name, **({"fontName": FONT, "fontSize": size, "leading": leading, "textColor": INK, "splitLongWords": 1} | more))
+    return ParagraphStyle(
+        name, **({"fontName": FONT, "fontSize": size, "leading": leading, "textColor": INK, "splitLongWords": 1} | more)
+    )
 
 
 KICKER = _style("kicker", 9, 12, textColor=SOFT)
@@ -89,12 +89,12 @@ COLUMN = _style("column", 7, 9, textColor=SOFT)
 COLUMN_NUMBER = _style("column-number", 7, 9, textColor=SOFT, alignment=TA_RIGHT)
 
 
-def pdf(review: Json, path: str | PathLike[str], paper: Paper = "a4") -> None:
+def pdf(review: Json, path: str | PathLike[str], paper: str = "a4") -> None:
     """Writes the review for print.
 
-    `review` is a review as `mien.review.results.build` makes it. Letters come from DejaVu Sans, which has Latin, Greek, Cyrillic
-    and many more; what it lacks (Chinese, Japanese, Korean) becomes boxes. Raises `ValueError` for another paper, `MediaError` where
-    the file cannot be written.
+    `review` is a review as `mien.review.results.build` makes it, `paper` is "a4" or "letter". Letters come from DejaVu Sans, which
+    has Latin, Greek, Cyrillic and many more; what it lacks (Chinese, Japanese, Korean) becomes boxes. Raises `ValueError` for
+    another paper, `MediaError` where the file cannot be written.
     """
     if paper not in SIZES:
         raise ValueError(f"paper is 'a4' or 'letter', not {paper!r}")
@@ -171,8 +171,7 @@ def _plain(value: float | None, decimals: int = 1) -> str:
 def _chance(p: float | None) -> str:
     if p is None:
         return "–"
-    shown = "under .001" if p < 0.001 else f"{p:.3f}"[1:] if p < 0.1 else f"{p:.2f}".removeprefix("0")
-    return shown if p < 0.05 else f"{shown}, could be chance"
+    return "under .001" if p < 0.001 else f"{p:.3f}"[1:] if p < 0.1 else f"{p:.2f}".removeprefix("0")
 
 
 def _date(iso: str | None) -> str:
@@ -199,20 +198,17 @@ class _Document:
         self.document = SimpleDocTemplate(
             file,
             pagesize=size,
-            leftMargin=_MARGIN,
-            rightMargin=_MARGIN,
-            topMargin=_HEAD,
-            bottomMargin=_FOOT,
+            leftMargin=_MARGIN - _PAD,
+            rightMargin=_MARGIN - _PAD,
+            topMargin=_HEAD - _PAD,
+            bottomMargin=_FOOT - _PAD,
             title=_cut(review["title"], _TITLE_LETTERS),
             author=f"mien {__version__}",
             subject=_cut(self.said, _TITLE_LETTERS),
             lang="en",
         )
-        # Platypus keeps six points within a frame; taken off, so that texts and charts begin where the head's line does.
-        self.pad = 6
 
     def build(self) -> None:
-        self.width = self.document.width - 2 * self.pad
         story = self._top()
         for film in self.review["stimuli"]:
             story += self._film(film)
@@ -244,23 +240,23 @@ class _Document:
         canvas.drawString(left, 10.5 * mm, f"Made {_date(self.review['made_at'])} by mien {__version__}")
         canvas.restoreState()
 
-    def _table(self, rows: list[list[Any]], widths: Sequence[float], *, head: int = 1, **more: Any) -> Table:
-        """A quiet table: a rule under each row, its head again on each page."""
-        style = [
+    def _table(self, rows: list[list[Any]], widths: Sequence[float], *, rules: Sequence[int] | None = None) -> Table:
+        """A quiet table with a rule under each row, or under those of `rules`; its head stands again on each page."""
+        style: list[Any] = [
             ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-            ("LINEBELOW", (0, 0), (-1, -1), 0.4, RULE),
+            *(("LINEBELOW", (0, k), (-1, k), 0.4, RULE) for k in (range(len(rows)) if rules is None else rules)),
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
             ("RIGHTPADDING", (0, 0), (-1, -1), 6),
             ("TOPPADDING", (0, 0), (-1, -1), 2.6),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 2.6),
         ]
-        return Table(rows, colWidths=list(widths), repeatRows=head, style=style, hAlign="LEFT", **more)
+        return Table(rows, colWidths=list(widths), repeatRows=1, style=style, hAlign="LEFT")
 
     # --- the parts, in their order
 
     def _top(self) -> list[Flowable]:
         review, counts = self.review, self.review["counts"]
-        parts: list[Flowable] = [_text(_cut(review["title"], _TITLE_LETTERS), KICKER), _text(self.said, TITLE)]
+        parts: list[Flowable] = [_text(_cut(review["title"], _KICKER_LETTERS), KICKER), _text(self.said, TITLE)]
         if review["about"]:
             parts.append(_text(_cut(review["about"], 600)))
         if review["hidden"]:
@@ -272,7 +268,10 @@ class _Document:
             ("Left before the end", counts["left"]),
         ]
         facts += [(name, counts[key]) for name, key in (("Rooms", "rooms"), ("Withdrawn, erased", "withdrawn")) if counts[key]]
-        cells = [[_text(name, COLUMN) for name, _ in facts], [_text(str(n), _style("fact", 12, 15, fontName=BOLD)) for _, n in facts]]
+        cells = [
+            [_text(name, COLUMN) for name, _ in facts],
+            [_text(str(n), _style("fact", 12, 15, fontName=BOLD)) for _, n in facts],
+        ]
         style = [
             ("BOX", (0, 0), (-1, -1), 0.6, RULE),
             ("LINEAFTER", (0, 0), (-2, -1), 0.6, RULE),
@@ -285,13 +284,20 @@ class _Document:
         table = Table(cells, colWidths=[self.width / len(facts)] * len(facts), style=style, hAlign="LEFT")
         when = "The study still ran when this was made." if review["live"] else ""
         when = f"As it stood {_date(review['until'])}." if review["until"] else when
-        return [*parts, Spacer(0, 3), table, *([_text(when, _style("when", 7.6, 10.6, textColor=SOFT, spaceBefore=4))] if when else [])]
+        return [
+            *parts,
+            Spacer(0, 3),
+            table,
+            *([_text(when, _style("when", 7.6, 10.6, textColor=SOFT, spaceBefore=4))] if when else []),
+        ]
 
     def _colour(self, signal: str) -> str:
         return VALENCE if signal == "valence" else str(self.review["colours"][signal]["light"])
 
     def _trace(self, signal: str, times: Sequence[float], curve: Json, name: str = "") -> Trace:
-        return Trace(name or signal, self._colour(signal), DASHES.get(signal, ()), times, curve["mean"], curve["low"], curve["high"])
+        return Trace(
+            name or signal, self._colour(signal), DASHES.get(signal, ()), times, curve["mean"], curve["low"], curve["high"]
+        )
 
     def _liveliest(self, film: Json) -> list[str]:
         """The signals of the highest moments, else those that vary most."""
@@ -327,13 +333,21 @@ class _Document:
         )
         m = self.review["methods"]
         words = (
-            f"How strongly faces appear to show each expression, from 0 to 100% (raw). The line is the mean of the viewers, smoothed over "
-            f"{m['smoothing_s']:g} s; the band is where the mean lies with {m['level']:.0%} certainty. Triangles are moments that stand out."
+            "How strongly faces appear to show each expression, from 0 to 100% (raw). The line is the mean of the viewers, "
+            f"smoothed over {m['smoothing_s']:g} s; the band is where the mean lies with {m['level']:.0%} certainty. Triangles "
+            "are moments that stand out."
         )
         items = [(trace.name, trace.colour, trace.dash) for trace in traces]
         head = [_text(title if several else "The film and its audience", HEADING), legend(self.width, items), Spacer(0, 2), chart]
         parts: list[Flowable] = [KeepTogether([*head, *self._strip(film, end), _text(words, NOTE)])]
-        return parts + self._moments(film, end) + self._markers(film, end) + self._every(film, end) + self._groups(film, end) + self._alike(film)
+        return (
+            parts
+            + self._moments(film, end)
+            + self._markers(film, end)
+            + self._every(film, end)
+            + self._groups(film, end)
+            + self._alike(film)
+        )
 
     def _strip(self, film: Json, end: float) -> list[Flowable]:
         """Stills under the time they show."""
@@ -350,10 +364,13 @@ class _Document:
     def _moments(self, film: Json, end: float) -> list[Flowable]:
         head = _text("Moments that stand out", HEADING)
         if not film["moments"]:
-            return [head, _text("No moment stands out: the curves stay within what chance alone would give. That is a result, too.")]
+            return [
+                head,
+                _text("No moment stands out: the curves stay within what chance alone would give. That is a result, too."),
+            ]
         words = _text(
-            "Where the audience's mean rises above (or valence falls below) what chance alone would give, with viewers shifted against "
-            f"each other in time {self.review['methods']['shifts']} times.",
+            "Where the audience's mean rises above (or valence falls below) what chance alone would give, with viewers shifted "
+            f"against each other in time {self.review['methods']['shifts']} times.",
             NOTE,
         )
         half = self.width / 2
@@ -404,20 +421,34 @@ class _Document:
     def _markers(self, film: Json, end: float) -> list[Flowable]:
         if not film["markers"]:
             return []
-        heads = ["At", "What was marked", "Expression", "", "Before → after", f"Difference ({self.review['methods']['level']:.0%})", "p"]
+        heads = [
+            "At",
+            "What was marked",
+            "Expression",
+            "",
+            "Before → after",
+            f"Difference ({self.review['methods']['level']:.0%})",
+            "p",
+        ]
         rows: list[list[Any]] = [[_text(name, COLUMN) for name in heads]]
+        starts = [0]
         for marker in sorted(film["markers"], key=lambda one: float(one["time_s"])):
             effects = marker["effects"] or {}
-            known = [s for s in (*self.labels, "valence") if s != "neutral" and (effects.get(s) or {}).get("difference") is not None]
+            known = [
+                s for s in (*self.labels, "valence") if s != "neutral" and (effects.get(s) or {}).get("difference") is not None
+            ]
             strongest = sorted(known, key=lambda s: -abs(effects[s]["difference"]))[:_EFFECTS_TOLD]
-            at = clock(marker["time_s"], end) + (f"–{clock(marker['end_s'], end)}" if marker["end_s"] is not None else "")
+            at = clock(marker["time_s"], end)
+            if marker["end_s"] is not None:
+                at = f"{at.removesuffix(' s')}–{clock(marker['end_s'], end)}"
             name = [_text(at, STRONG), _text(_cut(marker["label"]), STRONG)]
             if not strongest:
                 rows.append([*name, _text("too few viewers, or new", COLUMN), "", "", "", ""])
             most = max([0.1, *(effects[s][side] for s in strongest if s != "valence" for side in ("before", "after"))])
             for k, signal in enumerate(strongest):
                 e = effects[signal]
-                sure = "" if e["low"] is None else f" ({told(signal, e['low'], change=True).split()[0]} to {told(signal, e['high'], change=True).split()[0]})"
+                ends = [told(signal, e[side], change=True).split()[0] for side in ("low", "high")]
+                sure = "" if e["low"] is None else f" ({ends[0]} to {ends[1]})"
                 low, high = (-1.0, 1.0) if signal == "valence" else (0.0, most)
                 rows.append(
                     [
@@ -426,12 +457,16 @@ class _Document:
                         before_after(52, e["before"], e["after"], low, high),
                         _text(f"{told(signal, e['before'])} → {told(signal, e['after'])}", CELL),
                         _text(told(signal, e["difference"], change=True) + sure, CELL),
-                        _text(_chance(e["p"]), CELL),
+                        _text(_chance(e["p"]), CELL if (e["p"] or 0) < 0.05 else COLUMN),
                     ]
                 )
-        shares = (0.12, 0.2, 0.12, 0.125, 0.14, 0.19, 0.105)
-        table = self._table(rows, [self.width * share for share in shares])
-        words = "Moments that were marked by hand: the viewers' mean in the seconds before and after (or within the marked span)."
+            starts.append(len(rows) - 1)
+        shares = (0.115, 0.21, 0.11, 0.125, 0.145, 0.225, 0.07)
+        table = self._table(rows, [self.width * share for share in shares], rules=starts)
+        words = (
+            "Moments that were marked by hand: the viewers' mean in the seconds before (open dot) and after, or within the marked "
+            "span (filled dot). A p of .05 or more could be chance."
+        )
         return [CondPageBreak(110), _text("Marked moments", HEADING), _text(words, NOTE), table]
 
     def _small(self, film: Json, end: float, kind: str, signals: Sequence[str]) -> list[Flowable]:
@@ -445,7 +480,9 @@ class _Document:
             trace = self._trace(signal, film["times"], film["curves"][kind][signal])
             apart = signal in ("valence", "neutral")
             own = "valence" if signal == "valence" else how
-            chart = curves(each - 8, 78, [trace], end_s=end, kind=own, extent=None if apart else common, markers=film["markers"], labels=False)
+            chart = curves(
+                each - 8, 78, [trace], end_s=end, kind=own, extent=None if apart else common, markers=film["markers"], labels=False
+            )
             cells.append([_text(f"{signal} (own scale)" if apart else signal, STRONG), chart])
         rows = [cells[k : k + 3] + [""] * (3 - len(cells[k : k + 3])) for k in range(0, len(cells), 3)]
         style = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 4), ("VALIGN", (0, 0), (-1, -1), "TOP")]
@@ -459,8 +496,8 @@ class _Document:
         if film["curves"]["corrected"]:
             changed = self._small(film, end, "corrected", [*self._liveliest(film), "valence"][:3])
             words = (
-                f"Baseline-corrected: how far each face is from its own calm look in the {self.review['methods']['baseline_s']:g} s "
-                "before the film. 0 is as at rest."
+                f"Baseline-corrected: how far each face is from its own calm look in the {self.review['methods']['baseline_s']:g} "
+                "s before the film. 0 is as at rest."
             )
             parts.append(KeepTogether([_text("Against each viewer's own calm face", SUBHEADING), _text(words, NOTE), *changed]))
         return parts
@@ -479,13 +516,15 @@ class _Document:
             charts: list[Flowable] = []
             for signal in [*self._liveliest(film)[:1], "valence"]:
                 traces = [
-                    Trace(name, colour, dash, g["times"], g["raw"][signal]["mean"], g["raw"][signal]["low"], g["raw"][signal]["high"])
+                    Trace(
+                        name, colour, dash, g["times"], g["raw"][signal]["mean"], g["raw"][signal]["low"], g["raw"][signal]["high"]
+                    )
                     for (name, colour, dash), (_, _, g) in zip(names, shown, strict=True)
                 ]
                 kind = "valence" if signal == "valence" else "share"
                 chart = curves(self.width, 112, traces, end_s=end, kind=kind, markers=film["markers"], labels=False)
                 charts += [_text(signal, STRONG), chart]
-            head = _text(f"By {_cut(variable['title'])}", HEADING)
+            head = _text(f"By group: {_cut(variable['title'])}", HEADING)
             parts.append(KeepTogether([head, legend(self.width, names), *charts]))
         return parts
 
@@ -501,13 +540,19 @@ class _Document:
         )
         then = (
             f"Each viewer's {found['signal']} was compared with the mean of all others (inter-subject correlation): "
-            f"{_plain(found['isc'], 2)} over the whole film, where 0 is nothing in common and 1 the same curve. By chance, with viewers "
-            f"shifted against each other in time, it lies between {_plain(found['null_low'], 2)} and {_plain(found['null_high'], 2)} "
-            f"(p = {_chance(found['p'])}). By expression: "
-            + ", ".join(f"{signal} {_plain(one['isc'], 2)}" for signal, one in found["by_signal"].items() if signal != found["signal"])
+            f"{_plain(found['isc'], 2)} over the whole film, where 0 is nothing in common and 1 the same curve. By chance, with "
+            f"viewers shifted against each other in time, it lies between {_plain(found['null_low'], 2)} and "
+            f"{_plain(found['null_high'], 2)} (p = {_chance(found['p'])}). By expression: "
+            + ", ".join(
+                f"{signal} {_plain(one['isc'], 2)}" for signal, one in found["by_signal"].items() if signal != found["signal"]
+            )
             + "."
         )
-        return [KeepTogether([_text("How alike the viewers reacted", HEADING), _text(first, _style("first", 9, 13, fontName=BOLD)), _text(then)])]
+        return [
+            KeepTogether(
+                [_text("How alike the viewers reacted", HEADING), _text(first, _style("first", 9, 13, fontName=BOLD)), _text(then)]
+            )
+        ]
 
     # --- answers
 
@@ -521,10 +566,17 @@ class _Document:
             head.append(_text(title, SUBHEADING))
             short = [q for q in asked if not q.get("texts")]
             half = self.width / 2
-            style = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 12), ("VALIGN", (0, 0), (-1, -1), "TOP"), ("BOTTOMPADDING", (0, 0), (-1, -1), 8)]
+            style = [
+                ("LEFTPADDING", (0, 0), (-1, -1), 0),
+                ("RIGHTPADDING", (0, 0), (-1, -1), 12),
+                ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 8),
+            ]
             cards = [self._question(q, half - 14) for q in short]
             tables = [
-                Table([cards[k : k + 2] + ([""] if k + 1 == len(cards) else [])], colWidths=[half, half], style=style, hAlign="LEFT")
+                Table(
+                    [cards[k : k + 2] + ([""] if k + 1 == len(cards) else [])], colWidths=[half, half], style=style, hAlign="LEFT"
+                )
                 for k in range(0, len(cards), 2)
             ]
             parts += [KeepTogether([*head, tables[0]]), *tables[1:]] if tables else head
@@ -535,16 +587,22 @@ class _Document:
 
     def _texts(self, question: Json) -> list[Flowable]:
         said = question["texts"]
-        style = _style("said", 8, 11.4, leftIndent=8, borderPadding=(0, 0, 0, 6), spaceAfter=4, bulletIndent=0)
-        first, *others = [Paragraph(f"– {escape(_cut(text, _ANSWER_LETTERS))}", style) for text in said[:_TEXTS_PRINTED]]
+        if question["kind"] == "short":
+            said = [" · ".join(_cut(text, 80) for text in said)]
+        letters = 6000 if question["kind"] == "short" else _ANSWER_LETTERS
+        style = _style("said", 8, 11.4, leftIndent=9, spaceAfter=4, bulletIndent=0)
+        first, *others = [Paragraph(escape(_cut(text, letters)), style, bulletText="–") for text in said[:_TEXTS_PRINTED]]
         head = [CondPageBreak(60), _text(_cut(question["title"], 300), _style("asked", 8.6, 12, fontName=BOLD, spaceBefore=6))]
         more = len(said) - _TEXTS_PRINTED
         rest = [_text(f"{more} more in the table of answers.", NOTE)] if more > 0 else []
         return [KeepTogether([*head, _text(_answers(question), NOTE), first]), *others, *rest]
 
     def _question(self, question: Json, width: float) -> list[Flowable]:
-        parts: list[Flowable] = [_text(_cut(question["title"], 300), _style("asked", 8.2, 11, fontName=BOLD)), _text(_answers(question), NOTE)]
-        variable, groups = self._answered_by(question)
+        parts: list[Flowable] = [
+            _text(_cut(question["title"], 300), _style("asked", 8.2, 11, fontName=BOLD)),
+            _text(_answers(question), NOTE),
+        ]
+        groups = self._answered_by(question)
         if question.get("hidden"):
             parts.append(_text("Too few answers to show.", NOTE))
         elif question.get("emotions"):
@@ -566,24 +624,27 @@ class _Document:
                 for c in question["counts"]
             ]
             main = "#8a8f98" if any(thin) else "#1f5a96"
-            rows = [(c["title"] or str(c["id"]), c["share"], f"{c['n']} · {_percent(c['share'])}", main) for c in question["counts"]]
+            rows = [
+                (c["title"] or str(c["id"]), c["share"], f"{c['n']} · {_percent(c['share'])}", main) for c in question["counts"]
+            ]
             parts.append(bars(width, rows, thin=thin))
         if question.get("mean") is not None:
             spread = "" if question.get("sd") is None else f", spread (standard deviation) {_plain(question['sd'])}"
             parts.append(_text(f"Mean {_plain(question['mean'])}, median {_plain(question.get('median'))}{spread}.", NOTE))
-        for k, value, g in groups:
+        for k, value, g in groups if not question.get("emotions") else []:
             mean = "" if g.get("mean") is None else f": mean {_plain(g['mean'])}"
             name = escape(f"{_cut(value['title'], 60)}{mean} ({g['n']})")
-            parts.append(Paragraph(f'<font color="{GROUPS[k % len(GROUPS)]}">■</font> {name}', _style("group", 7.2, 9.6, textColor=SOFT)))
+            parts.append(
+                Paragraph(f'<font color="{GROUPS[k % len(GROUPS)]}">■</font> {name}', _style("group", 7.2, 9.6, textColor=SOFT))
+            )
         return parts
 
-    def _answered_by(self, question: Json) -> tuple[Json | None, list[tuple[int, Json, Json]]]:
-        """The first variable by which the answers are told, and its groups: (position, value, answers)."""
+    def _answered_by(self, question: Json) -> list[tuple[int, Json, Json]]:
+        """The groups of the first variable by which the answers are told: (position, value, answers)."""
         for variable in self.review["variables"]:
-            found = (question.get("by_group") or {}).get(variable["id"])
-            if found:
-                return variable, [(k, v, found[v["id"]]) for k, v in enumerate(variable["values"]) if v["id"] in found]
-        return None, []
+            if found := (question.get("by_group") or {}).get(variable["id"]):
+                return [(k, v, found[v["id"]]) for k, v in enumerate(variable["values"]) if v["id"] in found]
+        return []
 
     def _agreement(self) -> list[Flowable]:
         found = self.review["agreement"]
@@ -605,7 +666,7 @@ class _Document:
                         str(row["n"]),
                     ]
                 )
-            shares = (0.16, 0.1, 0.1, 0.19, 0.2, 0.17, 0.08)
+            shares = (0.15, 0.095, 0.085, 0.185, 0.205, 0.205, 0.075)
             table = self._table(rows, [self.width * share for share in shares])
             table.setStyle([("FONT", (0, 1), (-1, -1), FONT, 7.6), ("TEXTCOLOR", (0, 1), (-1, -1), INK), ("SPAN", (3, 0), (4, 0))])
             parts.append(table)
@@ -623,7 +684,13 @@ class _Document:
         variables = self.review["variables"][:2]
         names: list[tuple[str, float, bool]] = [("Viewer", 1.0, False), ("Quality", 0.9, False), ("Face found", 0.9, True)]
         names += [(_cut(variable["title"], 40), 1.6, False) for variable in variables]
-        names += [("To the end", 0.9, False), ("Began", 2.1, False), ("Minutes", 1.0, True), ("Looks", 0.8, True), ("Late", 0.7, True)]
+        names += [
+            ("To the end", 0.9, False),
+            ("Began", 2.1, False),
+            ("Minutes", 1.0, True),
+            ("Looks", 0.8, True),
+            ("Late", 0.7, True),
+        ]
         names += [("Lost", 0.7, True), ("Pauses", 0.9, True)]
         total = sum(share for _, share, _ in names)
         rows: list[list[Any]] = [[_text(name, COLUMN_NUMBER if number else COLUMN) for name, _, number in names]]
@@ -646,6 +713,7 @@ class _Document:
                 ]
             )
         table = self._table(rows, [self.width * share / total for _, share, _ in names])
+        table.setStyle([("RIGHTPADDING", (2, 0), (2, -1), 12)])
         poor = [v for v in viewers if v["why"] and v["quality"] != "good"]
         words = "A look is one reading of the camera. Late looks came after a break of the network and are kept. Times are UTC."
         parts: list[Flowable] = [CondPageBreak(120), _text("Viewers", HEADING), _text(words, NOTE), table]
@@ -661,14 +729,19 @@ class _Document:
             _text(f"{_cut(film['title'], 120)}: {' '.join(film['facts'])}", NOTE) for film in review["stimuli"] if film["facts"]
         ]
         care = (
-            "People show the same feeling in different ways, and a face can be posed, polite or at rest. Programs of this kind are often "
-            "wrong, more so for faces turned away, badly lit or covered, and for people unlike those they learned from. A curve of many "
-            "viewers evens some of this out; it does not remove what is wrong in the same way for all."
+            "People show the same feeling in different ways, and a face can be posed, polite or at rest. Programs of this kind "
+            "are often wrong, more so for faces turned away, badly lit or covered, and for people unlike those they learned from. "
+            "A curve of many viewers evens some of this out; it does not remove what is wrong in the same way for all."
         )
         return [
             KeepTogether([_text("How to read this", HEADING), _text(review["caveat"]), _text(care)]),
             _text(review["law"]),
-            KeepTogether([_text("How it was made", SUBHEADING), *(Paragraph(escape(line), item, bulletText="•") for line in review["methods"]["text"][:2])]),
+            KeepTogether(
+                [
+                    _text("How it was made", SUBHEADING),
+                    *(Paragraph(escape(line), item, bulletText="•") for line in review["methods"]["text"][:2]),
+                ]
+            ),
             *(Paragraph(escape(line), item, bulletText="•") for line in review["methods"]["text"][2:]),
             Spacer(0, 4),
             *facts,

@@ -1,9 +1,10 @@
 """The charts of a review on paper, as vectors: curves over time, bars, columns, intervals.
 
-All lengths are points (1/72 inch). Each function gives a `reportlab.graphics.shapes.Drawing`, which stands in the text as a flowable
-does. Texts that are too long for their place are cut with an ellipsis.
+All lengths are points (1/72 inch). Each function gives a `reportlab.graphics.shapes.Drawing`, which stands in the text as a
+flowable does. Texts that are too long for their place are cut with an ellipsis.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def curves(
     drawing = Drawing(width, height)
     label_rows = 2 if markers and labels else 0
     top, bottom = height - 4 - 9 * label_rows, 14.0
-    lower = (40.0 if synchrony else 0) + (26.0 if attention else 0)
+    lower = (46.0 if synchrony else 0) + (26.0 if attention else 0)
     plot = _Frame(LEFT, width - RIGHT, bottom + lower + (6 if lower else 0), top, 0, end_s, *(extent or reach(traces, kind)))
     whole = _Frame(plot.left, plot.right, bottom, top, 0, end_s, 0, 1)
     _marks(drawing, whole, markers, labels)
@@ -113,7 +114,7 @@ def curves(
         floor = bottom + (26.0 if attention else 0)
         values = [v for name in ("values", "low", "high") for v in synchrony[name] if v is not None] or [0.0, 1.0]
         low, high = min(-0.1, *values), max(0.3, *values)
-        alike = _Frame(plot.left, plot.right, floor + 2, floor + 28, 0, end_s, low, high)
+        alike = _Frame(plot.left, plot.right, floor + 2, floor + 29, 0, end_s, low, high)
         _alike(drawing, alike, synchrony)
     if attention:
         seen = _Frame(plot.left, plot.right, bottom, bottom + 14, 0, end_s, 0, 1)
@@ -171,7 +172,9 @@ def _stretches(times: Sequence[float], *columns: Values) -> list[list[Any]]:
     return [part for part in found if part]
 
 
-def _line(drawing: Drawing, frame: _Frame, times: Sequence[float], values: Values, colour: Color, width: float, dash: tuple[int, ...]) -> None:
+def _line(
+    drawing: Drawing, frame: _Frame, times: Sequence[float], values: Values, colour: Color, width: float, dash: tuple[int, ...]
+) -> None:
     for part in _stretches(times, values):
         if len(part) == 1:
             drawing.add(Circle(*frame.at(*part[0]), 0.9, fillColor=colour, strokeColor=None))
@@ -216,7 +219,9 @@ def _marks(drawing: Drawing, frame: _Frame, markers: Sequence[Mapping[str, Any]]
         x = frame.x(marker["time_s"])
         if marker["end_s"] is not None:
             end = frame.x(marker["end_s"])
-            drawing.add(Rect(x, frame.bottom, max(end - x, 0.5), frame.top - frame.bottom, fillColor=faint(SOFT, 0.1), strokeColor=None))
+            drawing.add(
+                Rect(x, frame.bottom, max(end - x, 0.5), frame.top - frame.bottom, fillColor=faint(SOFT, 0.1), strokeColor=None)
+            )
         drawing.add(Line(x, frame.bottom, x, frame.top, strokeColor=SOFT, strokeWidth=0.5, strokeDashArray=[2, 2]))
         if not labels:
             continue
@@ -231,7 +236,9 @@ def _marks(drawing: Drawing, frame: _Frame, markers: Sequence[Mapping[str, Any]]
 
 def _triangle(drawing: Drawing, x: float, y: float, *, up: bool) -> None:
     side = 2.6 if up else -2.6
-    drawing.add(Polygon([x - 3, y - side, x + 3, y - side, x, y + side], fillColor=INK, strokeColor=HexColor("#ffffff"), strokeWidth=0.6))
+    drawing.add(
+        Polygon([x - 3, y - side, x + 3, y - side, x, y + side], fillColor=INK, strokeColor=HexColor("#ffffff"), strokeWidth=0.6)
+    )
 
 
 def _alike(drawing: Drawing, frame: _Frame, found: Mapping[str, Any]) -> None:
@@ -240,14 +247,17 @@ def _alike(drawing: Drawing, frame: _Frame, found: Mapping[str, Any]) -> None:
         if len(part) > 1:
             drawing.add(Polygon([c for point in outline for c in point], fillColor=faint(SOFT, 0.25), strokeColor=None))
     drawing.add(Line(frame.left, frame.y(0), frame.right, frame.y(0), strokeColor=RULE, strokeWidth=0.5))
-    drawing.add(_text(frame.left - 4, frame.y(0) - 2.3, "0", anchor="end"))
+    for value in (v for v in (0.0, 0.5, 1.0) if v <= frame.high):
+        drawing.add(_text(frame.left - 4, frame.y(value) - 2.3, f"{value:.1f}", anchor="end"))
     _line(drawing, frame, found["times"], found["values"], ACCENT, 1.1, ())
-    drawing.add(_text(frame.left + 2, frame.top + 1.5, "How alike the viewers’ curves were; in the grey band they could be by chance"))
+    drawing.add(
+        _text(frame.left + 2, frame.top + 5, "How alike the viewers’ curves were; in the grey band they could be by chance")
+    )
 
 
 def _seen(drawing: Drawing, frame: _Frame, times: Sequence[float], shares: Values) -> None:
     for part in _stretches(times, shares):
-        step = [part[0]] + [piece for a, b in zip(part, part[1:], strict=False) for piece in ((b[0], a[1]), b)]
+        step = [part[0]] + [piece for a, b in itertools.pairwise(part) for piece in ((b[0], a[1]), b)]
         outline = [frame.at(part[0][0], 0), *(frame.at(*row) for row in step), frame.at(part[-1][0], 0)]
         drawing.add(Polygon([c for point in outline for c in point], fillColor=faint(SOFT, 0.25), strokeColor=None))
     for value, text in ((0, "0%"), (1, "100%")):
@@ -255,7 +265,9 @@ def _seen(drawing: Drawing, frame: _Frame, times: Sequence[float], shares: Value
     drawing.add(_text(frame.left + 2, frame.top + 2, "Share of viewers whose face was found"))
 
 
-def _text(x: float, y: float, text: str, *, size: float = _SMALL, anchor: str = "start", colour: Color = SOFT, font: str = FONT) -> String:
+def _text(
+    x: float, y: float, text: str, *, size: float = _SMALL, anchor: str = "start", colour: Color = SOFT, font: str = FONT
+) -> String:
     return String(x, y, text, fontName=font, fontSize=size, fillColor=colour, textAnchor=anchor)
 
 
@@ -274,7 +286,9 @@ def legend(width: float, items: Sequence[tuple[str, str, tuple[int, ...]]]) -> D
     drawing = Drawing(width, height)
     for x, row, name, colour, dash in placed:
         y = height - 8 - 11 * row
-        drawing.add(Line(x, y + 2.5, x + 20, y + 2.5, strokeColor=HexColor(colour), strokeWidth=1.4, strokeDashArray=list(dash) or None))
+        drawing.add(
+            Line(x, y + 2.5, x + 20, y + 2.5, strokeColor=HexColor(colour), strokeWidth=1.4, strokeDashArray=list(dash) or None)
+        )
         drawing.add(_text(x + 25, y, name, size=7.2, colour=INK))
     return drawing
 
@@ -294,7 +308,9 @@ def bars(width: float, rows: Sequence[tuple[str, float, str, str]], *, thin: Seq
         for i, (part, shade) in enumerate(thin[k] if thin else ()):
             drawing.add(Rect(words, y - 4 * (i + 1), room, 3, fillColor=QUIET, strokeColor=None))
             if part > 0:
-                drawing.add(Rect(words, y - 4 * (i + 1), max(room * min(part, 1), 0.6), 3, fillColor=HexColor(shade), strokeColor=None))
+                drawing.add(
+                    Rect(words, y - 4 * (i + 1), max(room * min(part, 1), 0.6), 3, fillColor=HexColor(shade), strokeColor=None)
+                )
         drawing.add(_text(width, y + 1, text, size=7.4, anchor="end"))
     return drawing
 
@@ -318,26 +334,32 @@ def columns(width: float, cells: Sequence[tuple[str, int]], *, low: str = "", hi
     return drawing
 
 
+def _along(width: float, value: float, low: float, high: float) -> float:
+    """Where a value lies on a line from `low` to `high`."""
+    return 4 + (width - 8) * min(max((value - low) / max(high - low, 1e-9), 0), 1)
+
+
 def interval(width: float, value: float | None, low: float | None, high: float | None) -> Drawing:
     """A correlation from -1 to 1 as a dot on its interval."""
     drawing = Drawing(width, 9)
-    x = lambda v: 4 + (width - 8) * (v + 1) / 2  # noqa: E731
+    zero = _along(width, 0, -1, 1)
     drawing.add(Line(4, 4.5, width - 4, 4.5, strokeColor=RULE, strokeWidth=0.6))
-    drawing.add(Line(x(0), 1, x(0), 8, strokeColor=SOFT, strokeWidth=0.6))
+    drawing.add(Line(zero, 1, zero, 8, strokeColor=SOFT, strokeWidth=0.6))
     if value is None:
         return drawing
     if low is not None and high is not None:
-        drawing.add(Rect(x(low), 3.2, x(high) - x(low), 2.6, fillColor=faint(ACCENT, 0.4), strokeColor=None))
-    drawing.add(Circle(x(value), 4.5, 2.6, fillColor=ACCENT, strokeColor=None))
+        left, right = _along(width, low, -1, 1), _along(width, high, -1, 1)
+        drawing.add(Rect(left, 3.2, right - left, 2.6, fillColor=faint(ACCENT, 0.4), strokeColor=None))
+    drawing.add(Circle(_along(width, value, -1, 1), 4.5, 2.6, fillColor=ACCENT, strokeColor=None))
     return drawing
 
 
 def before_after(width: float, before: float, after: float, low: float, high: float) -> Drawing:
     """From an open dot (before) to a filled one (after), on a scale from `low` to `high`."""
     drawing = Drawing(width, 9)
-    x = lambda v: 4 + (width - 8) * min(max((v - low) / max(high - low, 1e-9), 0), 1)  # noqa: E731
+    start, end = _along(width, before, low, high), _along(width, after, low, high)
     drawing.add(Line(4, 4.5, width - 4, 4.5, strokeColor=RULE, strokeWidth=0.6))
-    drawing.add(Line(x(before), 4.5, x(after), 4.5, strokeColor=INK, strokeWidth=1.2))
-    drawing.add(Circle(x(before), 4.5, 2.4, fillColor=HexColor("#ffffff"), strokeColor=INK, strokeWidth=1))
-    drawing.add(Circle(x(after), 4.5, 2.4, fillColor=INK, strokeColor=INK, strokeWidth=1))
+    drawing.add(Line(start, 4.5, end, 4.5, strokeColor=INK, strokeWidth=1.2))
+    drawing.add(Circle(start, 4.5, 2.4, fillColor=HexColor("#ffffff"), strokeColor=INK, strokeWidth=1))
+    drawing.add(Circle(end, 4.5, 2.4, fillColor=INK, strokeColor=INK, strokeWidth=1))
     return drawing

@@ -87,7 +87,7 @@ export function question(asked, variables) {
   else if (asked.counts && ["scale5", "scale7", "liking"].includes(asked.kind)) body.push(columns(asked.counts.map((c) => ({ n: c.n, title: c.title || c.id })), asked.low, asked.high), numbers(asked));
   else if (asked.counts) body.push(counted(asked, groups));
   else body.push(numbers(asked));
-  if (groups.length) {
+  if (groups.length && !asked.emotions) {
     body.push(h("ul", { class: "legend small" }, ...groups.map(({ name, k, answers }) => {
       const swatch = h("i", { class: "swatch", "aria-hidden": "true" });
       swatch.style.background = groupColour(k);

@@ -263,7 +263,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
             state.corrected = value === "corrected";
             again();
           })] : []),
-          ...(variables.length ? [select("Viewers", [["", "all together"], ...variables.map((v) => [v.id, `by ${v.title}`])], state.group, (value) => {
+          ...(variables.length ? [select("Viewers", [["", "all together"], ...variables.map((v) => [v.id, `by group: ${v.title}`])], state.group, (value) => {
             state.group = value;
             if (value) state.signals = new Set([[...state.signals][0] ?? review.labels[0]]);
             again();
