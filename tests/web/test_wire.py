@@ -8,16 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.web.wire import (
+    FILM_HEADER,
     HEADER,
     MAX_CAPTURED_S,
+    MAX_FILM_S,
     Failure,
+    FilmHead,
     FrameHead,
     Hello,
     Record,
+    Watch,
     WireError,
+    pack_film_frame,
     pack_frame,
+    read_film_frame,
     read_frame,
     read_message,
+    read_watch,
 )
 
 HEADS = st.builds(
@@ -80,6 +87,75 @@ def test_what_is_wrong_with_a_frame_is_said(message: bytes, code: str, says: str
     with pytest.raises(WireError, match=says) as caught:
         read_frame(message, max_bytes=2048)
     assert (caught.value.code, caught.value.sequence) == (code, sequence)
+
+
+# --- participants
+
+FILM_HEADS = st.builds(
+    FilmHead,
+    st.integers(0, 2**32 - 1),
+    st.floats(-MAX_CAPTURED_S, MAX_CAPTURED_S),
+    st.floats(0, MAX_FILM_S),
+    st.booleans(),
+)
+
+
+def test_the_header_of_a_film_is_as_agreed() -> None:
+    message = pack_film_frame(FilmHead(7, 1.5, 42.25, late=True), b"\xff\xd8")
+    assert message == b"\x02\x01\x00\x00\x07\x00\x00\x00" + struct.pack("<dd", 1.5, 42.25) + b"\xff\xd8"
+    assert FILM_HEADER.size == 24
+
+
+@given(FILM_HEADS, st.binary(min_size=1, max_size=64))
+def test_what_is_packed_of_a_film_is_read(head: FilmHead, picture: bytes) -> None:
+    assert read_film_frame(pack_film_frame(head, picture), max_bytes=64) == (head, picture)
+
+
+@given(st.binary(max_size=80) | st.binary(min_size=20, max_size=60).map(lambda rest: b"\x02\x01\x00\x00" + rest))
+def test_any_bytes_are_a_frame_of_a_film_or_a_wire_error(message: bytes) -> None:
+    try:
+        head, picture = read_film_frame(message, max_bytes=32)
+    except WireError as error:
+        told = error
+    else:
+        assert pack_film_frame(head, picture) == message
+        assert math.isfinite(head.captured_s)
+        assert 0 <= head.film_s <= MAX_FILM_S
+        return
+    assert told.code in ("bad_frame", "frame_too_large")
+    assert told.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("message", "says", "sequence"),
+    [
+        (b"\x02" * 23, "begins with 24 bytes of header, but 23 bytes", None),
+        (HEADER.pack(1, 0, 0, 5, 1.0) + b"x" * 20, "of version 2 are understood, but one of version 1", None),
+        (FILM_HEADER.pack(2, 2, 0, 5, 1.0, 1.0) + b"x", "0 to 1 and its reserved bytes 0, but 2 and 0", 5),
+        (FILM_HEADER.pack(2, 0, 1, 5, 1.0, 1.0) + b"x", "but 0 and 1 came", 5),
+        (FILM_HEADER.pack(2, 0, 0, 5, math.nan, 1.0) + b"x", "finite number of seconds, but nan", 5),
+        (FILM_HEADER.pack(2, 0, 0, 5, 1.0, math.nan) + b"x", "film's time must be 0 s or more, but nan", 5),
+        (FILM_HEADER.pack(2, 0, 0, 5, 1.0, -0.1) + b"x", "film's time must be 0 s or more, but -0.1", 5),
+        (FILM_HEADER.pack(2, 0, 0, 5, 1.0, 1e7) + b"x", "but 10000000", 5),
+        (FILM_HEADER.pack(2, 0, 0, 5, 1.0, 1.0), "without a picture", 5),
+    ],
+)
+def test_what_is_wrong_with_a_frame_of_a_film_is_said(message: bytes, says: str, sequence: int | None) -> None:
+    with pytest.raises(WireError, match=says) as caught:
+        read_film_frame(message, max_bytes=2048)
+    assert (caught.value.code, caught.value.sequence) == ("bad_frame", sequence)
+
+
+def test_the_hello_of_a_participant() -> None:
+    hello = read_watch('{"type":"hello","code":"K7PM-4QXD-9RTB","stimulus":"s1","resume":true}')
+    assert hello == Watch(type="hello", code="K7PM-4QXD-9RTB", stimulus="s1", resume=True)
+    for text, says in (("{}", "at type"), ('{"type":"hello","code":"x"}', "at stimulus"), ("[1]", "object"), ("", "Invalid JSON")):
+        with pytest.raises(WireError, match=says) as caught:
+            read_watch(text)
+        assert caught.value.code == "bad_message"
+
+
+# --- words
 
 
 def test_messages_of_a_page() -> None:

@@ -184,7 +184,7 @@ class LookWriter:
     """
 
     def __init__(
-        self, folder: Path, stimulus: str, labels: tuple[str, ...], settings: Mapping[str, Any], *, pictures: bool
+        self, folder: Path, stimulus: str, labels: tuple[str, ...], settings: Mapping[str, Any], *, pictures: bool = False
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{stimulus}.log"
@@ -231,6 +231,7 @@ class LookWriter:
         if largest is not None:
             row["box"], row["score"], row["emotions"] = faces.boxes[largest], faces.scores[largest], emotions[largest]
         self._log.append(row.tobytes())
+        self.received = head.sequence
         self.looks, self.with_face = self.looks + 1, self.with_face + (largest is not None)
         self.position_s = max(head.film_s, self.position_s or 0.0)
 

@@ -1,0 +1,182 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fakes import LABELS
+from mien.errors import MediaError
+from mien.types import Faces
+from mien.web.participant_log import Looks, LookWriter, _row, first_exposure, looks, pictures
+from mien.web.recording import Log
+from mien.web.wire import FilmHead
+
+ONE = Faces(np.array([[1, 2, 11, 22]]), np.array([0.75]), np.zeros((1, 5, 2)))
+HAPPY = np.array([[0.125, 0.75, 0.125]], np.float32)
+SETTINGS = {"every_s": 0.5, "models": {"detector": {"name": "fake"}}}
+
+
+def writer(folder: Path, **more: Any) -> LookWriter:
+    return LookWriter(folder, "s1", LABELS, SETTINGS, **more)
+
+
+def add(log: LookWriter, sequence: int, film_s: float, *, face: bool = True, late: bool = False, picture: bytes = b"jpeg") -> None:
+    head = FilmHead(sequence, 100 + film_s, film_s, late)
+    log.add(head, 2, (640, 360), 99.5, ONE if face else Faces.none(), 0 if face else None, HAPPY if face else HAPPY[:0], picture)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    log = writer(tmp_path)
+    add(log, 0, 0.0)
+    add(log, 2, 0.5, face=False, late=True)
+    assert (log.looks, log.with_face, log.received, log.position_s) == (2, 1, 2, 0.5)
+    log.close()
+    found = Looks(tmp_path / "s1.log")
+    assert (found.labels, found.facts["settings"], found.last, found.part, found.position_s) == (LABELS, SETTINGS, 2, 2, 0.5)
+    assert found.bytes == (tmp_path / "s1.log").stat().st_size
+    first, second = found.rows
+    assert (first["sequence"], first["captured_s"], first["film_s"], first["late"], first["faces"]) == (0, 100.0, 0.0, 0, 1)
+    assert (first["width"], first["height"], first["light"], first["score"]) == (640, 360, 99.5, 0.75)
+    assert first["box"].tolist() == [1, 2, 11, 22]
+    assert first["emotions"].tolist() == HAPPY[0].tolist()
+    assert (second["faces"], second["late"], second["emotions"].any()) == (0, 1, False)
+
+
+def test_a_log_is_gone_on_with(tmp_path: Path) -> None:
+    for sequences in (range(3), range(3, 5)):
+        log = writer(tmp_path)
+        assert log.received == sequences[0] - 1
+        for i in sequences:
+            add(log, i, i / 2)
+        log.close()
+    assert Looks(tmp_path / "s1.log").rows["sequence"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_wherever_a_log_is_cut_it_is_read_up_to_there_and_gone_on_with(tmp_path: Path) -> None:
+    log = writer(tmp_path)
+    for i in range(4):
+        add(log, i, i / 2)
+    log.close()
+    path = tmp_path / "s1.log"
+    whole = path.read_bytes()
+    size = _row(len(LABELS)).itemsize + 8
+    begin = len(whole) - 4 * size
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        log = writer(tmp_path)
+        kept = max(0, (cut - begin) // size)
+        assert log.received == kept - 1, cut
+        add(log, 9, 9.0)
+        log.close()
+        assert Looks(path).rows["sequence"].tolist() == [*range(kept), 9], cut
+
+
+def test_a_record_that_is_damaged_ends_the_log(tmp_path: Path) -> None:
+    log = writer(tmp_path)
+    for i in range(5):
+        add(log, i, i / 2)
+    log.close()
+    path = tmp_path / "s1.log"
+    whole = path.read_bytes()
+    size = _row(len(LABELS)).itemsize + 8
+    for place in (len(whole) - 2 * size - 1, len(whole) - 3 * size + 1, len(whole) - 3 * size + 5):  # a row, a length, a checksum
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        assert Looks(path).rows["sequence"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("held", [b"", b"{}", b"\0" * 100, b"\xff" * 100])
+def test_a_log_that_is_none(tmp_path: Path, held: bytes) -> None:
+    path = tmp_path / "s1.log"
+    path.write_bytes(held)
+    with pytest.raises(MediaError, match=r"s1\.log"):
+        Looks(path)
+    assert looks(tmp_path, "s1") is None
+    assert looks(tmp_path, "s2") is None
+
+
+def test_a_log_of_another_format_is_said(tmp_path: Path) -> None:
+    log = Log(tmp_path / "s1.log")
+    log.append(json.dumps({"format": "mien-looks 9"}).encode())
+    log.close()
+    with pytest.raises(MediaError, match="mien-looks 9"):
+        Looks(tmp_path / "s1.log")
+
+
+def test_another_model_that_names_other_expressions_does_not_go_on(tmp_path: Path) -> None:
+    log = writer(tmp_path)
+    add(log, 0, 0.0)
+    log.close()
+    with pytest.raises(MediaError, match="other expressions"):
+        LookWriter(tmp_path, "s1", ("joy", "sorrow"), SETTINGS)
+
+
+def test_pictures_are_found_once_each(tmp_path: Path) -> None:
+    log = writer(tmp_path, pictures=True)
+    add(log, 0, 0.0, picture=b"first")
+    add(log, 1, 0.5, picture=b"second")
+    log.close()
+    assert list(pictures(tmp_path)) == [("s1", 0.0, b"first"), ("s1", 0.5, b"second")]
+    rows = (tmp_path / "s1.log").read_bytes()
+    (tmp_path / "s1.log").write_bytes(rows[:-3])  # killed between the picture and its numbers
+    log = writer(tmp_path, pictures=True)
+    assert log.received == 0
+    add(log, 1, 0.5, picture=b"second")
+    log.close()
+    assert list(pictures(tmp_path)) == [("s1", 0.0, b"first"), ("s1", 0.5, b"second")]
+    assert list(pictures(tmp_path / "nobody")) == []
+
+
+# --- the first exposure
+
+
+def rows(watched: list[tuple[float, float, int]]) -> NDArray[Any]:
+    """(captured_s, film_s, part) of each frame."""
+    made = np.zeros(len(watched), _row(3))
+    for i, (captured_s, film_s, part) in enumerate(watched):
+        made[i]["sequence"], made[i]["captured_s"], made[i]["film_s"], made[i]["part"] = i, captured_s, film_s, part
+    return made
+
+
+PIECES = st.lists(st.tuples(st.floats(0, 60), st.integers(1, 30), st.booleans()), max_size=6)
+
+
+@given(PIECES)
+def test_every_moment_counts_once_and_the_first_time(pieces: list[tuple[float, int, bool]]) -> None:
+    """Against a plain walk through what was watched: seek to a place, watch so many looks, on this page or another one."""
+    watched, clock_s, part = [], 0.0, 0
+    spans: list[tuple[float, float]] = []
+    wanted = []
+    for start_s, count, another in pieces:
+        part += another
+        clock_s = 0.0 if another else clock_s + 0.01
+        last_s = watched[-1][1] if watched else -100.0
+        gained = start_s - last_s
+        goes_on = bool(watched) and not another and 0 <= gained <= 1.25 * 0.51 + 1  # too small a step to be told from playing on
+        times = [start_s + 0.5 * i for i in range(count)]
+        begun = len(watched)
+        for film_s in times:
+            watched.append((clock_s, film_s, part))
+            clock_s += 0.5
+        first_s = spans.pop()[0] if goes_on else start_s
+        known = spans[:]
+        for i, film_s in enumerate(times):
+            repeated = goes_on and i == 0 and film_s == last_s
+            if not repeated and not any(a <= film_s <= b for a, b in known):
+                wanted.append(begun + i)
+        spans.append((first_s, times[-1]))
+    found = first_exposure(rows(watched))
+    assert sorted(found["sequence"].tolist()) == wanted
+    assert (np.diff(found["film_s"]) > 0).all()
+
+
+def test_a_stall_and_a_lost_camera_do_not_end_a_run() -> None:
+    film = [(0, 0.0, 0), (0.5, 0.5, 0), (30.0, 0.6, 0), (30.5, 1.1, 0), (50.5, 21.1, 0), (60, 0.8, 0), (70, 10.0, 0), (80, 25.0, 0)]
+    assert first_exposure(rows(film))["film_s"].tolist() == [0.0, 0.5, 0.6, 1.1, 21.1, 25.0]
+
+
+def test_nothing_watched_is_nothing() -> None:
+    assert len(first_exposure(rows([]))) == 0
