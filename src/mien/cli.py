@@ -9,12 +9,12 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien import __version__
-from mien.errors import MediaError, MienError, ModelError
+from mien.errors import DataError, MediaError, MienError, ModelError
 from mien.terminal import Help, amount, bar, command, count
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     from mien.training import commands as laboratory
 
-    for add in (_analyze, _live, _serve, _demo, *laboratory.COMMANDS, _models, _doctor):
+    for add in (_analyze, _live, _serve, _study, _demo, *laboratory.COMMANDS, _models, _doctor):
         add(commands)
     return parser
 
@@ -403,9 +403,7 @@ def _serve(commands: Any) -> None:
 
 
 def serve(options: argparse.Namespace) -> int:
-    missing = [name for name in ("fastapi", "uvicorn", "sqlalchemy", "alembic", "argon2") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModelError("mien serve needs the web extra; run: pip install 'mien[web]'")
+    _needs_web("mien serve")
     from mien.web.app import run
     from mien.web.settings import Settings
 
@@ -430,6 +428,12 @@ def serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def _needs_web(what: str) -> None:
+    """Raises `ModelError` where the packages of the web application are not installed."""
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "sqlalchemy", "alembic", "argon2")):
+        raise ModelError(f"{what} needs the web extra; run: pip install 'mien[web]'")
+
+
 def _first_line(path: Path | None) -> str | None:
     if path is None:
         return None
@@ -437,6 +441,152 @@ def _first_line(path: Path | None) -> str | None:
     if not lines or not lines[0].strip():
         raise ValueError(f"{path}: wanted a password or token in the first line, but it is empty")
     return lines[0].strip()
+
+
+# --- mien study ------------------------------------------------------------------------------------------------------------------
+
+
+def _study(commands: Any) -> None:
+    parser = command(
+        commands,
+        "study",
+        study_list,
+        "make, list, report, export or erase reaction studies",
+        "Works on the data folder of mien serve, also while that runs. Needs: pip install 'mien[web]'.",
+    )
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
+        made = command(verbs, name, run, text, more)
+        made.add_argument("--db", metavar="URL", help="database; default a SQLite file in the data folder")
+        made.add_argument("--data", type=Path, metavar="DIR", help="the data folder; default in the user's data folder")
+        return made
+
+    def one(name: str, run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
+        made = verb(name, run, text, more)
+        made.add_argument("study", metavar="STUDY", help="its id, or the beginning of it, as mien study list shows it")
+        return made
+
+    new = verb(
+        "new",
+        study_new,
+        "make a study",
+        "It is a draft; questions, invitations and the rest are made on its page. Prints its id.",
+    )
+    new.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what mien study export wrote; default an empty study")
+    new.add_argument("--title", metavar="TEXT", help="its title")
+    new.add_argument("--purpose", metavar="NAME", help="what it is for: film_test, advertising, game, research, art, event, …")
+    new.add_argument("--contact", metavar="TEXT", help="who runs it, and how to reach them")
+    new.add_argument("--film", type=Path, action="append", default=[], metavar="FILE", help="a film to show; again for more")
+    list_ = verb("list", study_list, "list the studies, the newest first")
+    list_.add_argument("--json", action="store_true", help="print each as a line of JSON")
+    report = one("report", study_report, "write the report of a study as HTML, PDF, JSON and CSV")
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder of the results; default STUDY.review")
+    report.add_argument("--paper", choices=("a4", "letter"), default="a4", help="paper of the PDF; default a4")
+    export = one("export", study_export, "write a study's definition as one JSON file", "Nobody's data is in it.")
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: printed")
+    erase = one(
+        "erase",
+        study_erase,
+        "erase a study, or one viewer of it, and prove it",
+        "Films, answers, scores, pictures, reports and log go; copies that were downloaded are not touched.",
+    )
+    erase.add_argument("--viewer", metavar="NAME", help="only this one: 3, or R1-3 for a face of a room")
+    erase.add_argument("--yes", action="store_true", help="do not ask")
+
+
+@contextlib.contextmanager
+def _offline(options: argparse.Namespace) -> Iterator[Any]:
+    """What the server does with studies, on its data folder, without it."""
+    _needs_web("mien study")
+    from mien.web.errors import ApiError
+    from mien.web.offline import Offline
+    from mien.web.settings import Settings
+
+    settings = Settings.from_environment(data_dir=getattr(options, "data", None), database_url=getattr(options, "db", None))
+    try:
+        with Offline(settings) as offline:
+            yield offline
+    except ApiError as error:
+        raise DataError(error.message) from error
+
+
+def study_new(options: argparse.Namespace) -> int:
+    given = {name: value for name in ("title", "purpose", "contact") if (value := getattr(options, name)) is not None}
+    definition = {}
+    if options.file is not None:
+        try:
+            definition = json.loads(options.file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{options.file}: is no JSON, but wanted a study as mien study export writes it: {error}") from error
+        if not isinstance(definition, dict):
+            raise DataError(f"{options.file}: wanted a study as mien study export writes it, but got a {type(definition).__name__}")
+    for film in options.film:
+        if not film.is_file():
+            raise MediaError(f"{film}: there is no such file")
+    with _offline(options) as offline:
+        row = offline.make(definition | given, options.film)
+        missing = offline.missing(row.id)
+    print(row.id)
+    if missing:
+        print(f"still needed before it can be opened: {', '.join(missing)}", file=sys.stderr)
+    return 0
+
+
+def study_list(options: argparse.Namespace) -> int:
+    with _offline(options) as offline:
+        rows = offline.listed()
+    if getattr(options, "json", False):
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return 0
+    for row in rows:
+        people = f"{row['agreed']} agreed, {row['finished']} finished"
+        print(f"{row['id']}  {row['state']:<8}  {row['created_at'][:10]}  {people:<26}  {row['title'] or '(no title)'}")
+    if not rows:
+        print("no studies yet; make one with: mien study new --title TEXT", file=sys.stderr)
+    return 0
+
+
+def study_report(options: argparse.Namespace) -> int:
+    with _offline(options) as offline:
+        row = offline.found(options.study)
+        out = options.out or Path(f"{row.id}.review")
+        headline, names = offline.report(row, out, options.paper)
+    print(f"{row.title or row.id}: {headline}")
+    print(CAVEAT)
+    for name in names:
+        print(f"{name}: {(out / name).resolve()}")
+    return 0
+
+
+def study_export(options: argparse.Namespace) -> int:
+    with _offline(options) as offline:
+        definition = offline.exported(offline.found(options.study))
+    text = json.dumps(definition, ensure_ascii=False, indent=2)
+    if options.out is None:
+        print(text)
+    else:
+        options.out.write_text(text + "\n", encoding="utf-8")
+        print(f"study: {options.out}")
+    return 0
+
+
+def study_erase(options: argparse.Namespace) -> int:
+    with _offline(options) as offline:
+        row = offline.found(options.study)
+        what = f"viewer {options.viewer} of {row.title or row.id}" if options.viewer else f"{row.title or row.id} and all of it"
+        if not options.yes:
+            if not sys.stdin.isatty():
+                raise ValueError(f"erasing {what} cannot be undone, and nobody can be asked here; say --yes")
+            if input(f"Erase {what}? It cannot be undone. Type yes: ").strip().lower() != "yes":
+                print("nothing was erased")
+                return EXIT_FAILED
+        proof = offline.erase(row, options.viewer)
+    erased, left = proof["erased"], proof["left"]
+    print(f"erased: {erased['rows']} rows, {erased['files']} files, {erased['bytes']} bytes")
+    print(f"left: {left['rows']} rows, {left['files']} files")
+    return EXIT_FAILED if left["rows"] or left["files"] else 0
 
 
 # --- mien demo -------------------------------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ class Eraser:
             for told_of in self.participants.before_erasing:
                 told_of(person)
         self.studies.forget_reviews(id)
+        self.studies.forget_reviews(id)
         more_files, more_size = _remove(folder)
         self.store.forget()
         with self.store.session() as rows:

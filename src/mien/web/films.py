@@ -62,6 +62,11 @@ class Films:
         if self._thread is not None:
             self._thread.join(5)
 
+    def finish(self) -> None:
+        """Makes ready what waits, in the thread that calls, where no server does it."""
+        while self._waiting:
+            self._make_ready(*self._waiting.pop(0))
+
     def incoming(self, id: str, stimulus: str) -> Path:
         """Where the upload of a film lies until it is ready."""
         return self.studies.film(id, stimulus).with_name(f"{stimulus}{INCOMING}")
