@@ -36,14 +36,20 @@ _MOST_TIMES = 1_000_000
 _CHUNK_BYTES = 32_000_000
 """How large an array of draws may become at a time."""
 
+_BLOCK = 32
+"""So many viewers are worked through at a time where all of them would not fit into a processor's cache."""
+
 _STILL = 1e-4
 """A signal with a smaller standard deviation does not move: float32 scores near 1 are exact to 6e-8, printed ones to 1e-4."""
 
-_FORGOTTEN = 0.1
-"""Shifted viewers are kept so far apart that a signal's correlation with its own past is below this."""
+_DAMPED = 1 / 3
+"""A bootstrap draw's standard error counts as at least this share of the audience's."""
 
-_POOLED = 20_000
-"""So many windows of shifted viewers make the band of windowed synchrony."""
+_FEW = 5
+"""Under so many viewers the interval is at least Student's: 4 viewers give 35 different draws, 5 give 126."""
+
+_POOLED = 10_000
+"""So many windows of shifted viewers make the band of windowed synchrony, of ten shifts at least."""
 
 _SHARE_SEEN = 0.25
 """A moment needs at least this share of the most viewers that are seen at a time: the mean of the last two is no audience."""
@@ -387,11 +393,11 @@ def mean_curve(audience: Audience, signal: str, *, level: float = 0.95, draws: i
 def mean_curves(audience: Audience, *, level: float = 0.95, draws: int = 1000, seed: int = 0) -> dict[str, Curve]:
     """Of every label and the valence: the mean over the viewers seen at each time, with its interval. All share their draws.
 
-    Whole viewers are drawn with replacement, `draws` times (Efron & Tibshirani 1993, chapter 13). The percentile interval is too
-    short for few viewers, so its percentiles are moved outward as far as Student's t is from the normal distribution (Hesterberg
-    2015, "expanded percentile"), and each end lies at least as far out as that of Student's interval: no draw leaves the range of
-    the few values that there are. No end leaves the range of the signal. One viewer says nothing about others: its interval is
-    all of that range. Viewers who are all alike give an interval of no width.
+    Whole viewers are drawn with replacement, `draws` times. The interval is the bootstrap-t (Efron & Tibshirani 1993, chapter 12),
+    which covers skewed scores of few viewers better than percentiles do. A draw's own standard error counts as at least a third of
+    the whole audience's: draws of one viewer several times would have none, and make the interval endless. Under five viewers
+    there are too few different draws, and the interval is at least Student's. No end leaves the range of the signal. One viewer
+    says nothing about others: its interval is all of that range. Viewers who are all alike give an interval of no width.
 
     Raises `ValueError` unless 0 < level < 1 and draws >= 1.
     """
@@ -430,58 +436,36 @@ def _interval(
     n = seen.sum(axis=0)
     counted = np.maximum(n, 1)
     mean = values.sum(axis=0, dtype=np.float64) / counted
-    spread = np.where(seen, values - mean, 0)
-    error = np.sqrt((spread**2).sum(axis=0) / np.maximum(n - 1, 1) / counted)
-    low, high = mean.copy(), mean.copy()
+    # About the mean: float32 then has all its digits for the differences.
+    spread = np.where(seen, values - mean, 0).astype(np.float32)
+    error = np.sqrt((spread.astype(np.float64) ** 2).sum(axis=0) / np.maximum(n - 1, 1) / counted)
     tail = (1 - level) / 2
-    several = np.maximum(n, 2)
-    student = special.stdtrit(several - 1, 1 - tail)
-    outer = special.ndtr(-np.sqrt(several / (several - 1)) * student)
-    draws = len(weights)
-    chunk = max(1, _CHUNK_BYTES // (8 * draws))
-    for start in range(0, values.shape[1], chunk):
+    ends = np.zeros((2, len(n)))
+    chunk = max(1, _CHUNK_BYTES // (8 * len(weights)))
+    for start in range(0, len(n), chunk):
         part = slice(start, start + chunk)
-        drawn = seen[:, part].T.astype(np.float32) @ weights.T
-        # About the mean: float32 then has all its digits for the differences. A sample in which nobody was seen says nothing.
-        moved = spread[:, part].T.astype(np.float32) @ weights.T
-        moved /= np.maximum(drawn, 1)
+        drawn = np.maximum(seen[:, part].T.astype(np.float32) @ weights.T, 1)
+        rows = spread[:, part].T
+        moved = rows @ weights.T
+        moved /= drawn
+        own = (rows * rows) @ weights.T
+        own /= drawn
+        own -= moved * moved
+        own /= np.maximum(drawn - 1, 1, out=drawn)
+        least = np.float32(_DAMPED) * error[part, None].astype(np.float32)
+        # Where all are alike nothing moves, whatever it is divided by.
+        moved /= np.where(least > 0, np.sqrt(np.maximum(own, least * least, out=own)), 1)
         moved.sort(axis=1)
-        low[part] += _at(moved, outer[part])
-        high[part] += _at(moved, 1 - outer[part])
-    low = np.minimum(low, mean - student * error)
-    high = np.maximum(high, mean + student * error)
+        ends[:, part] = np.quantile(moved, (1 - tail, tail), axis=1)
+    low, high = mean - ends * error
+    few = np.where(n < _FEW, special.stdtrit(np.maximum(n - 1, 1), 1 - tail), 0) * error
+    low, high = np.minimum(low, mean - few), np.maximum(high, mean + few)
     low, high = np.where(n == 1, limits[0], low), np.where(n == 1, limits[1], high)
-    low, high = np.clip(low, *limits), np.clip(high, *limits)
-    return mean, np.where(n, np.minimum(low, mean), 0), np.where(n, np.maximum(high, mean), 0)
-
-
-def _at(rows: NDArray[np.float32], share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quantile `share` (T,) of each of the sorted rows (T, draws), between values linearly as numpy has it."""
-    place = share * (rows.shape[1] - 1)
-    below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, rows.shape[1] - 1)
-    row = np.arange(len(rows))
-    low, high = rows[row, below].astype(np.float64), rows[row, above].astype(np.float64)
-    return np.asarray(low + (place - below) * (high - low), np.float64)
+    low, high = np.clip(np.minimum(low, mean), *limits), np.clip(np.maximum(high, mean), *limits)
+    return mean, np.where(n, low, 0), np.where(n, high, 0)
 
 
 # --- viewers shifted against each other: what chance alone would give
-
-
-def _memory(values: NDArray[np.float32], seen: NDArray[np.bool_]) -> int:
-    """Cells after which a signal (V, T) has forgotten itself: its mean autocorrelation is below `_FORGOTTEN`; a quarter at most."""
-    t = values.shape[1]
-    centred, _ = _centred(values, seen)
-    size = 1 << (2 * t - 1).bit_length()
-    total = np.zeros(size // 2 + 1)
-    for row in centred:  # one at a time: all at once is four times the memory of the audience
-        power = np.abs(np.fft.rfft(row, size)) ** 2
-        total += power / power.sum() if power.sum() > 0 else 0
-    back = np.fft.irfft(total, size)[:t]
-    if not back[0] > 0:
-        return 1
-    below = np.flatnonzero(back < _FORGOTTEN * back[0])
-    return int(np.clip(below[0] if len(below) else t, 1, max(1, t // 4)))
 
 
 def _centred(values: NDArray[np.float32], seen: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -493,26 +477,26 @@ def _centred(values: NDArray[np.float32], seen: NDArray[np.bool_]) -> tuple[NDAr
     return centred, moves
 
 
-def _places(rng: np.random.Generator, count: int, length: int, apart: int) -> NDArray[np.int64]:
-    """(V,) by how many cells to shift each viewer round a film of `length` cells: any two differ by at least `apart`.
+def _shifted(values: NDArray[np.float32], shifts: int, seed: int) -> Iterator[list[NDArray[np.float32]]]:
+    """So many times, values (V, S, T) with each viewer moved round in time by a distance of its own: V views (S, T).
 
-    Where so many viewers have no room for that, by at least half of what there is for each.
+    Every distance is as likely as every other, none at all included. To leave out the small ones looks prudent and is wrong: what
+    was found is itself a distance of 0, and its neighbours, which a slow signal makes alike, are what it must be compared with.
     """
-    apart = min(apart, length // (2 * count))
-    starts = np.sort(rng.integers(0, length - count * apart, size=count, endpoint=True)) + apart * np.arange(count)
-    return np.asarray(rng.permutation(starts) % length, np.int64)
-
-
-def _shifted(values: NDArray[np.float32], shifts: int, apart: int, seed: int) -> Iterator[NDArray[np.float32]]:
-    """So many times, values (V, S, T) with each viewer moved round in time by a distance of its own. One array, used again."""
     count, _, length = values.shape
     rng = np.random.default_rng(seed)
     twice = np.concatenate([values, values], axis=2)
-    out = np.empty_like(values)
     for _ in range(shifts):
-        for v, place in enumerate(_places(rng, count, length, apart).tolist()):
-            out[v] = twice[v, :, place : place + length]
-        yield out
+        places = np.asarray(rng.integers(0, length, size=count), np.int64)
+        yield [rows[:, place : place + length] for rows, place in zip(twice, places, strict=True)]
+
+
+def _added(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The sum of arrays of one shape."""
+    total = rows[0].copy()
+    for row in rows[1:]:
+        total += row
+    return total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -527,7 +511,7 @@ class Synchrony:
     times, values       (W,) middles of windows, and the mean ISC within each; 0 where nobody counts
     low, high           (W,) the band of the shifted, for each window by itself
     n                   (W,) int64, how many viewers count in the window: the mask
-    window_s, hop_s     as used: whole cells        apart_s  by how much any two viewers were shifted against each other at least
+    window_s, hop_s     as used: whole cells
     """
 
     signal: str
@@ -544,7 +528,6 @@ class Synchrony:
     n: NDArray[np.int64]
     window_s: float
     hop_s: float
-    apart_s: float
     shifts: int
     level: float
 
@@ -580,9 +563,9 @@ def synchrony(
     not count as movement; without gaps that changes nothing.
 
     The null: every viewer is moved round the film by a distance of its own, gaps and all. So each keeps its own pace
-    (autocorrelation), and only being together is lost. Any two are moved against each other by at least the time after which the
-    signal has forgotten itself, as far as there is room. In windows the null is the same at every time, but for the number of
-    viewers, so its windows are pooled: 20,000 of them or `shifts` films, each scaled by the root of its number of viewers.
+    (autocorrelation), and only being together is lost; all distances are equally likely, see `_shifted`. In windows the null is
+    the same at every time, but for the number of viewers, so its windows are pooled: 10,000 of them or `shifts` films, each scaled
+    by the root of its number of viewers.
 
     Raises `ValueError` for an unknown signal, a level outside (0, 1), and windows of no length.
     """
@@ -592,7 +575,8 @@ def synchrony(
     seen = audience.seen
     values, moves = _centred(audience.signal(signal), seen)
     # Who does not move counts for nothing as a viewer, but still for what the others saw.
-    isc, counted = _against_others(values, seen, moves)
+    both = np.stack([values, seen.astype(np.float32)], axis=1)
+    isc, counted = _against_others(list(both), moves) if len(both) else (np.zeros(0), moves)
     t = seen.shape[1]
     tail = (1 - level) / 2
     step = audience.step_s
@@ -600,20 +584,18 @@ def synchrony(
     window = min(max(3, round((window_s or 0) / step)), t)
     starts = np.arange(0, t - window + 1, hop) if window_s is not None and t else np.zeros(0, np.int64)
     none = np.zeros(len(starts))
-    apart, null_low, null_high, p, low, high = 1, 0.0, 0.0, 1.0, none, none
+    null_low, null_high, p, low, high = 0.0, 0.0, 1.0, none, none
     local, n = _in_windows(values, seen, starts, window)
     if counted.any():
-        apart = _memory(values, seen)
-        both = np.stack([values, seen.astype(np.float32)], axis=1)
         null = np.zeros(shifts)
         pooled: list[NDArray[np.float64]] = []
-        enough = min(shifts, max(20, math.ceil(_POOLED / max(len(starts), 1))))
-        for i, moved in enumerate(_shifted(both, shifts, apart, seed)):
-            there = moved[:, 1] > 0
-            one, who = _against_others(moved[:, 0], there, moves)
+        enough = min(shifts, max(10, math.ceil(_POOLED / max(len(starts), 1))))
+        for i, views in enumerate(_shifted(both, shifts, seed)):
+            one, who = _against_others(views, moves)
             null[i] = one[who].mean() if who.any() else 0.0
             if i < enough and len(starts):
-                some, m = _in_windows(moved[:, 0], there, starts, window)
+                moved = np.stack(views, axis=1)
+                some, m = _in_windows(moved[0], moved[1] > 0, starts, window)
                 pooled.append((some * np.sqrt(m))[m > 0])
         null_low, null_high = (float(q) for q in np.quantile(null, (tail, 1 - tail)))
         p = _p(null, isc[counted].mean())
@@ -636,7 +618,6 @@ def synchrony(
         n,
         window * step,
         hop * step,
-        apart * step,
         shifts,
         level,
     )
@@ -647,25 +628,27 @@ def _p(null: NDArray[np.float64], found: float) -> float:
     return float((1 + np.count_nonzero(null >= found - 1e-9)) / (1 + len(null)))
 
 
-def _against_others(
-    values: NDArray[np.float32], seen: NDArray[np.bool_], moves: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(V,) the correlation of each viewer with the mean of the others, and who counts. `values` are centred, 0 where not seen.
+def _against_others(rows: Sequence[NDArray[np.float32]], moves: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(V,) the correlation of each viewer with the mean of the others, and who counts.
+
+    rows  for each viewer (2, T): the centred values, 0 where not seen, and where seen as 0 and 1
 
     The mean of the others at t is (S − x) / (N − 1). Multiplied out, every sum over time is a product of the viewers' rows with
-    vectors that all share, which is a matrix product and needs no (V, T) of others.
+    vectors that all share, which is a matrix product and needs no (V, T) of others. A few viewers at a time stay in the cache.
     """
-    total = values.sum(axis=0)
-    n = seen.sum(axis=0)
+    total, n = _added(rows)
     shared = (n > 1).astype(np.float32)
-    r = shared / np.maximum(n - 1, 1).astype(np.float32)
+    r = shared / np.maximum(n - 1, 1)
     rs = r * total
-    there, square = seen.astype(np.float32), values * values
-    count, of_rs, of_rs2 = (there @ np.stack([shared, rs, rs * rs], axis=1)).T.astype(np.float64)
-    x, x_rs, x_r, x_r_rs = (values @ np.stack([shared, rs, r, r * rs], axis=1)).T.astype(np.float64)
-    xx, xx_r, xx_r2 = (square @ np.stack([shared, r, r * r], axis=1)).T.astype(np.float64)
-    y, yy, xy = of_rs - x_r, of_rs2 - 2 * x_r_rs + xx_r2, x_rs - xx_r
-    return _correlation(count, x, y, xx, yy, xy, moves)
+    of_seen, of_x, of_xx = (np.stack(v, axis=1) for v in ((shared, rs, rs * rs), (shared, rs, r, r * rs), (shared, r, r * r)))
+    parts = []
+    for k in range(0, len(rows), _BLOCK):
+        block = np.stack(rows[k : k + _BLOCK])
+        x = block[:, 0]
+        parts.append(np.concatenate([block[:, 1] @ of_seen, x @ of_x, (x * x) @ of_xx], axis=1))
+    sums = np.concatenate(parts).T.astype(np.float64)
+    count, y_all, yy_all, x, xy_all, x_r, x_r_rs, xx, xx_r, xx_r2 = sums
+    return _correlation(count, x, y_all - x_r, xx, yy_all - 2 * x_r_rs + xx_r2, xy_all - xx_r, moves)
 
 
 def _correlation(
@@ -776,11 +759,10 @@ def moments(
         return np.where(there >= fewest, np.stack([sign * out[i] for i, sign in signs]), -np.inf)
 
     found = far(centred.sum(axis=0), n)
-    apart = max(_memory(values[:, i], seen) for i in range(len(names)))
     null = np.zeros((shifts, len(signs)))
     with_mask = np.concatenate([centred, seen[:, None].astype(np.float32)], axis=1)
-    for k, moved in enumerate(_shifted(with_mask, shifts, apart, seed)):
-        total = moved.sum(axis=0)
+    for k, views in enumerate(_shifted(with_mask, shifts, seed)):
+        total = _added(views)
         null[k] = far(total[:-1], np.rint(total[-1])).max(axis=1)
     null = np.where(np.isfinite(null), null, 0)  # shifted so that nowhere enough are seen
     centre = np.median(null, axis=0)
@@ -892,7 +874,7 @@ def marker_effect(
 ) -> Effect:
     """What changed at a moment that somebody has marked beforehand ("the joke").
 
-    Before is [time_s − before_s, time_s), after is [time_s, time_s + after_s), or [time_s, end_s] where the marker has an end; each
+    Before is [time_s − before_s, time_s), after is [time_s, time_s + after_s), or [time_s, end_s) where the marker has an end; each
     is at least one cell long. The interval is that of `mean_curves`, of each viewer's own difference. p is by sign flips: all of
     them up to 12 viewers, else 10,000 (Fisher's randomisation for pairs; Good 2005). It is honest for a marker that was set before
     the curves were seen, and says nothing of why. Raises `ValueError` for an unknown signal and spans that do not last.
@@ -906,7 +888,7 @@ def marker_effect(
     if end_s is not None and not end_s >= time_s:
         raise ValueError(f"end_s must be time_s ({time_s:g} s) or later, but got {end_s}")
     times, step = audience.times + _TICK_S, audience.step_s
-    until = time_s + max(after_s, step) if end_s is None else max(end_s + 2 * _TICK_S, time_s + step)
+    until = max(time_s + after_s if end_s is None else end_s, time_s + step)
     spans = ((times >= time_s - max(before_s, step)) & (times < time_s), (times >= time_s) & (times < until))
     counts = [audience.seen[:, span].sum(axis=1) for span in spans]
     both = (counts[0] > 0) & (counts[1] > 0)
@@ -1065,9 +1047,9 @@ def agreement(
     """Spearman's correlation of answers with expressions, one pair per viewer, and Lin's concordance (Lin 1989).
 
     Pairs with None or NaN on a side are left out. For the concordance bring both onto one scale first: an answer from 0 to 4
-    divided by 4 beside a mean probability. The interval is a bootstrap over pairs on Fisher's z, its percentiles moved outward as
-    in `mean_curves`; samples in which one side is all the same say nothing and are left out. It needs four pairs, the correlation
-    three that are not all the same on one side. Raises `ValueError` for two lengths.
+    divided by 4 beside a mean probability. The interval is the percentile bootstrap over pairs; draws in which one side is all the
+    same say nothing and are left out. It needs four pairs, the correlation three that are not all the same on one side. Raises
+    `ValueError` for two lengths.
     """
     _check(level=level, draws=draws)
     if len(reported) != len(expressed):
@@ -1086,10 +1068,9 @@ def agreement(
         rho = float(whole[0])
         if n >= 4:
             rows = np.random.default_rng(seed).integers(0, n, size=(draws, n))
-            drawn = np.sort(_rank_correlation(pairs[:, rows]))
+            drawn = _rank_correlation(pairs[:, rows])
             if len(drawn):
-                outer = special.ndtr(-math.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2))
-                low, high = (float(q) for q in np.quantile(drawn, (outer, 1 - outer)))
+                low, high = (float(q) for q in np.quantile(drawn, ((1 - level) / 2, (1 + level) / 2)))
                 low, high = min(low, rho), max(high, rho)
     return Agreement(n, rho, low, high, ccc, float(a.mean()), float(b.mean()), level)
 
