@@ -94,7 +94,8 @@ def test_curves_are_the_mean_of_those_seen(whole: tuple[dict[str, Any], list[Vie
     change = np.array([np.nan if v is None else v for v in part["curves"]["corrected"]["happiness"]["mean"]])
     assert np.allclose((got - change)[everybody], rest[1], atol=2e-4)
     for curve in part["curves"]["raw"].values():
-        assert all(low <= mean <= high for low, mean, high in zip(*(curve[k] for k in ("low", "mean", "high"))) if mean is not None)
+        rows = zip(curve["low"], curve["mean"], curve["high"], strict=True)
+        assert all(low <= mean <= high for low, mean, high in rows if mean is not None)
 
 
 def test_the_marker_before_the_joke_tells_the_laugh(whole: tuple[dict[str, Any], list[Viewer]]) -> None:

@@ -39,8 +39,8 @@ def test_those_without_a_group_count_as_one() -> None:
 def test_two_variables_that_differ_by_few_are_not_both_shown() -> None:
     # x of the second is a of the first and one more: the difference would be that one.
     found = shown(3, v="aaaabbbbbb", w="xxxxxyyyyy")
-    assert not ({"va", "wx"} <= set(found) or {"vb", "wy"} <= set(found) or {"va", "wy"} <= set(found))
     assert found
+    assert not any(pair <= set(found) for pair in ({"va", "wx"}, {"vb", "wy"}, {"va", "wy"}))
     assert shown(3, v="aaaabbbb", w="xxxxyyyy") == ["va", "vb", "wx", "wy"]  # the same groups tell nothing new
     assert shown(2, v="aaaabbbb", w="xxyyxxyy") == ["va", "vb", "wx", "wy"]
 

@@ -1,9 +1,9 @@
 """Which groups may be shown so that nothing of fewer than the smallest group of viewers can be read, nor worked out.
 
 A group smaller than that is hidden. So is what would give it away by subtraction: with ten viewers and the mean of nine of them
-shown, the mean of all tells the tenth's. Two ways to come to a set of viewers are compared: everybody, or any groups of one variable
-taken together, those without a group (everybody less the groups shown) counting as one. Where two such sets differ by some viewers,
-but by fewer than the smallest group, the smallest of the groups that take part is hidden as well, until no two do.
+shown, the mean of all tells the tenth's. Ways to come to a set of viewers are compared: everybody, or any groups of one variable
+taken together, those without a group (everybody less the groups shown) counting as one. Where two such sets differ by some
+viewers, but by fewer than the smallest group, the smallest of the groups that take part is hidden as well, until no two do.
 
 For studies of one or two variables nothing can be left that sums and differences of what is shown would tell of fewer viewers. With
 three or more, that holds of each two of them.

@@ -138,7 +138,7 @@ class Reviews:
             with self._one:
                 self._make(id, until, ["review.json"])
         except ApiError as error:
-            log.warning("the review of study %s could not be made: %s", id, error.detail)
+            log.info("the review of study %s was not made: %s", id, error.detail)
         except Exception:
             log.exception("the review of study %s could not be made", id)
         finally:
@@ -223,7 +223,7 @@ class Reviews:
     # --- erasing, ending
 
     def forget(self, id: str) -> None:
-        """Ends what is being made of a study; it has ended when this returns, so that nothing is written of what is being erased."""
+        """Ends what is being made of a study, before it returns: so nothing is written of what is being erased."""
         with self._state:
             process = self._processes.pop(id, None)
         if process is not None:
