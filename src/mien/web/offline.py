@@ -12,6 +12,7 @@ from mien.errors import DataError
 from mien.review.headline import headline
 from mien.study import Study
 from mien.web import review_worker
+from mien.web.app import make_private
 from mien.web.erasing import Eraser
 from mien.web.films import Films
 from mien.web.jobs import Jobs
@@ -24,9 +25,10 @@ from mien.web.uploads import Upload, plain_name
 
 
 class Offline:
-    """The studies of a data folder; a context manager. Raises `MienError`, and `ApiError` where the server would answer with one."""
+    """The studies of a data folder; a context manager. Raises `MienError`, and `ApiError` where the server would answer so."""
 
     def __init__(self, settings: Settings) -> None:
+        make_private(settings.data_dir)
         self.settings, self.store = settings, Store(settings.url)
         self.store.migrate()
         self.studies = Studies(settings, self.store)
@@ -92,7 +94,7 @@ class Offline:
         ]
 
     def report(self, row: StudyRow, out: Path, paper: str) -> tuple[str, list[str]]:
-        """Writes the review as it is now into a folder, whose older review it replaces; its headline, and the names of its files."""
+        """Writes the review as it is now into a folder, whose older one it replaces; its headline, and the names of its files."""
         pdf = next(name for name, kind in review_worker.PAPERS.items() if kind == paper)
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".review-", dir=out) as scratch:
