@@ -13,14 +13,18 @@ from mien.web.texts import best_language, said, texts
 WEB = Path(mien.web.__file__).parent
 SOURCES = [
     *sorted((WEB / "static" / "js").glob("take-part*.js")),
-    *(WEB / "templates" / name for name in ("take-part-base.html", "take-part.html", "withdraw.html")),
+    *(WEB / "templates" / name for name in ("take-part-base.html", "take-part.html", "withdraw.html", "poster.html")),
+    *(WEB / "study_pages.py", WEB / "static" / "js" / "study-question.js"),
 ]
 KEY = re.compile(r'["`]([a-z]+\.[a-z0-9_]+)["`]')
 FAMILY = re.compile(r"`([a-z]+\.)\$\{")
 FAMILIES = {"emotion.": set(FERPLUS), "level.": {"0", "1", "2", "3", "4"}}
 """Keys that a script puts together from what it knows."""
 
-SAME = {"film.pause", "film.paused", "emotion.neutral", "emotion.surprise", "camera.number", "camera.choose", "event.start", "questions.levels"}  # fmt: skip
+SAME = {
+    *("film.pause", "film.paused", "emotion.neutral", "emotion.surprise", "camera.number", "camera.choose", "event.start"),
+    "questions.levels",
+}
 """Texts that are rightly the same in two languages."""
 
 

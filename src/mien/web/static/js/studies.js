@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { confirm, toast } from "./dialogs.js";
 import { h, say } from "./element.js";
 import { several, when } from "./format.js";
+import "./menus.js";
 import { statePill, studyApi, studyName, studyPage } from "./study-kinds.js";
 import { proof } from "./study-people.js";
 
@@ -152,15 +153,6 @@ get("file").addEventListener("change", async () => {
   }
 });
 
-const closeMenus = (but) => document.querySelectorAll(".menu[open]").forEach((menu) => menu.contains(but) || (menu.open = false));
-addEventListener("click", (event) => closeMenus(event.target));
-addEventListener("focusin", (event) => closeMenus(event.target));
-addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector(".menu[open]");
-  if (!menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
-});
 get("which").addEventListener("change", draw);
 const erased = sessionStorage.getItem("mien.erased");
 if (erased) toast(erased);

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { confirm, toast } from "./dialogs.js";
 import { h, say } from "./element.js";
 import { several } from "./format.js";
+import "./menus.js";
 import { consentPanel } from "./study-consent.js";
 import { draft } from "./study-draft.js";
 import { factsPanel } from "./study-facts.js";
@@ -166,16 +167,6 @@ get("erase").addEventListener("click", async () => {
   }
 });
 
-// One menu at a time; it closes when the focus or a click goes elsewhere, and by Escape.
-const closeMenus = (but) => document.querySelectorAll(".menu[open]").forEach((menu) => menu.contains(but) || (menu.open = false));
-addEventListener("click", (event) => closeMenus(event.target));
-addEventListener("focusin", (event) => closeMenus(event.target));
-addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector(".menu[open]");
-  if (!menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
-});
 
 // --- tabs ---------------------------------------------------------------------------------------------------------------------------
 
