@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_small_groups import told
 
 from mien import audience
 from mien.labels import FERPLUS
@@ -15,7 +16,6 @@ from mien.review.results import build
 from mien.review.sample import AT, DEFINITION, STIMULUS, Scene, simulate, timeline_of
 from mien.review.viewers import Viewer
 from mien.study import Study
-from test_small_groups import told
 
 HALF = [{"cinema": ("often", "rarely")[n % 2]} for n in range(10)]
 SIGNALS = {*FERPLUS, "valence"}
