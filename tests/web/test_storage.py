@@ -58,14 +58,19 @@ def test_what_there_is_is_counted_by_kind(client: TestClient, app: FastAPI) -> N
     assert (found["jobs"], found["recordings"], found["unfinished"]) == (1, 2, 1)
     assert abs((now() - timedelta(days=3)).timestamp() - seconds(found["oldest_at"])) < 60
     sizes = {item["what"]: (item["bytes"], item["pictures"]) for item in found["items"]}
-    database = sizes.pop("The list of analyses, the names given, and logins")
+    database = sizes.pop("The list of analyses, names given, studies, answers of participants, and logins")
     assert sizes == {
         "Files that wait, are being analysed or failed": (2, True),
         "Annotated films and pictures": (20, True),
         "Reports and stills of faces": (400, True),
         "Pictures of live recordings that are not finished": (20_000, True),
         "Scores, tables and plots": (8000, False),
+        "Films of studies, as participants watch them": (0, True),
+        "Pictures of participants who allowed it": (0, True),
+        "Scores of participants and rooms": (0, False),
+        "Reports of studies, which can be made again": (0, True),
     }
+    assert (found["studies"], found["participants"], found["rooms"]) == (0, 0, 0)
     assert database[0] > 0
     assert found["bytes"] == sum(size for size, _ in sizes.values()) + database[0]
 
