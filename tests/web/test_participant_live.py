@@ -2,21 +2,28 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from starlette.testclient import TestClient
+from websockets.sync.client import connect
 
 from fakes import LABELS, FakeDetector, FakeExpressions
 from mien.analyze import Analyzer
+from mien.demo import PORTRAITS, installed_file
+from mien.media import read_picture
 from mien.web.app import create_app
 from mien.web.participants import load_viewer
 from mien.web.settings import Settings
-from mien.web.wire import FILM_HEADER, HEADER
+from mien.web.wire import FILM_HEADER, HEADER, FilmHead, pack_film_frame
+from serving import Server
 from web.conftest import HERE
-from web.live_page import live_page, picture
-from web.participant_page import SOCKET, Open, Person, WatchPage
+from web.live_page import jpeg, live_page, picture
+from web.participant_page import SOCKET, STUDY, Open, Person, WatchPage
 from web.test_live import eventually
 
 HAPPY, SAD = "happiness", "sadness"
@@ -474,3 +481,66 @@ def test_a_socket_that_opens_while_somebody_is_erased_writes_nothing(person: Per
         socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
         assert json.loads(socket.receive_text())["error"]["code"] == "withdrawn"
     assert not [path for path in settings.studies_dir.rglob("*") if path.is_file()]
+
+
+# --- a real server, real faces, over a real socket
+
+
+def frame_of_a_portrait() -> bytes:
+    """A portrait that a package carries, as a camera would send it."""
+    found = next(path for package, name in PORTRAITS if (path := installed_file(package, name)))
+    rgb = read_picture(found).rgb
+    out = np.full((360, 640, 3), 90, np.uint8)
+    scale = min(340 / rgb.shape[0], 620 / rgb.shape[1])
+    image = np.asarray(Image.fromarray(rgb).resize((round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))))
+    out[10 : 10 + image.shape[0], 100 : 100 + image.shape[1]] = image
+    return jpeg(out)
+
+
+def test_a_server_that_is_killed_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+    portrait = frame_of_a_portrait()
+    with Server(tmp_path / "served") as server, server.client() as client:
+
+        def ask(method: str, path: str, **given: Any) -> Any:
+            answer = client.request(method, path, json=given or None, headers={"X-Participant-Code": code} if code else {})
+            assert answer.status_code < 300, answer.text
+            return answer.json() if answer.content else None
+
+        code = ""
+        made = ask("POST", "/api/studies", **STUDY | {"stimuli": [{"id": "s1", "title": "Event", "kind": "event"}]})["id"]
+        ask("POST", f"/api/studies/{made}/state", state="open")
+        invitation = ask("POST", f"/api/studies/{made}/invitations", label="all")["id"]
+        code = ask("POST", f"/api/take-part/{invitation}/consent", language="en", version=1)["code"]
+        ask("PUT", "/api/participant/answers", part="before", answers={"age": "old"})
+        for step in ("before", "camera", "film:0"):
+            ask("POST", "/api/participant/step", step=step)
+        address = server.url.replace("http", "ws", 1) + "/api/participant/live"
+        sent = received = 0
+        answered: set[int] = set()
+        for killing in (True, True, False):
+            with connect(address) as socket:
+                socket.send(json.dumps({"type": "hello", "code": code, "stimulus": "s1", "resume": sent > 0}))
+                received = json.loads(socket.recv())["received"]
+                assert received >= max(answered, default=-1)
+                for sequence in range(received + 1, received + 7):
+                    socket.send(pack_film_frame(FilmHead(sequence, 10 + sequence / 2, sequence / 2, sequence < sent), portrait))
+                    sent = max(sent, sequence + 1)
+                for _ in range(3 if killing else 6):
+                    told = json.loads(socket.recv())
+                    assert (told["type"], told["kept"], told["faces"]) == ("seen", True, 1)
+                    answered.add(told["sequence"])
+                if killing:
+                    server.kill()
+            if killing:
+                server.start()
+        held = ask("GET", "/api/participant/export")["measured"]["s1"]
+        assert [look["sequence"] for look in held["looks"]] == list(range(sent))
+        assert answered <= set(range(sent))
+        assert len(held["labels"]) == 8
+        assert all(sum(look["emotions"]) == pytest.approx(1, abs=1e-3) for look in held["looks"])
+        (curve,) = ask("GET", "/api/participant/curve")["films"]
+        assert curve["face_share"] == 1
+        assert len(curve["times"]) == len(curve["signals"]["valence"]) == sent
+        assert ask("DELETE", "/api/participant")["left"] == {"rows": 0, "files": 0}
+    assert not [path for path in (tmp_path / "served" / "studies").rglob("*") if path.is_file()]
+    assert "127.0.0.1" not in server.said().replace(server.url, "")
