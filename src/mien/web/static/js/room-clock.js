@@ -6,9 +6,13 @@ const DRIFT_S = 0.15; // the film's own word differs by more from what was thoug
 export class FilmClock {
   #pairs; #since = null; // {at_s, film_s}: running since
 
-  /** `pairs`: those of a page that was loaded again; the film then stands where they end. */
-  constructor(pairs = []) {
+  /** `pairs`: those of a page that was loaded again, as `pairs` gave them; `running`: whether the film ran then, and so still runs. */
+  constructor(pairs = [], running = false) {
     this.#pairs = pairs.map((pair) => [...pair]);
+    if (!running || this.#pairs.length < 2) return;
+    this.#pairs.pop(); // it stood for the end that was not there yet
+    const [at_s, film_s] = this.#pairs.at(-1);
+    this.#since = { at_s, film_s };
   }
 
   get running() {

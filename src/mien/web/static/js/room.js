@@ -204,7 +204,7 @@ function roomsRead(rooms) {
 
 function remember() {
   if (recording.state !== "recording" || !camera.live) return;
-  const kept = { study: study.id, live: camera.live, job: recording.job, room, stimulus: $("stimulus").value, label: $("label").value, mien: $("how-mien").checked };
+  const kept = { study: study.id, live: camera.live, job: recording.job, room, stimulus: $("stimulus").value, label: $("label").value, mien: $("how-mien").checked, clock: clock.pairs(recorded_s() ?? 0), running: clock.running };
   try {
     sessionStorage.setItem(KEPT, JSON.stringify(kept));
   } catch {
@@ -227,13 +227,7 @@ async function comeBack() {
   $(kept.mien ? "how-mien" : "how-elsewhere").checked = true;
   room = kept.room;
   recording = { ...recording, state: "recording", job: kept.job };
-  if (room !== null) {
-    try {
-      clock = new FilmClock((await api("GET", `${path}/${room}`)).clock ?? []);
-    } catch {
-      // the server is not there yet; the pairs that it has stay, as nothing is saved before new ones come
-    }
-  }
+  clock = new FilmClock(kept.clock, kept.running);
   states.set("returned", { kind: "camera" });
   camera.connect(kept.live);
   await start();
@@ -309,13 +303,12 @@ function changed() {
 
 /** Sends the pairs; what cannot be sent is sent again. */
 async function save() {
-  if (saving || room === null) return;
+  if (saving || room === null || (clock.running && recorded_s() === null)) return; // after a reload the first look says what time it is
   saving = true;
   while (unsaved) {
     unsaved = false;
-    const clockNow = clock.pairs(recorded_s() ?? 0);
     try {
-      await api("PATCH", `${path}/${room}`, { clock: clockNow });
+      await api("PATCH", `${path}/${room}`, { clock: clock.pairs(recorded_s() ?? 0) });
       saved_ms = performance.now();
       states.clear("clock-late");
     } catch (error) {
