@@ -62,8 +62,8 @@ class Eraser:
         for person in people:
             for told_of in self.participants.before_erasing:
                 told_of(person)
-        self.studies.forget_reviews(id)
-        self.studies.forget_reviews(id)
+        for told_of_reviews in self.studies.before_forgetting:
+            told_of_reviews(id)
         more_files, more_size = _remove(folder)
         self.store.forget()
         with self.store.session() as rows:

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from mien.web.job_json import shown
 from mien.web.settings import Settings
 from mien.web.studies import Studies, check_films_may_change, in_step, keep, locked, note, remove
 from mien.web.uploads import Upload
+from mien.web.worker import is_about_memory, too_large
 
 INCOMING = ".in"
 """Ends the name of the folder in which an upload lies until its film is ready."""
@@ -37,6 +37,7 @@ class Films:
         self._current: tuple[str, str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._share: float | None = None
+        self._ended_by = ""  # "asked" or "time": why the process was killed, where it was
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -58,7 +59,7 @@ class Films:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        self._kill()
+        self._kill("asked")
         if self._thread is not None:
             self._thread.join(5)
 
@@ -126,7 +127,7 @@ class Films:
             self._waiting = [one for one in self._waiting if not (one[0] == id and stimulus in (None, one[1]))]
             current = self._current
         if current is not None and current[0] == id and stimulus in (None, current[1]):
-            self._kill()
+            self._kill("asked")
             with self._wake:
                 self._wake.wait_for(lambda: self._current != current, 5)
 
@@ -196,14 +197,14 @@ class Films:
             with self._wake:
                 if self._stopping:
                     return None
-                pipe = subprocess.PIPE
+                pipe, self._ended_by = subprocess.PIPE, ""
                 self._process = process = subprocess.Popen(
                     self.command, stdin=pipe, stdout=pipe, stderr=complaints, env=environment, start_new_session=True
                 )
             assert process.stdin is not None
             assert process.stdout is not None
             answer: dict[str, Any] | None = None
-            clock = threading.Timer(self.settings.job_max_minutes * 60, self._kill)
+            clock = threading.Timer(self.settings.job_max_minutes * 60, self._kill, ["time"])
             clock.daemon = True
             clock.start()
             try:
@@ -221,14 +222,20 @@ class Films:
             finally:
                 clock.cancel()
                 self._process = None
-            if answer is None and code != -signal.SIGKILL:
-                complaints.seek(0)
-                log.warning("a film's process ended with %s: %s", code, complaints.read().decode("utf-8", "replace")[-4000:])
-                answer = {"failed": f"{task['name']}: cannot be made ready; export it again, best as MP4 with H.264 and AAC"}
-        return answer
+            if answer is not None or self._ended_by == "asked":
+                return answer
+            if self._ended_by == "time":
+                most = self.settings.job_max_minutes
+                return {"failed": f"{task['name']}: took longer than the {most} minutes that one film may take; make it smaller"}
+            complaints.seek(0)
+            said = complaints.read().decode("utf-8", "replace")[-4000:]
+        log.warning("the process of a film ended with %s: %s", code, said.strip() or "nothing said")
+        if is_about_memory(said):
+            return {"failed": too_large(task["name"], self.settings.job_memory_max_mib)}
+        return {"failed": f"{task['name']}: cannot be made ready; export it again, best as MP4 with H.264 and AAC"}
 
-    def _kill(self) -> None:
-        process = self._process
+    def _kill(self, why: str) -> None:
+        process, self._ended_by = self._process, why
         if process is not None and process.poll() is None:
             with suppress(OSError):
                 process.kill()
