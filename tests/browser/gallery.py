@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from browser import studies
 from serving import Server
 
 PASSWORD = "a long enough pass phrase"
@@ -32,6 +33,17 @@ PLACES = {
     "live": Place("filled", "/live", "main h1"),
     "stored-empty": Place("empty", "/stored", "main h1"),
     "stored": Place("filled", "/stored", "main h1"),
+    "studies-empty": Place("empty", "/studies", "#empty:not([hidden])"),
+    "studies": Place("filled", "/studies", "#list li"),
+    "study": Place("filled", "/studies/{study}", "#panel-study input"),
+    "study-missing": Place("filled", "/studies/{draft}", "#missing:not([hidden])"),
+    "study-films": Place("filled", "/studies/{study}#films", ".film"),
+    "study-consent": Place("filled", "/studies/{study}#consent", "#panel-consent .since"),
+    "study-questions": Place("filled", "/studies/{study}#questions", ".question"),
+    "study-groups": Place("filled", "/studies/{study}#groups", "[data-variable]"),
+    "study-invitations": Place("filled", "/studies/{study}#invitations", ".invitation"),
+    "study-people": Place("filled", "/studies/{study}#people", "[data-viewer]"),
+    "study-log": Place("filled", "/studies/{study}#log", "#panel-log td"),
     "responsible-use": Place("filled", "/responsible-use", "main h1"),
     "api": Place("filled", "/api", "main h1"),
     "error": Place("filled", "/no-such-page", "main h1"),
@@ -41,7 +53,7 @@ PLACES = {
 
 @dataclass(frozen=True)
 class Gallery:
-    """Three servers: one that nobody used, one with analyses, one with a password; and the analyses' ids."""
+    """Three servers: one that nobody used, one with analyses and studies, one with a password; and the ids of what there is."""
 
     empty: Server
     filled: Server
@@ -50,21 +62,26 @@ class Gallery:
     other: str
     picture: str
     failed: str
+    study: str
+    draft: str
 
     def address(self, name: str) -> tuple[Server, str]:
         place = PLACES[name]
-        ids = {"film": self.film, "other": self.other, "picture": self.picture, "failed": self.failed}
-        return getattr(self, place.server), place.path.format(**ids)
+        names = ("film", "other", "picture", "failed", "study", "draft")
+        return getattr(self, place.server), place.path.format(**{name: getattr(self, name) for name in names})
 
 
 def fill(empty: Server, filled: Server, locked: Server, *, film: Path, other: Path, picture: Path, broken: Path) -> Gallery:
-    """Analyse what the pages show. Raises `AssertionError` where something else came out than should."""
+    """Analyse what the pages show, and make the studies. Raises `AssertionError` where something else came out than should."""
 
     def done(file: Path, name: str, state: str = "done", **options: float) -> str:
         job = filled.analyse(file, name, **options)
         assert job["state"] == state, job["error"]
         return str(job["id"])
 
+    draft = studies.made(filled, studies.WHOLE | {"title": "Night train, third cut", "contact": ""})
+    study = studies.made(filled, film=film)
+    studies.joined(filled, studies.opened(filled, study, groups={"place": "rex"}))
     return Gallery(
         empty,
         filled,
@@ -73,6 +90,8 @@ def fill(empty: Server, filled: Server, locked: Server, *, film: Path, other: Pa
         other=done(other, "The demo film.mp4", every_s=0.5),
         picture=done(picture, "Group.jpg"),
         failed=done(broken, "Broken.mp4", "failed"),
+        study=study,
+        draft=draft,
     )
 
 

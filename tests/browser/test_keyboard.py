@@ -30,7 +30,7 @@ STOP = """async () => {
     for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
     const e = document.activeElement;
     if (!e || e === document.body || !document.hasFocus()) return null;
-    const again = window.seen.has(e) && e.tagName !== "VIDEO";
+    const again = window.seen.has(e) && e.tagName !== "VIDEO" && !e.type?.startsWith("date");  // these have stops of their own
     window.seen.add(e);
     const box = e.getBoundingClientRect();
     return {

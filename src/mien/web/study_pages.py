@@ -69,7 +69,7 @@ def poster(request: Request, id: str, invitation: str, lang: str = "") -> Respon
         "facts": _told(study, language),
         "said": lambda key: said(key, language),
     }
-    response = templates().TemplateResponse(request, "poster.html", context)
+    response = templates().TemplateResponse(request, "study-poster.html", context)
     response.headers["Cache-Control"] = "no-store"
     return response
 

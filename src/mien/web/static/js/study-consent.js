@@ -121,7 +121,7 @@ export function consentPanel(study, { told, path, page, announce, changed }) {
     element.replaceChildren(
       versions(),
       h("div", { class: "stack tight" },
-        h("label", { class: "field" }, h("span", {}, "Text that everybody agrees to before anything is measured", study.now.languages.length > 1 && h("span", { class: "language-tag" }, LANGUAGES[language])), area),
+        h("label", { class: "field" }, h("span", {}, "Text that everybody agrees to before anything is measured ", study.now.languages.length > 1 && h("span", { class: "language-tag" }, LANGUAGES[language])), area),
         lacks, offer,
         h("div", { class: "row" }, standard, before, problem),
         h("p", { class: "hint" }, "The default text says in plain words what is measured, what it is for, what is kept and for how long, that it is free to say no, and how to have everything erased. It is a help, not legal advice.")),

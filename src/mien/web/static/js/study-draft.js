@@ -115,9 +115,11 @@ export function draft(study, handlers) {
     const found = await api("PATCH", path, sent);
     for (const field of fields) {
       refused.delete(field);
-      // The server may have tidied it (spaces, a new version): what is typed meanwhile wins, and is sent next.
+      // The server may have tidied it (spaces, the version of a text): what is typed meanwhile wins, and is sent next.
       base[field] = copy(found.definition[field]);
-      if (same(now[field], sent[field])) dirty.delete(field);
+      if (!same(now[field], sent[field])) continue;
+      now[field] = copy(found.definition[field]);
+      dirty.delete(field);
     }
     take(found, true);
   }

@@ -38,7 +38,7 @@ export function logPanel(study, { path }) {
   element.append(
     h("p", { class: "soft" }, "What was made, changed, opened, seen, exported and erased in this study, the newest first. Nothing can be taken out of it but with the whole study."),
     problem,
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Log" },
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Lines of the log" },
       h("table", {}, h("thead", {}, h("tr", {}, ...["When", "Who", "What", "More"].map((name) => h("th", { scope: "col" }, name)))), body)),
   );
   async function read() {

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { confirm } from "./dialogs.js";
 import { h, say } from "./element.js";
 import { percent, several, size, when } from "./format.js";
+import { keeping } from "./study-focus.js";
 
 const AGAIN_MS = 5000;
 
@@ -32,7 +33,7 @@ export function peoplePanel(study, { path, changed }) {
   const heard = h("div", { class: "notice good", role: "status", hidden: true });
   const problem = h("p", { class: "problem break", role: "alert", hidden: true });
   const body = h("tbody", {});
-  const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "People" },
+  const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Everybody who agreed" },
     h("table", { class: "people" },
       h("thead", {}, h("tr", {}, ...["Viewer", "Step", "Agreed", "Groups", "Face found", "Erases itself"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col" }, h("span", { class: "hidden-text" }, "What can be done")))),
       body));
@@ -63,10 +64,6 @@ export function peoplePanel(study, { path, changed }) {
       .join(", ");
 
   function row(viewer) {
-    const menu = h("details", { class: "menu" }, h("summary", { class: "button small plain icon", "aria-label": `What can be done with viewer ${viewer.name}` }, "⋯"),
-      h("div", {},
-        h("a", { class: "button", href: `${path}/viewers/${encodeURIComponent(viewer.name)}/export`, download: "" }, "Export what is kept"),
-        h("button", { type: "button", class: "danger", onclick: () => erase(viewer) }, "Erase")));
     const { looks = 0, with_face = 0, pauses = 0 } = viewer.quality ?? {};
     const share = looks ? with_face / looks : null;
     const seen = share === null ? null : share >= GOOD ? ["good", "good"] : share >= FAIR ? ["fair", "warn"] : ["poor", "bad"];
@@ -80,7 +77,9 @@ export function peoplePanel(study, { path, changed }) {
       h("td", {}, groupsOf(viewer) || "–"),
       h("td", {}, seen ? h("span", { class: "row tabular nowrap" }, h("span", { class: `state ${seen[1]}` }, seen[0]), percent(share)) : h("span", { class: "soft" }, "not yet")),
       h("td", { class: "tabular nowrap" }, day(viewer.erased_at)),
-      h("td", { class: "acts" }, menu),
+      h("td", { class: "acts" }, h("div", { class: "row acts" },
+        h("a", { class: "button small", href: `${path}/viewers/${encodeURIComponent(viewer.name)}/export`, download: "", "aria-label": `Export what is kept of viewer ${viewer.name}` }, "Export"),
+        h("button", { type: "button", class: "small plain danger", "aria-label": `Erase viewer ${viewer.name}`, onclick: () => erase(viewer) }, "Erase"))),
     );
   }
 
@@ -107,11 +106,9 @@ export function peoplePanel(study, { path, changed }) {
     say(counts, all.length ? `${several(all.length, "person", "people")} agreed, ${done} came to the end. They have numbers; nobody’s name is kept.` : "");
     counts.hidden = !all.length;
     const key = JSON.stringify([all, study.now.variables]);
-    if (key === drawn || body.querySelector(".menu[open]")) return;
+    if (key === drawn) return;
     drawn = key;
-    const had = body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.viewer : null;
-    body.replaceChildren(...all.map(row));
-    if (had) body.querySelector(`[data-viewer="${CSS.escape(had)}"] summary`)?.focus();
+    keeping(body, () => body.replaceChildren(...all.map(row)));
   }
   return { element, draw, enter: read, leave: () => clearTimeout(timer) };
 }

@@ -5,6 +5,7 @@ import { h, say } from "./element.js";
 export const LANGUAGES = { en: "English", fr: "French", de: "German", tr: "Turkish" };
 
 const heard = new EventTarget();
+let made = 0;
 let now = "en";
 
 /** The language that is being written. */
@@ -72,17 +73,18 @@ export function languageSwitch() {
 export function textField(text, set, { label, hint = null, long = 0, most = 2000, languages, required = false, bare = false, name = null }) {
   const several = languages.length > 1;
   const others = languages.filter((language) => language !== now && text?.[language]?.trim());
+  const id = `text-${(made += 1)}`;
   const control = h(long ? "textarea" : "input", {
     ...(long ? { rows: long } : { type: "text", autocomplete: "off" }),
-    value: text?.[now] ?? "", maxlength: most, lang: now, "data-field": name,
+    id, value: text?.[now] ?? "", maxlength: most, lang: now, "data-field": name, "aria-describedby": `${id}-hint ${id}-missing`,
   });
-  const missing = h("span", { class: "hint missing" });
+  const missing = h("span", { class: "hint missing", id: `${id}-missing` });
   const element = h(
-    "label",
+    "div",
     { class: "field" },
-    h("span", { class: bare ? "hidden-text" : null }, label, several && " ", several && h("span", { class: "language-tag" }, LANGUAGES[now])),
+    h("label", { for: id, class: bare ? "hidden-text" : null }, label, several && " ", several && h("span", { class: "language-tag" }, LANGUAGES[now])),
     control,
-    hint && h("span", { class: "hint" }, hint),
+    hint && h("span", { class: "hint", id: `${id}-hint` }, hint),
     missing,
   );
   function mark() {
