@@ -85,7 +85,7 @@ class Invited:
 
     def viewers(self) -> list[dict[str, Any]]:
         with self.server.client() as client:
-            found: list[dict[str, Any]] = client.get(f"/api/studies/{self.study}/viewers").raise_for_status().json()["viewers"]
+            found: list[dict[str, Any]] = client.get(f"/api/studies/{self.study}/viewers").raise_for_status().json()["items"]
         return found
 
     def kept(self, code: str) -> dict[str, Any]:

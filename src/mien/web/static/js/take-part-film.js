@@ -65,7 +65,7 @@ const awake = new Awake();
  */
 export class FilmView {
   #about; #stage; #film; #clock; #socket; #tools; #panel; #small; #wheel; #over = false; #playing = false; #stalled = false; #moved_ms = 0;
-  #moved_s = -1; #timers = []; #toolsTimer; #reason = null; #started = false; #position_s; #away_ms = null; #listeners = []; #reloading = false;
+  #moved_s = -1; #timers = []; #toolsTimer; #reason = null; #started = false; #position_s; #away_ms = null; #listeners = []; #reloading = false; #ready;
 
   /** about: {camera, client, connect(stimulus id, every_s) → socket, stimulus, every_s, position_s, address() → promise of the film's
    *  url, ended, contact} */
@@ -76,7 +76,12 @@ export class FilmView {
     this.#film.controls = false;
     name(this.#film, "aria-label", () => about.stimulus.title);
     this.#clock = new FilmClock(this.#film);
-    this.#load();
+    this.#ready = this.#load();
+  }
+
+  /** Resolves once the browser knows where the film is: to play it before would come to nothing. */
+  get ready() {
+    return this.#ready;
   }
 
   /** The film's time now, whether it is being looked at, and what waits: for tests and for the console. */
@@ -94,7 +99,6 @@ export class FilmView {
     const at_s = this.#film.currentTime || this.#position_s;
     this.#film.src = await this.#about.address();
     this.#film.addEventListener("loadedmetadata", () => at_s > 0 && (this.#film.currentTime = at_s), { once: true });
-    this.#film.load();
   }
 
   /** From a press of a button: full screen, sound, and off it goes. */
@@ -189,6 +193,7 @@ export class FilmView {
   async #play() {
     this.#reason = null;
     this.#panel.hidden = true;
+    this.#tools.inert = false;
     if (this.#film.error) await this.#load();
     try {
       await this.#film.play();
@@ -301,6 +306,7 @@ export class FilmView {
       h("div", { class: "actions" }, go, button(() => t("film.leave"), () => this.#leave(), "plain")),
     );
     this.#panel.hidden = false;
+    this.#tools.inert = true;
     go.focus();
   }
 

@@ -144,7 +144,7 @@ function returning(before) {
         client.code = null;
         throw new Error(t("return.other_study"));
       }
-      remember(invitation, code, study.languages.includes(found.language) ? found.language : tongue());
+      remember(invitation, code, tongue());
       await byCode(code);
     }),
     button(() => t("page.back"), before, "plain"),
@@ -406,7 +406,12 @@ async function filmStep(k) {
     },
     ended: (outcome, socket) => ended(outcome, socket, k),
   });
-  show(
+  try {
+    await view.ready;
+  } catch (error) {
+    return over(error);
+  }
+  return show(
     { title: () => stimulus.title, label: me.order.length > 1 ? () => t("film.count", { k: k + 1, n: me.order.length }) : () => theirs(study.title) },
     w("p", { class: "lead" }, () => t("film.intro")),
     w("p", { class: "soft" }, () => t("film.intro_pause")),

@@ -1,0 +1,798 @@
+"""Taking part in a study in a real browser, from the invitation to the thanks, and all that can come between."""
+
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from browser import participants
+from browser.conftest import Open, Watch
+from browser.line import Line, over
+from browser.participants import Invited, open_study
+from browser.test_accessibility import RULES, told
+from mien.labels import FERPLUS
+from serving import Server
+
+ALLOW = "--use-fake-ui-for-media-stream"
+CAMERA = "--use-fake-device-for-media-stream"
+NO_LINE = "WebSocket connection|ERR_CONNECTION|ERR_INTERNET|ERR_EMPTY_RESPONSE|ERR_SOCKET"
+EVERY_S = participants.STUDY["every_s"]
+FILM_S = 6.0
+
+# A camera that the test can refuse, unplug and give back.
+PUPPET = """
+(() => {
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.puppet = { fail: null, stream: null };
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    if (puppet.fail) throw new DOMException(puppet.words ?? "as the test wants it", puppet.fail);
+    return (puppet.stream = await real(wanted));
+  };
+})()
+"""
+
+# The tab goes to the background, and comes back.
+HIDE = """(state) => {
+  Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds, whose lightness tells the time."""
+    return participants.clock_film(tmp_path_factory.mktemp("film") / "shapes.mp4", FILM_S)
+
+
+@pytest.fixture(scope="module")
+def one_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return participants.one_face(tmp_path_factory.mktemp("face") / "one.mjpeg")
+
+
+@pytest.fixture
+def camera(launch: Callable[..., Any], one_face: Path) -> Any:
+    """A browser before whose camera one person sits, with leave to use it."""
+    return launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={one_face}")
+
+
+@pytest.fixture(scope="module")
+def study(server: Server, film: Path) -> Invited:
+    """One film, questions of all kinds, four languages."""
+    return open_study(server, [film])
+
+
+@pytest.fixture(scope="module")
+def short(server: Server, film: Path) -> Invited:
+    """One film, no questions, one language."""
+    return open_study(server, [film], before=[], after=[], languages=["en"], title="Shapes alone")
+
+
+@pytest.fixture
+def line(server: Server) -> Iterator[Line]:
+    made = Line(server)
+    yield made
+    made.frozen = False
+    if made.up:
+        made.cut()
+
+
+# --- what a person does ----------------------------------------------------------------------------------------------------------
+
+
+def press(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def on(page: Any, heading: str) -> None:
+    expect(page.get_by_role("heading", level=1, name=heading)).to_be_visible()
+
+
+def agree(page: Any, *, language: str | None = "English") -> str:
+    """From the first page to the code."""
+    if language:
+        press(page, language)
+    press(page, "Continue")
+    page.get_by_label("I have read this and agree").check()
+    press(page, "Agree and continue")
+    on(page, "Your code")
+    return str(page.locator(".code-shown").inner_text())
+
+
+def answer_before(page: Any) -> None:
+    on(page, "A few questions first")
+    page.get_by_label("under 40").check()
+    page.get_by_label("comedies").check()
+    page.get_by_role("group", name="How awake are you?").get_by_role("radio", name="5, wide awake").check()
+    page.get_by_label("How often were you at the cinema").fill("12,5")
+    page.get_by_label("Which film did you see last?").fill("Alien")
+
+
+def answer_after(page: Any) -> None:
+    on(page, "A few questions to finish")
+    for number, label in enumerate(FERPLUS):
+        level = ("not at all", "a little", "somewhat", "strongly", "very strongly")[number % 5]
+        page.get_by_role("radiogroup", name=label).get_by_role("radio", name=level, exact=True).check()
+    page.get_by_role("group", name="How much did you like").get_by_role("radio", name="7, very much").check()
+
+
+def check_camera(page: Any) -> None:
+    press(page, "Turn on the camera")
+    press(page, "Continue")
+
+
+def rest(page: Any) -> None:
+    on(page, "A quiet moment")
+    press(page, "I am ready")
+
+
+def to_the_film(page: Any, invited: Invited) -> str:
+    """From the first page of a study without questions to its film; the code."""
+    code = agree(page, language=None)
+    press(page, "I have noted it")
+    check_camera(page)
+    rest(page)
+    expect(page.get_by_role("button", name="Start the film")).to_be_visible()
+    return code
+
+
+def state(page: Any) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate("mienTakePart.state")
+    return found
+
+
+def until(page: Any, condition: Callable[[dict[str, Any]], bool], patience_s: float = 20.0) -> dict[str, Any]:
+    """Waits until it is true of the state of the page. Playwright's own way needs `eval`, which the page forbids."""
+    end = time.monotonic() + patience_s
+    while not condition(found := state(page)):
+        assert time.monotonic() < end, f"not within {patience_s:g} s: {found}"
+        page.wait_for_timeout(50)
+    return found
+
+
+def at(page: Any, film_s: float) -> dict[str, Any]:
+    return until(page, lambda now: now.get("film_s", 0) >= film_s)
+
+
+def frames(invited: Invited, code: str, stimulus: str = "s1") -> list[dict[str, Any]]:
+    """What is kept of one film, in the order in which it came."""
+    found: list[dict[str, Any]] = invited.kept(code)["measured"][stimulus]["looks"]
+    return found
+
+
+def film_id(invited: Invited) -> str:
+    with invited.server.client() as client:
+        return str(client.get(f"/api/studies/{invited.study}").json()["definition"]["stimuli"][0]["id"])
+
+
+def whole(kept: list[dict[str, Any]], *, end_s: float = FILM_S, gap_s: float = 3 * EVERY_S) -> None:
+    """The film was looked at from its beginning to its end, without a hole."""
+    times = sorted(frame["film_s"] for frame in kept)
+    assert times[0] <= gap_s, times
+    assert times[-1] >= end_s - gap_s, times
+    assert max(b - a for a, b in itertools.pairwise(times)) <= gap_s, times
+    assert len(times) >= 0.7 * end_s / EVERY_S, times
+
+
+def serious(page: Any) -> list[str]:
+    found = Axe().run(page, options=RULES).response["violations"]
+    return told([violation for violation in found if violation["impact"] in ("serious", "critical")])
+
+
+def sound(page: Any, width: int) -> None:
+    """Nothing that axe calls serious, one heading, and nothing that is cut off."""
+    assert serious(page) == []
+    assert page.locator("h1").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.title().endswith("· mien")
+    assert page.locator("header a[href='/'], nav a").count() == 0, "a way into the operator's pages"
+
+
+# --- the whole way ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
+def test_the_whole_way(open_page: Open, camera: Any, study: Invited, width: int, scheme: str) -> None:
+    page = open_page(study.path, within=camera, width=width, height=740, scheme=scheme)
+    on(page, "Which language would you like?")
+    sound(page, width)
+    press(page, "English")
+    on(page, "Two shapes")
+    for words in ("Ada Lovelace", "About 240 times a minute", "Article 50", "after 90 days", "voluntary"):
+        expect(page.locator("main")).to_contain_text(words)
+    sound(page, width)
+    press(page, "Continue")
+    on(page, "Your consent")
+    expect(page.get_by_text("may be kept as well")).to_have_count(0)  # this study keeps no pictures
+    press(page, "Agree and continue")
+    expect(page.get_by_text("Please tick this box")).to_be_visible()
+    sound(page, width)
+    page.get_by_label("I have read this and agree").check()
+    press(page, "Agree and continue")
+    on(page, "Your code")
+    code = page.locator(".code-shown").inner_text()
+    assert re.fullmatch(r"([0-9A-Z]{4}-){2}[0-9A-Z]{4}", code)
+    expect(page.get_by_role("main").get_by_role("link", name="withdraw")).to_be_visible()
+    sound(page, width)
+    press(page, "I have noted it")
+    answer_before(page)
+    sound(page, width)
+    press(page, "Continue")
+    on(page, "Camera check")
+    press(page, "Turn on the camera")
+    for words in ("Your face is seen", "You are near enough", "There is light enough", "You are alone in the picture"):
+        expect(page.get_by_text(words)).to_be_visible()
+    expect(page.locator(".mirror-face")).to_be_visible()
+    sound(page, width)
+    press(page, "Continue")
+    on(page, "A quiet moment")
+    sound(page, width)
+    press(page, "I am ready")
+    on(page, "Film 1")
+    sound(page, width)
+    press(page, "Start the film")
+    at(page, 1.0)
+    assert page.evaluate("document.fullscreenElement?.className") == "film-stage"
+    assert page.evaluate("[mienTakePart.film.controls, mienTakePart.film.muted]") == [False, False]
+    assert serious(page) == []
+    answer_after(page)
+    assert page.evaluate("document.fullscreenElement") is None
+    sound(page, width)
+    press(page, "Continue")
+    on(page, "Thank you!")
+    expect(page.locator("svg.own-curve")).to_be_visible()
+    expect(page.get_by_text("most often")).to_be_visible()
+    sound(page, width)
+    kept = study.kept(code)
+    assert kept["step"] == "done"
+    assert kept["answers"]["before"] == {"age": "young", "genres": ["comedy"], "mood": 5, "cinema": 12.5, "last": "Alien"}
+    felt = kept["answers"]["after"]["felt"]
+    assert felt == {label: number % 5 for number, label in enumerate(FERPLUS)}
+    assert kept["answers"]["after"]["liked"] == 7
+    assert kept["measured"]["baseline"]["looks"]
+    looks = frames(study, code, film_id(study))
+    whole(looks)
+    assert all(look["faces"] == 1 for look in looks)
+
+
+def test_the_films_clock_is_the_films(open_page: Open, camera: Any, short: Invited) -> None:
+    """The film's lightness tells its time; what the page says the time is, when a picture is taken, is compared with it."""
+    page = open_page(short.path, within=camera)
+    to_the_film(page, short)
+    press(page, "Start the film")
+    at(page, 0.5)
+    pairs = page.evaluate(
+        """async () => {
+            const canvas = new OffscreenCanvas(8, 8), pen = canvas.getContext("2d", { willReadFrequently: true }), pairs = [];
+            for (let k = 0; k < 40; k += 1) {
+                await new Promise((done) => setTimeout(done, 90));
+                const { film, state } = mienTakePart;
+                pen.drawImage(film, 4, 4, 8, 8, 0, 0, 8, 8);
+                pairs.push([state.film_s, pen.getImageData(2, 2, 1, 1).data[0]]);
+            }
+            return pairs;
+        }"""
+    )
+    wrong = [film_s - (grey - 10) / 40 for film_s, grey in pairs]  # a tenth of a second is 4 levels of grey
+    assert max(abs(error - 0.05) for error in wrong) < 0.16, pairs
+    assert pairs[-1][0] - pairs[0][0] > 2.5
+
+
+def test_films_in_order_with_a_break(open_page: Open, camera: Any, server: Server, film: Path) -> None:
+    invited = open_study(server, [film, film], before=[], after=[], languages=["en"], baseline_s=0)
+    page = open_page(invited.path, within=camera)
+    code = agree(page, language=None)
+    press(page, "I have noted it")
+    check_camera(page)  # without quiet seconds the film comes at once
+    expect(page.get_by_text("Film 1 of 2")).to_be_visible()
+    press(page, "Start the film")
+    on(page, "That was film 1 of 2")
+    page.reload()  # whoever closes the page in the break goes on with the second film
+    check_camera(page)
+    expect(page.get_by_text("Film 2 of 2")).to_be_visible()
+    press(page, "Start the film")
+    on(page, "Thank you!")
+    kept = invited.kept(code)
+    for stimulus in kept["order"]:
+        whole(kept["measured"][stimulus]["looks"])
+
+
+# --- what comes between ----------------------------------------------------------------------------------------------------------
+
+
+def test_pause_and_go_on(open_page: Open, camera: Any, short: Invited) -> None:
+    page = open_page(short.path, within=camera)
+    code = to_the_film(page, short)
+    press(page, "Start the film")
+    at(page, 1.5)
+    page.keyboard.press("Space")
+    expect(page.get_by_role("dialog", name="Paused")).to_be_visible()
+    paused_s = state(page)["film_s"]
+    page.wait_for_timeout(1500)
+    assert state(page)["film_s"] == pytest.approx(paused_s, abs=0.05)
+    assert serious(page) == []
+    page.keyboard.press("Enter")  # the button that goes on has the focus
+    at(page, paused_s + 0.5)
+    page.evaluate(HIDE, "hidden")
+    expect(page.get_by_text("in another tab or app")).to_be_visible()
+    page.evaluate(HIDE, "visible")
+    press(page, "Go on with the film")
+    on(page, "Thank you!")
+    looks = frames(short, code, film_id(short))
+    whole(looks)
+    assert sum(abs(look["film_s"] - paused_s) < EVERY_S for look in looks) <= 4, "it went on looking in the pause"
+    quality = short.kept(code)["quality"]["films"][film_id(short)]
+    assert quality["pauses"] == 2
+    assert quality["hidden"] == 1
+
+
+def test_the_network_goes_and_comes_back(open_page: Open, camera: Any, short: Invited, watch: Watch, line: Line) -> None:
+    watch.expect(NO_LINE)
+    page = open_page(short.path, within=camera, server=over(line))
+    code = to_the_film(page, short)
+    press(page, "Start the film")
+    at(page, 1.0)
+    line.cut()
+    expect(page.get_by_text("Offline – will be sent later")).to_be_visible()
+    assert at(page, 4.0)["unanswered"] > 5
+    line.mend()
+    on(page, "Thank you!")
+    looks = frames(short, code, film_id(short))
+    whole(looks)
+    assert sum(look["late"] for look in looks) > 5
+    assert len({look["sequence"] for look in looks}) == len(looks)
+
+
+def test_the_film_ends_without_a_network(open_page: Open, camera: Any, short: Invited, watch: Watch, line: Line) -> None:
+    watch.expect(NO_LINE)
+    page = open_page(short.path, within=camera, server=over(line))
+    code = to_the_film(page, short)
+    press(page, "Start the film")
+    at(page, 3.0)
+    line.cut()
+    on(page, "The last pictures are being sent")
+    expect(page.get_by_text(re.compile(r"Still to send: [1-9]"))).to_be_visible()
+    expect(page.get_by_text("No connection. It goes on by itself.")).to_be_visible()
+    line.mend()
+    on(page, "Thank you!")
+    whole(frames(short, code, film_id(short)))
+
+
+def test_the_server_dies_and_comes_back(
+    open_page: Open, camera: Any, serve: Callable[..., Server], film: Path, watch: Watch
+) -> None:
+    watch.expect(NO_LINE)
+    server = serve()
+    invited = open_study(server, [film], before=[], after=[], languages=["en"], baseline_s=0)
+    page = open_page(invited.path, within=camera, server=server)
+    code = agree(page, language=None)
+    press(page, "I have noted it")
+    check_camera(page)
+    press(page, "Start the film")
+    at(page, 2.0)
+    server.kill()
+    page.wait_for_timeout(800)
+    server.start()
+    on(page, "Thank you!")
+    whole(frames(invited, code, film_id(invited)))
+
+
+def test_a_closed_tab_goes_on_where_it_stopped(open_page: Open, camera: Any, short: Invited) -> None:
+    page = open_page(short.path, within=camera)
+    code = to_the_film(page, short)
+    press(page, "Start the film")
+    at(page, 2.5)
+    context = page.context
+    page.close()
+    page = open_page(short.path, server=short.server, context=context)
+    on(page, "Welcome back")
+    expect(page.locator("main")).to_contain_text(code)
+    sound(page, 1280)
+    press(page, "Go on where I stopped")
+    on(page, "Camera check")
+    check_camera(page)
+    expect(page.get_by_text(re.compile(r"It goes on at 0:0[23]"))).to_be_visible()
+    press(page, "Go on with the film")
+    on(page, "Thank you!")
+    looks = frames(short, code, film_id(short))
+    whole(looks, gap_s=1.0)
+    assert {look["part"] for look in looks} == {0, 1}
+    assert len(short.viewers()) == len({viewer["name"] for viewer in short.viewers()})
+
+
+def test_somebody_else_before_the_same_device(open_page: Open, camera: Any, short: Invited) -> None:
+    page = open_page(short.path, within=camera)
+    code = agree(page, language=None)
+    context = page.context
+    page.close()
+    page = open_page(short.path, server=short.server, context=context)
+    press(page, "I am somebody else")
+    assert agree(page, language=None) != code
+
+
+def test_on_with_the_code_on_another_device(open_page: Open, camera: Any, study: Invited) -> None:
+    page = open_page(study.path, within=camera)
+    code = agree(page)
+    press(page, "I have noted it")
+    answer_before(page)
+    page.wait_for_timeout(2500)  # answers go to the server by themselves
+    other = open_page(study.path, within=camera, locale="de-DE")
+    press(other, "Deutsch")
+    press(other, "Ich habe einen Code von einem früheren Besuch")
+    other.get_by_label("Ihr Code").fill("falsch")
+    press(other, "Weiter")
+    expect(other.get_by_text("Der Code hat zwölf Buchstaben und Ziffern.")).to_be_visible()
+    other.get_by_label("Ihr Code").fill(code.lower().replace("-", " "))
+    press(other, "Weiter")
+    on(other, "Zuerst ein paar Fragen")  # in the language that was chosen there
+    expect(other.get_by_label("Which film did you see last?")).to_have_value("Alien")
+    expect(other.get_by_label("unter 40")).to_be_checked()
+
+
+def test_answers_outlive_a_reload_and_a_change_of_language(open_page: Open, study: Invited) -> None:
+    page = open_page(study.path)
+    agree(page)
+    press(page, "I have noted it")
+    answer_before(page)
+    page.get_by_label("How often were you at the cinema").fill("many")  # not right, and kept all the same
+    page.reload()
+    on(page, "A few questions first")
+    expect(page.get_by_label("How often were you at the cinema")).to_have_value("many")
+    expect(page.get_by_label("comedies")).to_be_checked()
+    page.get_by_label("Language").select_option("de")
+    on(page, "Zuerst ein paar Fragen")
+    assert page.locator("html").get_attribute("lang") == "de"
+    assert page.title().startswith("Zuerst ein paar Fragen")
+    expect(page.get_by_label("Komödien")).to_be_checked()
+    expect(page.get_by_label("dramas")).to_be_visible()  # not translated by the operator: the first language stands in
+    press(page, "Weiter")
+    expect(page.get_by_text("Bitte geben Sie eine Zahl ein.")).to_be_visible()
+    field = page.get_by_label("How often were you at the cinema")
+    expect(field).to_be_focused()
+    field.fill("900")
+    press(page, "Weiter")
+    expect(page.get_by_text("Bitte geben Sie 400 oder weniger ein.")).to_be_visible()
+    field.fill("9")
+    expect(page.get_by_text("Es fehlt noch etwas")).to_be_hidden()
+    press(page, "Weiter")
+    on(page, "Kameraprüfung")
+
+
+def test_required_answers(open_page: Open, study: Invited) -> None:
+    page = open_page(study.path)
+    agree(page)
+    press(page, "I have noted it")
+    press(page, "Continue")
+    expect(page.get_by_text("Please answer this question.")).to_have_count(2)
+    summary = page.locator(".questions > .notice.bad")
+    expect(summary.get_by_role("link")).to_have_count(2)
+    summary.get_by_role("link", name="How awake are you?").click()
+    page.keyboard.press("ArrowRight")  # a scale is used with arrow keys, not by dragging
+    expect(page.get_by_role("group", name="How awake are you?").get_by_role("radio", checked=True)).to_have_count(1)
+    expect(summary.get_by_role("link")).to_have_count(1)
+    page.get_by_label("comedies").check()
+    page.get_by_label("comedies").uncheck()
+
+
+def test_by_keyboard_alone(open_page: Open, study: Invited) -> None:
+    page = open_page(study.path)
+
+    def go(name: str) -> None:
+        for _ in range(60):
+            if page.evaluate("document.activeElement?.textContent ?? ''") == name:
+                break
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+
+    on(page, "Which language would you like?")
+    go("English")
+    on(page, "Two shapes")
+    go("Continue")
+    on(page, "Your consent")
+    for _ in range(30):
+        if page.evaluate("document.activeElement?.id") == "agree":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    go("Agree and continue")
+    on(page, "Your code")
+    assert page.evaluate("document.activeElement?.tagName") == "H1", "a new page is read from its heading"
+    go("I have noted it")
+    on(page, "A few questions first")
+
+
+# --- the camera ------------------------------------------------------------------------------------------------------------------
+
+
+def to_the_camera(open_page: Open, invited: Invited, within: Any, init: str = PUPPET) -> Any:
+    page = open_page("/withdraw", within=within, server=invited.server)
+    page.context.add_init_script(init)
+    page.goto(invited.path)
+    agree(page, language=None)
+    press(page, "I have noted it")
+    on(page, "Camera check")
+    return page
+
+
+@pytest.mark.parametrize(
+    ("fault", "title"),
+    [
+        ("NotAllowedError", "The camera is not allowed"),
+        ("NotFoundError", "No camera was found"),
+        ("NotReadableError", "Another program uses the camera"),
+        ("TypeError", "The camera does not start"),
+    ],
+)
+def test_a_camera_that_does_not_open(open_page: Open, camera: Any, short: Invited, fault: str, title: str) -> None:
+    page = to_the_camera(open_page, short, camera)
+    page.evaluate("fault => (puppet.fail = fault)", fault)
+    press(page, "Turn on the camera")
+    expect(page.get_by_text(title)).to_be_visible()
+    sound(page, 1280)
+    page.evaluate("puppet.fail = null")
+    press(page, "Try again")
+    press(page, "Continue")
+    on(page, "A quiet moment")
+
+
+def test_without_a_safe_address(open_page: Open, camera: Any, short: Invited) -> None:
+    unsafe = PUPPET + "; Object.defineProperty(window, 'isSecureContext', { get: () => false });"
+    page = to_the_camera(open_page, short, camera, unsafe)
+    expect(page.get_by_text("The camera needs a safe address")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("ada@example.org")
+
+
+def test_nobody_in_the_dark_and_on_all_the_same(
+    open_page: Open, launch: Callable[..., Any], short: Invited, tmp_path: Path
+) -> None:
+    dark = participants.nobody(tmp_path / "dark.mjpeg")
+    page = open_page(short.path, within=launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={dark}"))
+    agree(page, language=None)
+    press(page, "I have noted it")
+    press(page, "Turn on the camera")
+    expect(page.get_by_text("No face is seen.")).to_be_visible()
+    expect(page.get_by_text("It is too dark.")).to_be_visible()
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_be_hidden()
+    sound(page, 1280)
+    press(page, "Continue all the same")  # comes after a while: nobody is held up for ever
+    rest(page)
+    expect(page.get_by_text("Your face was not seen long enough")).to_be_visible()
+    expect(page.get_by_role("button", name="Once more")).to_be_visible()
+
+
+def test_two_people_before_one_camera(open_page: Open, launch: Callable[..., Any], short: Invited, camera_file: Path) -> None:
+    page = open_page(short.path, within=launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={camera_file}"))
+    agree(page, language=None)
+    press(page, "I have noted it")
+    press(page, "Turn on the camera")
+    expect(page.get_by_text("Several people are seen.")).to_be_visible()
+
+
+def test_the_camera_goes_during_the_film(open_page: Open, camera: Any, short: Invited) -> None:
+    page = to_the_camera(open_page, short, camera)
+    code = state(page)["code"]
+    check_camera(page)
+    rest(page)
+    press(page, "Start the film")
+    at(page, 1.5)
+    page.evaluate("{ const [track] = puppet.stream.getVideoTracks(); track.stop(); track.dispatchEvent(new Event('ended')); }")
+    expect(page.get_by_role("dialog").get_by_text("The camera is gone")).to_be_visible()
+    page.evaluate("puppet.fail = 'NotReadableError'")
+    press(page, "Turn on the camera")
+    expect(page.get_by_role("dialog").get_by_text("Another program uses the camera")).to_be_visible()
+    page.evaluate("puppet.fail = null")
+    press(page, "Turn on the camera")
+    on(page, "Thank you!")
+    whole(frames(short, code, film_id(short)))
+    assert short.kept(code)["quality"]["films"][film_id(short)]["camera_lost"] == 1
+
+
+# --- events, windows, ends -------------------------------------------------------------------------------------------------------
+
+
+def test_a_live_event(open_page: Open, camera: Any, server: Server) -> None:
+    invited = open_study(server, events=1, before=[], after=[], languages=["en"], baseline_s=0)
+    page = open_page(invited.path, within=camera, width=360, height=740)
+    expect(page.get_by_text("As long as the event lasts")).to_be_visible()
+    code = agree(page, language=None)
+    press(page, "I have noted it")
+    check_camera(page)
+    on(page, "Event 1")
+    press(page, "Start")
+    expect(page.get_by_role("timer")).to_have_text("0:02")
+    sound(page, 360)
+    page.reload()  # the event goes on meanwhile, and so does its clock
+    check_camera(page)
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"0:(0[5-9]|1\d)"))
+    page.wait_for_timeout(1000)
+    press(page, "Stop")
+    page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+    on(page, "Thank you!")
+    times = [look["film_s"] for look in frames(invited, code, "e1")]
+    assert times[0] < 1
+    assert times == sorted(times)
+    assert times[-1] > 5
+    assert max(b - a for a, b in itertools.pairwise(times)) > 1, "the reload left no hole?"
+
+
+def test_another_window_takes_over(open_page: Open, camera: Any, short: Invited) -> None:
+    page = open_page(short.path, within=camera)
+    to_the_film(page, short)
+    press(page, "Start the film")
+    at(page, 1.0)
+    other = open_page(short.path, server=short.server, context=page.context)
+    press(other, "Go on where I stopped")
+    press(other, "Turn on the camera")
+    on(page, "It goes on in another window")
+    other.close()
+    press(page, "Go on here")
+    on(page, "Camera check")
+
+
+def test_leaving_in_the_middle(open_page: Open, camera: Any, short: Invited) -> None:
+    page = open_page(short.path, within=camera)
+    code = to_the_film(page, short)
+    press(page, "Start the film")
+    at(page, 2.0)
+    page.mouse.move(300, 300)
+    page.mouse.move(320, 320)
+    press(page, "Leave")
+    dialog = page.get_by_role("dialog", name="Leave the study?")
+    expect(dialog.get_by_role("button", name="Stay")).to_be_focused()
+    dialog.get_by_role("button", name="Leave").click()
+    on(page, "You have left the study")
+    assert short.kept(code)["step"] == "left"
+    assert len(frames(short, code, film_id(short))) >= 5
+    page.reload()
+    on(page, "You have left the study")
+
+
+def test_declining_keeps_nothing(open_page: Open, study: Invited) -> None:
+    before = len(study.viewers())
+    page = open_page(study.path)
+    press(page, "English")
+    press(page, "I would rather not")
+    on(page, "That is quite all right")
+    press(page, "Back to the information")
+    press(page, "Continue")
+    press(page, "I do not agree")
+    on(page, "That is quite all right")
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+    assert page.context.cookies() == []
+    assert len(study.viewers()) == before
+
+
+def test_withdraw(open_page: Open, camera: Any, short: Invited, watch: Watch) -> None:
+    watch.expect("status of 401")
+    page = open_page(short.path, within=camera, width=360, height=740)
+    code = to_the_film(page, short)
+    press(page, "Start the film")
+    on(page, "Thank you!")
+    with page.expect_download() as started:
+        press(page, "Download what is kept about me")
+    assert started.value.suggested_filename.endswith(".json")
+    page.get_by_role("contentinfo").get_by_role("link", name="Withdraw").click()
+    on(page, "Withdraw from a study")
+    sound(page, 360)
+    page.get_by_label("Your code").fill("0000-0000-0000")
+    press(page, "Show what is kept")
+    expect(page.get_by_text("Nothing is kept under this code.")).to_be_visible()
+    page.get_by_label("Your code").fill(f" {code.lower()} ")
+    press(page, "Show what is kept")
+    on(page, "What is kept under this code")
+    expect(page.locator("main")).to_contain_text("Shapes alone")
+    expect(page.locator("main")).to_contain_text(re.compile("Film 1, until 0:0[56]"))
+    sound(page, 360)
+    press(page, "Erase everything")
+    dialog = page.get_by_role("dialog", name="Really erase everything?")
+    expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    sound(page, 360)
+    dialog.get_by_role("button", name="Keep it").click()
+    assert short.kept(code)["step"] == "done"
+    press(page, "Erase everything")
+    dialog.get_by_role("button", name="Erase everything").click()
+    on(page, "Everything is erased")
+    expect(page.locator(".proof")).to_contain_text(
+        re.compile(r"entries: [1-9]\d* · files: [1-9]\d*.*entries: 0 · files: 0", re.DOTALL)
+    )
+    sound(page, 360)
+    with short.server.client() as client:
+        assert client.get("/api/participant", headers={"X-Participant-Code": code}).status_code == 401
+    page.goto(short.path)
+    on(page, "Shapes alone")  # nobody is remembered here
+
+
+def test_invitations_that_lead_nowhere(open_page: Open, study: Invited, watch: Watch) -> None:
+    watch.expect("status of 404")
+    page = open_page("/take-part/nosuchinvitation", server=study.server, locale="tr-TR")
+    on(page, "Bu bağlantı bir çalışmaya gitmiyor")
+    with study.server.client() as client:
+        where = f"/api/studies/{study.study}/invitations"
+        made = client.post(where, json={"label": "Shut"}).json()["id"]
+        client.patch(f"{where}/{made}", json={"closed": True}).raise_for_status()
+    page = open_page(f"/take-part/{made}", server=study.server)
+    on(page, "This study is not open at the moment")
+    sound(page, 1280)
+
+
+def test_the_consent_changes_while_it_is_read(open_page: Open, server: Server, film: Path, watch: Watch) -> None:
+    watch.expect("status of 409")
+    invited = open_study(server, [film], languages=["en"])
+    page = open_page(invited.path)
+    press(page, "Continue")
+    with server.client() as client:
+        client.patch(
+            f"/api/studies/{invited.study}", json={"consent": {"version": 1, "text": {"en": "Another text."}}}
+        ).raise_for_status()
+    page.get_by_label("I have read this and agree").check()
+    press(page, "Agree and continue")
+    expect(page.get_by_text("This text was changed a moment ago.")).to_be_visible()
+    expect(page.get_by_text("Another text.")).to_be_visible()
+    page.get_by_label("I have read this and agree").check()
+    press(page, "Agree and continue")
+    on(page, "Your code")
+
+
+def test_pictures_are_asked_for_separately(open_page: Open, server: Server, film: Path) -> None:
+    invited = open_study(server, [film], languages=["en"], keep="pictures")
+    for wanted in (False, True):
+        page = open_page(invited.path)
+        press(page, "Continue")
+        page.get_by_label("I have read this and agree").check()
+        pictures = page.get_by_label("The pictures of my face may be kept as well.")
+        expect(pictures).not_to_be_checked()
+        if wanted:
+            pictures.check()
+        press(page, "Agree and continue")
+        on(page, "Your code")
+        assert invited.kept(page.locator(".code-shown").inner_text())["pictures"] is wanted
+
+
+@pytest.mark.parametrize("language", ["fr", "de", "tr"])
+def test_every_language_fits_a_phone(open_page: Open, study: Invited, language: str) -> None:
+    """Through the preview, whose pages are the same: every button that goes on is the first of its page."""
+    page = open_page(f"/studies/{study.study}/preview", server=study.server, width=360, height=740)
+    page.get_by_role("main").locator(f".language-choice[lang={language}]").click()
+    seen = []
+    for _ in range(12):
+        page.wait_for_timeout(150)
+        expect(page.locator(".actions")).to_be_visible()
+        seen.append(page.locator("h1").inner_text())
+        sound(page, 360)
+        for box in page.locator("#agree").all():
+            box.check()
+        for name in ("age", "mood", "liked"):
+            page.locator(f"[name=q-{name}]").first.check() if page.locator(f"[name=q-{name}]").count() else None
+        for label in FERPLUS:
+            page.locator(f"[name=q-felt-{label}]").last.check() if page.locator(f"[name=q-felt-{label}]").count() else None
+        page.locator(".actions button").first.click()
+        if state(page).get("film_s") is not None and page.locator(".film-stage").count():
+            expect(page.locator(".film-stage")).to_have_count(0)
+        if state(page)["step"] == "done":
+            break
+    expect(page.locator(".code-shown")).to_be_visible()
+    sound(page, 360)
+    assert len(set(seen)) >= 7, seen
+
+
+def test_a_preview_asks_for_nothing_and_keeps_nothing(open_page: Open, study: Invited) -> None:
+    before = len(study.viewers())
+    page = open_page(f"/studies/{study.study}/preview", server=study.server)
+    expect(page.get_by_text("This is a preview.")).to_be_visible()
+    agree(page)
+    press(page, "I have noted it")
+    answer_before(page)
+    press(page, "Continue")
+    press(page, "Continue")
+    press(page, "Start the film")
+    at(page, 0.5)
+    answer_after(page)
+    press(page, "Continue")
+    on(page, "Thank you!")
+    assert len(study.viewers()) == before
+    assert page.evaluate("localStorage.length") == 0
