@@ -411,6 +411,29 @@ def test_who_withdraws_leaves_no_trace_in_any_file(person: Person, study: Open, 
     assert person.refused("DELETE") == (401, "wrong_code")
 
 
+def test_many_withdraw_at_once_while_others_answer(
+    client: TestClient, study: Open, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = [Person.agreed(client, study.invitation) for _ in range(8)]
+
+    def busy(place: int) -> Any:
+        if place % 2:
+            people[place].ask("PUT", "/answers", part="before", answers={"age": "old", "why": f"words of {place}"})
+            return people[place].ask("DELETE")
+        for i in range(10):
+            people[place].ask("PUT", "/answers", part="before", answers={"age": "young", "why": f"{i}"})
+        return None
+
+    with ThreadPoolExecutor(8) as crowd:
+        proofs = list(crowd.map(busy, range(8)))
+    assert [proof["left"] for proof in proofs if proof] == [{"rows": 0, "files": 0}] * 4
+    assert sorted(row.name for row in app_participants(study)) == [1, 3, 5, 7]
+    assert all(row.answers == {"before": {"age": "young", "why": "9"}} for row in app_participants(study))
+    assert not caplog.records
+    for path in settings.data_dir.rglob("*"):
+        assert not path.is_file() or b"words of" not in path.read_bytes(), path
+
+
 def test_nothing_about_the_person_is_kept(client: TestClient, study: Open, settings: Settings) -> None:
     headers = {"User-Agent": "A very rare browser 7.31", "Accept-Language": "tlh", "X-Forwarded-For": "203.0.113.77"}
     answer = client.post(f"/api/take-part/{study.invitation}/consent", json={"language": "en", "version": 1}, headers=headers)

@@ -6,6 +6,7 @@ belongs to that person, and nothing else does. Nothing else about the person is 
 
 import hashlib
 import hmac
+import logging
 import random
 import secrets
 import shutil
@@ -33,6 +34,8 @@ from mien.web.studies import Studies, Who, note, touch
 
 if TYPE_CHECKING:
     from mien.review.viewers import Viewer
+
+log = logging.getLogger(__name__)
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's 32: no I, L, O or U, which people take for others."""
@@ -427,6 +430,13 @@ class Participants:
             "erased": {"rows": int(row is not None), "files": len(files) - len(found), "bytes": size},
             "left": {"rows": int(rows_left), "files": len(found)},
         }
+
+    def _wipe(self) -> None:
+        """Takes what was erased out of the database's file. Where that is too busy, it goes with whatever is erased next."""
+        try:
+            self.store.shrink()
+        except Exception:
+            log.exception("what was erased is out of the database's tables, but not yet out of its file")
 
 
 def _study(rows: Session, of: Invitation | Participant | None) -> StudyRow | None:
