@@ -6,6 +6,7 @@ reviews made before and after one more person took part differ by that person; t
 
 import statistics
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
@@ -289,16 +290,18 @@ def _thinned(of: Audience, every: int) -> Audience:
 def _synchrony(of: Audience, smallest: int) -> Json | None:
     if len(of.names) < max(2, smallest):
         return None
-    main, by_signal = None, {}
-    for signal in of.signals:
+
+    def found_of(signal: str) -> audience.Synchrony:
         window_s = WINDOW_S if signal == VALENCE else None
-        found = audience.synchrony(of, signal, window_s=window_s, shifts=SHIFTS, level=LEVEL)
-        by_signal[signal] = {
-            name: _rounded(getattr(found, name)) if found.counted.sum() >= smallest else None for name in ("isc", "p")
-        }
-        if signal == VALENCE:
-            main = found
-    assert main is not None
+        return audience.synchrony(of, signal, window_s=window_s, shifts=SHIFTS, level=LEVEL)
+
+    with ThreadPoolExecutor(2) as both:  # it is the most of a review's time, and numpy lets two threads work at once
+        found = dict(zip(of.signals, both.map(found_of, of.signals), strict=True))
+    by_signal = {
+        signal: {name: _rounded(getattr(one, name)) if one.counted.sum() >= smallest else None for name in ("isc", "p")}
+        for signal, one in found.items()
+    }
+    main = found[VALENCE]
     if main.counted.sum() < smallest:
         return None
     enough = main.n >= smallest
