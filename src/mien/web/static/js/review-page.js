@@ -95,10 +95,17 @@ function draw(next) {
 function acts() {
   const links = FILES.map(([name, title, words]) =>
     h("a", { class: "button", href: `${base}/${name}${frozen ? `${name.includes("?") ? "&" : "?"}frozen=${encodeURIComponent(frozen)}` : ""}`, download: true }, title, h("span", { class: "soft small" }, words)));
+  const menu = h("details", { class: "menu" }, h("summary", { class: "button" }, "Download"), h("div", { class: "downloads" }, ...links));
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.firstElementChild.focus();
+  });
+  addEventListener("click", (event) => (menu.open &&= menu.contains(event.target) && !event.target.closest("a")));
   return [
     h("label", { class: "pick small" }, "Report", states),
     frozen ? h("button", { type: "button", class: "danger", onclick: forget }, "Delete this one") : h("button", { type: "button", onclick: freeze }, "Keep as it is now"),
-    h("details", { class: "menu" }, h("summary", { class: "button" }, "Download"), h("div", { class: "downloads" }, ...links)),
+    menu,
     h("button", { type: "button", onclick: () => print() }, "Print"),
   ];
 }
