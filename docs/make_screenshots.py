@@ -1,4 +1,4 @@
-"""The pictures of docs/web.md: docs/images/web-*.png.
+"""The pictures of docs/web.md and docs/studies.md: docs/images/web-*.png.
 
     python docs/make_screenshots.py        needs the test extra and chromium; on Debian: apt-get install chromium
 
@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import films  # noqa: E402
+from browser import films, studies  # noqa: E402
 from browser.chromium import find_chromium, launch_options  # noqa: E402
 from serving import Server  # noqa: E402
 
@@ -73,8 +73,21 @@ def live(page: Any) -> None:
     save(page, "live", 1120)
 
 
+def study(page: Any, server: Server, film: Path) -> None:
+    """A study's questions, one of them being written, and its invitations."""
+    id = studies.made(server, film=film)
+    studies.opened(server, id, limit=40, groups={"place": "odeon"})
+    page.goto(f"/studies/{id}#questions")
+    page.get_by_role("button", name="Edit: How old are you?").click()
+    page.evaluate("scrollTo(0, 0)")
+    save(page, "study", 1180)
+    page.goto(f"/studies/{id}#invitations")
+    page.locator(".invitation").wait_for()
+    save(page, "study-invitations", 940)
+
+
 def main() -> int:
-    argparse.ArgumentParser(description="Make the pictures of docs/web.md.").parse_args()
+    argparse.ArgumentParser(description="Make the pictures of docs/web.md and docs/studies.md.").parse_args()
     chromium = find_chromium()
     if chromium is None:
         print("make_screenshots.py needs chromium, which is not here; on Debian: apt-get install chromium", file=sys.stderr)
@@ -96,6 +109,7 @@ def main() -> int:
             result(page, done)
             compare(page, done, other)
             live(page)
+            study(page, server, film)
             page.close()
         browser.close()
     return 0

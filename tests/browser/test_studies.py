@@ -505,7 +505,7 @@ def test_what_is_missing_leads_to_its_place_until_the_study_can_open(editor: Any
     expect(missing).to_be_hidden(timeout=60_000)
     page.get_by_role("button", name="Open the study").click()
     expect(page.locator("#state")).to_have_text("Open")
-    page.get_by_role("button", name="Close", exact=True).click()
+    page.get_by_role("button", name="Close the study").click()
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
     expect(page.locator("#state")).to_have_text("Closed")
     expect(page.get_by_role("button", name="Open again")).to_be_focused()

@@ -65,7 +65,8 @@ def poster(request: Request, id: str, invitation: str, lang: str = "") -> Respon
         "language": language,
         "languages": {code: LANGUAGES[code] for code in study.languages},
         "about": study.say(study.about, language),
-        "link": str(request.base_url).rstrip("/") + f"/take-part/{invitation}",
+        "address": str(request.base_url).rstrip("/"),
+        "path": f"/take-part/{invitation}",
         "facts": _told(study, language),
         "said": lambda key: said(key, language),
     }
