@@ -45,9 +45,6 @@ _STILL = 1e-4
 _DAMPED = 1 / 3
 """A bootstrap draw's standard error counts as at least this share of the audience's."""
 
-_FEW = 5
-"""Under so many viewers the interval is at least Student's: 4 viewers give 35 different draws, 5 give 126."""
-
 _POOLED = 10_000
 """So many windows of shifted viewers make the band of windowed synchrony, of ten shifts at least."""
 
@@ -113,6 +110,8 @@ class Audience:
             raise ValueError("differences from a baseline need the baselines; give baselines=")
         if not 0 < self.step_s < math.inf:
             raise ValueError(f"step_s must be more than 0 s, but got {self.step_s}")
+        if (np.diff(self.times) <= 0).any():
+            raise ValueError("times must rise")
         if len(set(self.names)) != v:
             raise ValueError("names of viewers must all be different; give names=")
         if not k or len(set(self.labels)) != k or VALENCE in self.labels:
@@ -395,9 +394,10 @@ def mean_curves(audience: Audience, *, level: float = 0.95, draws: int = 1000, s
 
     Whole viewers are drawn with replacement, `draws` times. The interval is the bootstrap-t (Efron & Tibshirani 1993, chapter 12),
     which covers skewed scores of few viewers better than percentiles do. A draw's own standard error counts as at least a third of
-    the whole audience's: draws of one viewer several times would have none, and make the interval endless. Under five viewers
-    there are too few different draws, and the interval is at least Student's. No end leaves the range of the signal. One viewer
-    says nothing about others: its interval is all of that range. Viewers who are all alike give an interval of no width.
+    the whole audience's: draws of one viewer several times would have none, and make the interval endless. Each end lies at least
+    as far out as that of Student's interval, which is the better one for very few viewers and for symmetric scores with outliers.
+    No end leaves the range of the signal. One viewer says nothing about others: its interval is all of that range. Viewers who are
+    all alike give an interval of no width.
 
     Raises `ValueError` unless 0 < level < 1 and draws >= 1.
     """
@@ -458,8 +458,8 @@ def _interval(
         moved.sort(axis=1)
         ends[:, part] = np.quantile(moved, (1 - tail, tail), axis=1)
     low, high = mean - ends * error
-    few = np.where(n < _FEW, special.stdtrit(np.maximum(n - 1, 1), 1 - tail), 0) * error
-    low, high = np.minimum(low, mean - few), np.maximum(high, mean + few)
+    student = special.stdtrit(np.maximum(n - 1, 1), 1 - tail) * error
+    low, high = np.minimum(low, mean - student), np.maximum(high, mean + student)
     low, high = np.where(n == 1, limits[0], low), np.where(n == 1, limits[1], high)
     low, high = np.clip(np.minimum(low, mean), *limits), np.clip(np.maximum(high, mean), *limits)
     return mean, np.where(n, low, 0), np.where(n, high, 0)
@@ -671,16 +671,16 @@ def _in_windows(
     n = seen.sum(axis=0)
     total = values.sum(axis=0, dtype=np.float64)
     result, counts = np.zeros(len(starts)), np.zeros(len(starts), np.int64)
-    sums = np.zeros((6, values.shape[1] + 1))
-    for row, mask in zip(values, seen, strict=True):
-        both = mask & (n > 1)
-        a = np.where(both, row, 0).astype(np.float64)
-        b = np.where(both, (total - row) / np.maximum(n - 1, 1), 0)
-        np.cumsum((both, a, b, a * a, b * b, a * b), axis=1, out=sums[:, 1:])
-        part = sums[:, starts + window] - sums[:, starts]
-        r, fine = _correlation(*part)
-        result += r
-        counts += fine
+    for k in range(0, len(values), _BLOCK):
+        own = values[k : k + _BLOCK].astype(np.float64)
+        both = seen[k : k + _BLOCK] & (n > 1)
+        x, y = np.where(both, own, 0), np.where(both, (total - own) / np.maximum(n - 1, 1), 0)
+        sums = np.zeros((6, len(own), values.shape[1] + 1))
+        for i, part in enumerate((both, x, y, x * x, y * y, x * y)):
+            np.cumsum(part, axis=1, out=sums[i, :, 1:])
+        r, fine = _correlation(*(sums[:, :, starts + window] - sums[:, :, starts]))
+        result += r.sum(axis=0)
+        counts += fine.sum(axis=0)
     return result / np.maximum(counts, 1), counts
 
 
