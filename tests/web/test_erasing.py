@@ -207,3 +207,43 @@ def test_folders_of_nobody_go_after_a_day_and_new_ones_stay(client: TestClient, 
     assert not any(path.exists() for path in (*strays, *doomed))
     assert all(path.exists() for path in fresh)
     assert (folder / id / "participants" / person(app, id, 1).id / "s1.log").is_file()
+
+
+# --- in PostgreSQL
+
+
+def test_erasing_in_postgresql_leaves_nothing_in_the_tables(opened: Opened, postgres: str, tmp_path: Path) -> None:
+    """Its tables' files are searched, too; what it keeps in its own journal goes when that comes round."""
+    from sqlalchemy import text
+
+    from web import studies
+
+    client = opened(database_url=postgres)
+    app: Any = client.app
+    id, invitation = studies.opened(client)
+    for content in (SECRET, OTHERS):
+        mine = as_participant(answered(client, invitation, content))
+        short = {"part": "after", "answers": {"said": content}}  # what is long is kept compressed, and not found by its bytes
+        assert client.put("/api/participant/answers", json=short, headers=mine).status_code == 200
+    joined(client, invitation)
+    planted(app, id, 1, SECRET.encode())
+
+    def found(content: str) -> list[str]:
+        """Tables' files that hold it, flushed; in the folder of the database alone."""
+        with app.state.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("CHECKPOINT"))
+            folder = Path(connection.scalar(text("show data_directory")) or "")
+        return holding(folder / "base", content)
+
+    assert found(SECRET)
+    assert client.delete(f"/api/studies/{id}/viewers/1").json()["left"] == {"rows": 0, "files": 0}
+    assert found(SECRET) == []
+    assert found(OTHERS)
+    assert holding(data(app), SECRET) == []
+    aged(app, id, 2, 91)
+    assert app.state.eraser.sweep() == [f"{id}/2"]
+    assert found(OTHERS) == []
+    assert client.post(f"/api/studies/{id}/duplicate").status_code == 201
+    assert client.patch(f"/api/studies/{id}", json={"title": "x"}).status_code == 200
+    assert client.get(f"/api/studies/{id}").json()["counts"]["withdrawn"] == 2
+    assert client.delete(f"/api/studies/{id}").json()["left"] == {"rows": 0, "files": 0}

@@ -1,11 +1,7 @@
 """The database: jobs, paging, search, many at once, migrations; in SQLite, and in PostgreSQL where that is installed."""
 
-import os
-import pwd
 import shutil
-import socket
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -35,51 +31,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("jobs", "rating")
 '''
-
-
-def postgres_programs() -> Path | None:
-    """The folder of `initdb` and `pg_ctl`, the newest version's."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
-    other = shutil.which("initdb")
-    return found[-1].parent if found else Path(other).parent if other else None
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL of its own, on a free port of loopback; thrown away afterwards."""
-    programs = postgres_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL IS NOT TESTED: no initdb on this machine; run: apt-get install postgresql")
-    pytest.importorskip("psycopg", reason="PostgreSQL IS NOT TESTED: run: pip install 'mien[postgres]'")
-    user = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        names = [name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()}]
-        if not names:
-            pytest.skip("PostgreSQL IS NOT TESTED: it refuses to run as root, and there is no user postgres or nobody")
-        user = {"user": names[0]}
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="mien-pg-") as scratch:  # pytest's folders are closed to other users
-        os.chmod(scratch, 0o755)
-        folder = Path(scratch) / "data"
-        folder.mkdir()
-        if user:
-            shutil.chown(folder, user["user"])
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-
-        def call(*command: object) -> None:
-            done = subprocess.run([str(part) for part in command], cwd="/", capture_output=True, text=True, timeout=120, **user)  # type: ignore[call-overload]
-            assert done.returncode == 0, done.stdout + done.stderr
-
-        call(programs / "initdb", "-D", folder, "-U", "mien", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        call(programs / "pg_ctl", "-D", folder, "-w", "-l", folder / "log", "-o", options, "start")
-        try:
-            yield f"postgresql://mien@127.0.0.1:{port}/postgres"
-        finally:
-            call(programs / "pg_ctl", "-D", folder, "-w", "-m", "immediate", "stop")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -344,10 +344,12 @@ class Store:
 
     def forget(self) -> None:
         """Takes what was erased out of the files beside the tables as well: SQLite's log of changes and the copies made before
-        migrations, PostgreSQL's dead rows. (In SQLite's own file erasing writes zeros.) What is busy with the log is waited for."""
+        migrations, PostgreSQL's dead rows. (In SQLite's own file erasing writes zeros.) What is busy with the log is waited for.
+
+        PostgreSQL's own journal keeps changes until it comes round; that is for who runs the database.
+        """
         if self.file is None:
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("VACUUM studies, invitations, participants, rooms, frozen, audit")
+            self._rewrite()
             return
         end = time.monotonic() + BUSY_TIMEOUT_S
         with closing(self.engine.raw_connection()) as connection:
@@ -357,6 +359,17 @@ class Store:
                 time.sleep(0.05)
         for copy in self._copies():
             copy.unlink()
+
+    def _rewrite(self) -> None:
+        """Writes PostgreSQL's tables of studies anew, without dead rows; where one is held on to, they are only marked free."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"set lock_timeout = '{BUSY_TIMEOUT_S}s'")
+            for table in ("participants", "studies", "invitations", "rooms", "frozen", "audit"):
+                try:
+                    connection.exec_driver_sql(f"vacuum full {table}")
+                except OperationalError:  # the lock was not to be had
+                    connection.exec_driver_sql(f"vacuum {table}")
+            connection.exec_driver_sql("reset lock_timeout")
 
     def _copies(self) -> list[Path]:
         """The database as it was before each migration."""
