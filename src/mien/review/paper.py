@@ -700,7 +700,8 @@ class _Document:
                 for variable in variables
             ]
             quality = viewer["quality"]
-            numbers = [_plain(viewer["minutes"]), *(str(viewer[key]) for key in ("looks", "late", "dropped", "pauses"))]
+            minutes = "–" if viewer["minutes"] is None else f"{viewer['minutes']:.1f}"
+            numbers = [minutes, *(str(viewer[key]) for key in ("looks", "late", "dropped", "pauses"))]
             rows.append(
                 [
                     _text(viewer["name"], STRONG),

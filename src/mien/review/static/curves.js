@@ -8,6 +8,7 @@ import { Plot } from "/static/js/plot.js";
 
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const narrow = matchMedia("(max-width: 720px)");
+const PAPER_WIDTH = 680, PAPER_HEIGHT = 390; // fits A4 and letter between the page's margins
 const GROUP_DASHES = ["", "8 4", "2 3", "10 3 2 3", "14 4", "5 3 2 3 2 3"];
 
 /** Plotly reads tags and entities in texts; ours mean themselves. */
@@ -25,7 +26,7 @@ export function told(signal, value, corrected = false) {
 
 /** The dash and the colour of a group's line, by its position. */
 export const groupDash = (k) => GROUP_DASHES[k % GROUP_DASHES.length];
-export const groupColour = (k) => token(`--g${k % 6}`);
+export const groupColour = (k) => `var(--g${k % 6})`;
 
 /** "#rrggbb" as see-through. */
 const faint = (code, share) => `rgba(${[1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16)).join(",")},${share})`;
@@ -63,7 +64,7 @@ export class Curves extends Plot {
     const x = (times) => times.map((t) => this.x(t));
     const traces = [];
     for (const line of view.lines) {
-      const shade = line.group === null ? colour(line.signal) : groupColour(line.group);
+      const shade = line.group === null ? colour(line.signal) : token(`--g${line.group % 6}`);
       const common = { x: x(line.times), type: "scatter", mode: "lines", connectgaps: false, legendgroup: line.key };
       for (const band of bands(line)) {
         traces.push({
@@ -104,9 +105,10 @@ export class Curves extends Plot {
     const [bottom, top] = extent(view);
     layout.margin = { l: 62, r: 10, t: view.markers.length ? 46 : 22, b: 28 };
     layout.xaxis.anchor = "y3";
+    if (this.paper) Object.assign(layout, { autosize: false, width: PAPER_WIDTH, height: PAPER_HEIGHT });
     const row = (domain, more) => ({ gridcolor: rule, zeroline: false, fixedrange: true, domain, ...more });
     layout.yaxis = row([0.37, 1], {
-      range: [bottom, top], nticks: 6, tickformat: view.valence ? "+.1f" : view.corrected ? "+.0%" : ".0%", zeroline: bottom < 0, zerolinecolor: soft, zerolinewidth: 1,
+      range: [bottom, top], nticks: 6, tickformat: view.valence ? ".1f" : view.corrected ? "+.0%" : ".0%", zeroline: bottom < 0, zerolinecolor: soft, zerolinewidth: 1,
     });
     const values = view.synchrony ? [...view.synchrony.values, ...view.synchrony.low, ...view.synchrony.high].filter((v) => v !== null) : [0, 1];
     layout.yaxis2 = row([0.15, 0.27], { range: [Math.min(-0.1, ...values) - 0.05, Math.max(0.3, ...values) + 0.05], dtick: 0.5, tick0: 0, tickformat: ".1f", zeroline: true, zerolinecolor: rule });
@@ -139,6 +141,13 @@ export class Curves extends Plot {
 
   values() {
     return null;
+  }
+
+  /** On paper the plot has its own size, and the colours that the page has by then. */
+  print(on) {
+    this.paper = on;
+    Object.assign(this.figure.style, on ? { width: `${PAPER_WIDTH}px`, height: `${PAPER_HEIGHT}px` } : { width: "", height: "" });
+    this.draw();
   }
 
   place() {

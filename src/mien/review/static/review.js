@@ -547,7 +547,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   // On paper all is dark on light; the plot bakes its colours in, so it is drawn again.
   const paper = (on) => () => {
     document.documentElement.classList.toggle("on-paper", on);
-    screen?.curves?.draw();
+    screen?.curves?.print(on);
   };
   addEventListener("beforeprint", paper(true));
   addEventListener("afterprint", paper(false));
