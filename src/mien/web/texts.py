@@ -1,4 +1,4 @@
-"""The words of participants' pages in all their languages: one catalogue, texts.json, {key: {"en": …, "fr": …, "de": …, "tr": …}}."""
+"""The words of participants' pages in all languages: one catalogue, texts.json, {key: {"en": …, "fr": …, "de": …, "tr": …}}."""
 
 import json
 from functools import cache
