@@ -57,6 +57,28 @@ def both_picture(path: Path) -> Path:
     return path
 
 
+def crowd(faces: int = 30, width: int = 1280, height: int = 720) -> np.ndarray:
+    """(height, width, 3) uint8 RGB: the two portraits' heads in rows of six, as an audience before one camera."""
+    from mien.detect import YuNet
+
+    heads = []
+    for portrait in portraits():
+        found = YuNet()(portrait)
+        x1, y1, x2, y2 = found.boxes[found.scores.argmax()].tolist()
+        reach = min(0.95 * max(x2 - x1, y2 - y1), x1 + x2 - (x1 + x2) / 2, y1 + y2 - (y1 + y2) / 2)
+        left, top = round((x1 + x2) / 2 - reach), round((y1 + y2) / 2 - reach)
+        heads.append(portrait[max(0, top) : top + round(2 * reach), max(0, left) : left + round(2 * reach)])
+    rows = -(-faces // 6)
+    side = min(width // 6, height // rows) - 6
+    picture = np.full((height, width, 3), 200, np.uint8)
+    for seat in range(faces):
+        row, column = divmod(seat, 6)
+        head = cv2.resize(heads[(row + column) % len(heads)], (side, side), interpolation=cv2.INTER_AREA)
+        y, x = round((row + 0.5) * height / rows - side / 2), round((column + 0.5) * width / 6 - side / 2)
+        picture[y : y + side, x : x + side] = head
+    return picture
+
+
 def camera(path: Path) -> Path:
     """What a fake camera plays over and over: both faces for three seconds, 640×360 at 25 frames/s, as motion JPEG."""
     return motion_jpeg(path, part(BOTH_S[0], BOTH_S[0] + 3), round(FPS))

@@ -316,7 +316,7 @@ def test_real_audiences_are_counted_and_drawn(
     assert film["viewers"] == people
     assert any(value is not None for value in film["curves"]["raw"]["neutral"]["mean"])
     page.goto(f"/studies/{study}/review")
-    expect(page.locator("main svg, main .js-plotly-plot, main canvas").first).to_be_visible()
+    expect(page.locator(".js-plotly-plot .scatterlayer path").first).to_be_attached(timeout=SECONDS * 1000)
 
 
 def test_a_real_room_before_a_camera(open_page: Callable[..., Any], launch: Callable[..., Any], study: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from mien.web.rooms import load_room, room_file
 from mien.web.settings import Settings
 from serving import Server
 from web.conftest import HERE
-from web.live_page import live_page, picture
+from web.live_page import jpeg, live_page, picture
 
 CLIPS = Path(__file__).parents[3] / "shared" / "media"
 SECONDS = 60
@@ -342,6 +342,21 @@ def test_real_rooms(real: TestClient, clip: str, people: int) -> None:
         timeline = viewer.timelines["s1"]
         assert len(timeline.frame_rows) >= 0.8 * len(timeline)
         np.testing.assert_allclose(timeline.emotions.sum(axis=1), 1, atol=1e-4)
+
+
+def test_thirty_faces_before_one_camera(real: TestClient) -> None:
+    """All found, followed and kept, live; and none is small enough to be lost a second time."""
+    study = made(real)
+    crowd = jpeg(films.crowd(30))
+    with live_page(real) as page:
+        job = page.record("start")["job"]
+        new(real, study, job=job)
+        answers = [page.look(crowd, of_recording=True) for _ in range(6)]
+        assert [len(answer["faces"]) for answer in answers] == [30] * 6
+        page.stop()
+    room = ready(real, study, seconds=120)
+    assert (room["people"], room["together"], room["left_out"]) == (30, 30, 0)
+    assert len({viewer.name for viewer in viewers(real, study)}) == 30
 
 
 def test_a_picture_and_a_broken_film_are_told(real: TestClient, tmp_path: Path) -> None:

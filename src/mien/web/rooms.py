@@ -11,11 +11,13 @@ import logging
 import re
 import threading
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Request
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select, update
@@ -63,15 +65,24 @@ def load_room(settings: Settings, study: Study, room: Room) -> list[Viewer]:
     stimulus = study.stimulus(room.stimulus)
     if room.state != "ready" or stimulus is None:
         return []
-    whole = Timeline.load(room_file(settings, room))
+    file = room_file(settings, room)
+    whole = Timeline.load(file)
     played = room_clock.spans(room.offset_s, room.clock)
     film = room_clock.on_film(whole, played, stimulus.duration_s, f"room {room.name}")
+    lasted = timedelta(seconds=room.duration_s or 0.0)
+    # A film of the audience was made before it was sent; nobody has watched later than the numbers were there.
+    ended_at = min(room.made_at + lasted, datetime.fromtimestamp(file.stat().st_mtime, UTC))
     rest = room_clock.at_rest(whole, played, study.baseline_s) if study.baseline_s > 0 else {}
     pauses = max(0, len(played) - 1)
-    return [_viewer(room, film, track, rest.get(track), pauses) for track in room_clock.counted(film).viewers]
+    return [
+        _viewer(room, film, track, rest.get(track), pauses, (ended_at - lasted, ended_at))
+        for track in room_clock.counted(film).viewers
+    ]
 
 
-def _viewer(room: Room, film: Timeline, track: int, baseline: Any, pauses: int) -> Viewer:
+def _viewer(
+    room: Room, film: Timeline, track: int, baseline: NDArray[np.float32] | None, pauses: int, between: tuple[datetime, datetime]
+) -> Viewer:
     alone = room_clock.alone(film, track)
     times = alone.face_times
     finished = bool(times[-1] >= film.times[0] + FINISHED_SHARE * (film.times[-1] - film.times[0]))
@@ -89,8 +100,8 @@ def _viewer(room: Room, film: Timeline, track: int, baseline: Any, pauses: int) 
         timelines={room.stimulus: alone},
         baseline=baseline,
         room=True,
-        started_at=room.made_at,
-        finished_at=room.made_at if finished else None,
+        started_at=between[0],
+        finished_at=between[1] if finished else None,
         quality=quality,
     )
 
@@ -336,11 +347,10 @@ class Rooms:
         """Takes all that was measured of one face out of its room's file, which is written anew. Raises `ApiError` 404, 409."""
         room, track = self.viewer(study_id, viewer)
         file = room_file(self.settings, room)
-        before = file.stat().st_size
-        whole = Timeline.load(file)
-        gone = int((whole.tracks == track).sum())
         with self._changing:
-            whole.without([track]).save(file)
+            before, whole = file.stat().st_size, Timeline.load(file)
+            gone = int((whole.tracks == track).sum())
+            whole.without([track] if gone else []).save(file)
             self._put_down(room.id, **self._counts(room))
         left = int((Timeline.load(file).tracks == track).sum())
         self.studies.forget_reviews(study_id)
