@@ -136,6 +136,7 @@ async function move(state, button) {
   }
 }
 
+get("preview").addEventListener("click", () => written.flush()); // it shows what the server has
 get("open").addEventListener("click", () => move("open", get("open")));
 get("close").addEventListener("click", async () => {
   if (await confirm({ title: "Close the study?", text: "Nobody can start any more. Who is in the middle can finish. You can open it again.", action: "Close", danger: false })) move("closed", get("close"));
