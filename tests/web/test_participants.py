@@ -182,6 +182,27 @@ def test_two_at_once_do_not_both_get_the_last_place(client: TestClient, study: O
     assert len(app_participants(study)) == 1
 
 
+def test_in_postgresql_it_is_the_same(opened: Opened, postgres: str) -> None:
+    client = opened(database_url=postgres)
+    app: Any = client.app
+    study = Open(app)
+    link = study.invite(limit=2)
+    with ThreadPoolExecutor(6) as crowd:
+        answers = list(crowd.map(lambda _: consent(client, link), range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [409] * 4
+    people = [Person(client, answer.json()["code"]) for answer in answers if answer.status_code == 201]
+    assert sorted(person.told()["name"] for person in people) == ["1", "2"]
+
+    def go(person: Person) -> Any:
+        person.to_the_film()
+        for i in range(5):
+            person.ask("POST", "/events", event="pause", stimulus="s1", film_s=i, at_s=i)
+        return person.ask("DELETE")
+
+    with ThreadPoolExecutor(2) as crowd:
+        assert [proof["left"] for proof in crowd.map(go, people)] == [{"rows": 0, "files": 0}] * 2
+
+
 def test_everybody_gets_an_own_number_also_after_some_have_gone(client: TestClient, study: Open) -> None:
     with ThreadPoolExecutor(6) as crowd:
         people = list(crowd.map(lambda _: Person.agreed(client, study.invitation), range(6)))
