@@ -426,7 +426,8 @@ def _drawn(count: int, draws: int, seed: int) -> NDArray[np.float32]:
     """(draws, V) how often each of `count` viewers is in each bootstrap sample."""
     if not count:
         return np.zeros((draws, 0), np.float32)
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float32)
+    picked = np.random.default_rng(seed).integers(0, count, size=(draws, count)) + count * np.arange(draws)[:, None]
+    return np.bincount(picked.ravel(), minlength=draws * count).reshape(draws, count).astype(np.float32)
 
 
 def _interval(
