@@ -44,7 +44,7 @@ PLACES = {
     "study-invitations": Place("filled", "/studies/{study}#invitations", ".invitation"),
     "study-people": Place("filled", "/studies/{study}#people", "[data-viewer]"),
     "study-log": Place("filled", "/studies/{study}#log", "#panel-log td"),
-    "room": Place("filled", "/studies/{study}/room", "#stimulus option"),
+    "room": Place("filled", "/studies/{study}/room", "main h1"),
     "responsible-use": Place("filled", "/responsible-use", "main h1"),
     "api": Place("filled", "/api", "main h1"),
     "error": Place("filled", "/no-such-page", "main h1"),
