@@ -112,6 +112,18 @@ def test_a_late_stream_begins_at_zero(tmp_path: Path, name: str, options: dict[s
         assert [f.time_s for f in opened.frames()] == pytest.approx([i / 25 for i in range(10)], abs=1e-3)
 
 
+@pytest.mark.parametrize(("name", "late_s"), [("a.mp4", 0.0), ("a.mkv", 0.0), ("late.mp4", 2.0)])
+def test_stills_are_what_the_film_shows_at_their_times(tmp_path: Path, name: str, late_s: float) -> None:
+    path = film(tmp_path / name, times=[late_s + i / 25 for i in range(25)])
+    wanted = [0.0, 0.05, 0.4, 0.41, 0.9, 5.0]
+    found = list(media.stills_at(path, wanted))
+    assert [f.index for f in found] == list(range(6))
+    assert [f.time_s for f in found] == pytest.approx([0.0, 0.04, 0.4, 0.4, 0.88, 0.96], abs=2e-3)
+    assert [float(f.rgb.mean()) for f in found] == pytest.approx([shade(round(f.time_s * 25)) for f in found], abs=4)
+    keys = list(media.stills_at(path, [0.5, 0.9], exact=False))
+    assert all(f.time_s <= at for f, at in zip(keys, (0.5, 0.9), strict=True))
+
+
 def test_gif_is_a_film_with_its_own_delays(tmp_path: Path) -> None:
     with open_media(gif(tmp_path / "a.gif", [10, 100, 200], delay_ms=120)) as opened:
         assert (opened.info.kind, opened.info.codec) == ("video", "gif")

@@ -38,7 +38,7 @@ PACE = 4.0
 
 MOST_S = 900.0
 TRY_AGAIN_AFTER_S = 30.0
-KEPT_VERSIONS = 2
+KEPT_VERSIONS, KEPT_DATES = 2, 20
 FROZEN_MAX = 200
 
 log = logging.getLogger(__name__)
@@ -174,6 +174,9 @@ class Reviews:
                 self._failed[(id, str(until), row.version)] = (time.monotonic(), answer["failed"])
             self._check_failed(id, until, row.version)
         for path, _ in sorted(_versions(folder.parent), key=lambda found: found[1])[:-KEPT_VERSIONS]:
+            shutil.rmtree(path, ignore_errors=True)
+        dated = [path for path in folder.parents[1].iterdir() if path.name != "now"]
+        for path in sorted(dated, key=lambda path: path.stat().st_mtime)[:-KEPT_DATES]:
             shutil.rmtree(path, ignore_errors=True)
         return folder
 
