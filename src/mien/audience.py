@@ -598,7 +598,8 @@ def synchrony(
                 moved = np.stack(views, axis=1)
                 some, m = _in_windows(moved[0], moved[1] > 0, starts, window)
                 pooled.append((some * np.sqrt(m))[m > 0])
-        null_low, null_high = (float(q) for q in np.quantile(null, (tail, 1 - tail)))
+        # Weibull's quantiles: one more audience of strangers lies between them as often as `level` says, also for few shifts.
+        null_low, null_high = (float(q) for q in np.quantile(null, (tail, 1 - tail), method="weibull"))
         p = _p(null, isc[counted].mean())
         chance = np.concatenate(pooled) if pooled else none
         if len(chance):
