@@ -215,6 +215,8 @@ def test_answers_are_as_described(case: Any, served: Server, job: Job, study: St
     if case.path.startswith(("/api/studies/", "/api/take-part/", "/api/participant")):
         if turn % 2:
             given |= {name: value for name, value in study.there().items() if name in given}
+            if turn % 8 != 1 and case.query:  # a report of another date is made anew, which takes seconds
+                case.query.pop("until", None)
             if case.path.startswith("/api/participant"):
                 case.headers = {**(case.headers or {}), "X-Participant-Code": study.code}
     elif "id" in given and turn % 2 and case.method.upper() != "DELETE":
