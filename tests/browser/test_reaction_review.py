@@ -1,0 +1,627 @@
+"""The whole way of a reaction review in a real browser: from the operator's idea, through three people before their cameras, one of
+whom loses the network, one of whom closes the tab and one of whom withdraws, to a report that is right at each step.
+
+`MIEN_SCREENSHOTS=DIR` keeps pictures of every page of the way, wide and narrow.
+"""
+
+import csv
+import io
+import json
+import os
+import sqlite3
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pypdfium2
+import pytest
+from playwright.sync_api import expect
+
+from browser import films
+from browser.conftest import Open, Watch
+from browser.line import Line, over
+from browser.participants import Invited
+from browser.test_room import review
+from browser.test_studies import saved, tab
+from browser.test_take_part import ALLOW, CAMERA, NO_LINE, check_camera, on, press, rest, state, until
+from mien.demo import FPS, PORTRAITS, TALKER, installed_file, scenes
+from mien.labels import FERPLUS
+from mien.media import read_picture
+from mien.review import sample_film
+from serving import Server
+
+FILM_S, EVERY_S, OFFLINE_S = 26.0, 0.5, 20.0
+CELLS = round(FILM_S / EVERY_S)
+FROM_S = 14.0
+"""The part of the sample study's film that is shown: a hat falls on the balloon, a bird comes, it rains."""
+
+WIDTHS = {1280: 900, 390: 844}
+PATIENT_S = 60.0
+LEVELS = ("not at all", "a little", "somewhat", "strongly", "very strongly")
+
+Look = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one person answers."""
+
+    age: str
+    cinema: int
+    liked: int
+    felt: dict[str, int]
+    pace: int
+    words: str
+
+
+PEOPLE = (
+    Said("under 40", 12, 6, {"happiness": 3, "surprise": 2}, 2, "The hat, when it fell"),
+    Said("under 40", 4, 7, {"happiness": 4, "sadness": 1}, 4, "That the bird sat in the hat"),
+    Said("40 or more", 31, 2, {"neutral": 4}, 5, "Nothing but ZEBULON-QUAGGA-ALONE"),
+)
+SECRET = "ZEBULON-QUAGGA-ALONE"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """26 s of a drawn film, for whoever takes part."""
+    from mien.media import VideoWriter
+
+    path = tmp_path_factory.mktemp("film") / "The little balloon.mp4"
+    first = round(FROM_S * sample_film.FPS)
+    frames = islice(sample_film.frames(), first, first + round(FILM_S * sample_film.FPS))
+    with VideoWriter(path, sample_film.WIDTH, sample_film.HEIGHT, fps_hint=sample_film.FPS) as writer:
+        for number, rgb in enumerate(frames):
+            writer.write(rgb, number / sample_film.FPS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What three fake cameras play, over and over: two portraits from near, and a man who talks."""
+    folder = tmp_path_factory.mktemp("faces")
+    portraits = [installed_file(package, name) for package, name in PORTRAITS]
+    talker = installed_file(*TALKER)
+    if talker is None or None in portraits:
+        pytest.skip("needs the faces of: pip install 'mien[demo]'")
+    seconds = round(3 * FPS)
+    near = [read_picture(path).rgb for path in portraits if path is not None]
+    near = [rgb[: round(0.6 * len(rgb)), rgb.shape[1] // 8 : -rgb.shape[1] // 8] for rgb in near]
+    shots = [list(islice(scenes([rgb], None), seconds)) for rgb in near]
+    shots.append(list(islice(scenes([], talker), round(5 * FPS))))
+    return [films.motion_jpeg(folder / f"{k}.mjpeg", shot, round(FPS)) for k, shot in enumerate(shots)]
+
+
+@pytest.fixture
+def look() -> Look:
+    """look(page, name, widths=…) keeps a picture of a page in each width, where pictures are wanted."""
+    wanted = os.environ.get("MIEN_SCREENSHOTS")
+    numbers = iter(range(1, 1000))
+
+    def looked(page: Any, name: str, widths: tuple[int, ...] = tuple(WIDTHS)) -> None:
+        if not wanted:
+            return
+        number, size = next(numbers), page.viewport_size
+        for width in widths:
+            if page.viewport_size["width"] != width:
+                page.set_viewport_size({"width": width, "height": WIDTHS[width]})
+                page.wait_for_timeout(600)
+            page.screenshot(path=Path(wanted) / f"{number:02d}-{name}-{width}.png", full_page=True)
+        if page.viewport_size != size:
+            page.set_viewport_size(size)
+
+    if wanted:
+        Path(wanted).mkdir(parents=True, exist_ok=True)
+    return looked
+
+
+@pytest.fixture
+def line(server: Server) -> Iterator[Line]:
+    made = Line(server)
+    yield made
+    if made.up:
+        made.cut()
+
+
+# --- what the operator does ------------------------------------------------------------------------------------------------------
+
+
+def asked(page: Any, part: str, kind: str, words: str, *, must: bool = False) -> Any:
+    """Adds a question; its card, open for writing."""
+    page.get_by_role("group", name=f"Add a question {part} the film").get_by_role("button", name=kind, exact=True).click()
+    card = page.locator(".question.open")
+    card.get_by_label("Question", exact=True).fill(words)
+    if must:
+        card.get_by_role("checkbox", name="Must be answered").check()
+    return card
+
+
+def make_study(page: Any, film: Path, look: Look) -> tuple[str, str]:
+    """On the pages alone: from nothing to an open study and a link; the ids of both."""
+    page.goto("/studies")
+    expect(page.locator("#empty")).to_be_visible()
+    look(page, "studies-empty")
+    page.get_by_role("button", name="New study").first.click()
+    dialog = page.get_by_role("dialog", name="New study")
+    dialog.get_by_label("Title").fill("The little balloon, rough cut")
+    dialog.get_by_label("What it is for").select_option("film_test")
+    look(page, "new-study")
+    dialog.get_by_role("button", name="Make the study").click()
+    page.wait_for_url("**/studies/*")
+    look(page, "study-new")
+    page.get_by_label("What it is about").fill("A drawn film of half a minute about a balloon and a hat, and six questions.")
+    page.get_by_label("Who runs it").fill("Ada Example, ada@example.org")
+    page.get_by_label("How often to look").select_option(label="Twice a second")
+    page.get_by_label("Look at the face at rest first").select_option(label="3 seconds")
+    page.get_by_label("Show results from").fill("2")
+    saved(page)
+    look(page, "study-facts")
+
+    tab(page, "Films")
+    look(page, "films-none")
+    page.locator("#panel-films input[type=file]").set_input_files(film)
+    expect(page.get_by_role("button", name=f"Watch: {film.stem}")).to_be_visible(timeout=PATIENT_S * 1000)
+    page.get_by_role("button", name=f"Watch: {film.stem}").click()
+    page.wait_for_timeout(300)
+    look(page, "films")
+    tab(page, "Consent")
+    look(page, "consent")
+
+    tab(page, "Questions")
+    look(page, "questions-none")
+    card = asked(page, "before", "One choice", "How old are you?", must=True)
+    card.get_by_role("textbox", name="Answer 1").fill("under 40")
+    card.get_by_role("textbox", name="Answer 2").fill("40 or more")
+    asked(page, "before", "Number", "How often were you at the cinema this year?")
+    asked(page, "after", "Liking", "How much did you like the film?", must=True)
+    asked(page, "after", "Eight emotions", "How strongly did you feel each of these?", must=True)
+    card = asked(page, "after", "Scale of 5", "How was the pace?")
+    card.get_by_label("Words at the low end").fill("too slow")
+    card.get_by_label("Words at the high end").fill("too fast")
+    look(page, "questions-scale")
+    asked(page, "after", "Long text", "What will you remember?")
+    saved(page)
+    look(page, "questions")
+
+    tab(page, "Groups")
+    page.get_by_role("button", name="Add groups").click()
+    page.keyboard.type("Age")
+    page.get_by_role("radio", name="an answer").check()
+    saved(page)
+    look(page, "groups")
+    page.get_by_role("button", name="Open the study").click()
+    expect(page.locator("#state")).to_have_text("Open")
+
+    tab(page, "Invitations")
+    page.get_by_label("For whom").fill("Friends of the cinema")
+    page.get_by_role("button", name="Make the invitation").click()
+    card = page.locator(".invitation")
+    expect(card).to_contain_text("nobody yet")
+    look(page, "invitations")
+    link = str(card.locator("input").input_value())
+    tab(page, "People")
+    look(page, "people-none")
+    return page.url.split("/studies/")[1].split("#")[0], link.rsplit("/", 1)[1]
+
+
+def fact(page: Any, name: str) -> Any:
+    """A number at the head of the report."""
+    return page.locator("#review-head .facts > div", has=page.get_by_text(name, exact=True)).locator("dd")
+
+
+def chart(page: Any, words: str) -> Any:
+    """The card of a question in the report."""
+    return page.locator("#review-answers article", has=page.get_by_role("heading", name=words))
+
+
+def columns(page: Any, words: str) -> list[str]:
+    found: list[str] = chart(page, words).locator(".column-n").all_inner_texts()
+    return found
+
+
+# --- what the participants do ----------------------------------------------------------------------------------------------------
+
+
+def to_the_film(page: Any, said: Said, look: Look) -> str:
+    """From the invitation to the button that starts the film; the code."""
+    on(page, "The little balloon, rough cut")
+    look(page, "take-part-about")
+    press(page, "Continue")
+    on(page, "Your consent")
+    look(page, "take-part-consent")
+    page.get_by_label("I have read this and agree").check()
+    press(page, "Agree and continue")
+    on(page, "Your code")
+    look(page, "take-part-code")
+    code = str(page.locator(".code-shown").inner_text())
+    press(page, "I have noted it")
+    on(page, "A few questions first")
+    page.get_by_label(said.age).check()
+    page.get_by_label("How often were you at the cinema").fill(str(said.cinema))
+    look(page, "take-part-before")
+    press(page, "Continue")
+    on(page, "Camera check")
+    look(page, "take-part-camera-off")
+    press(page, "Turn on the camera")
+    expect(page.get_by_text("Your face is seen")).to_be_visible()
+    expect(page.get_by_text("You are alone in the picture")).to_be_visible()
+    look(page, "take-part-camera")
+    press(page, "Continue")
+    on(page, "A quiet moment")
+    look(page, "take-part-rest")
+    rest(page)
+    expect(page.get_by_role("button", name="Start the film")).to_be_visible()
+    look(page, "take-part-film-before")
+    return code
+
+
+def answer(page: Any, said: Said, look: Look) -> None:
+    """The questions after the film, to the thanks."""
+    on(page, "A few questions to finish")
+    page.get_by_role("group", name="How much did you like").get_by_role("radio", name=str(said.liked)).check()
+    for label in FERPLUS:
+        row = page.get_by_role("radiogroup", name=label)
+        row.get_by_role("radio", name=LEVELS[said.felt.get(label, 0)], exact=True).check()
+    page.get_by_role("group", name="How was the pace?").get_by_role("radio", name=str(said.pace)).check()
+    page.get_by_label("What will you remember?").fill(said.words)
+    look(page, "take-part-after")
+    press(page, "Continue")
+    on(page, "Thank you!")
+    expect(page.locator("svg.own-curve")).to_be_visible()
+    look(page, "take-part-done")
+
+
+def at(page: Any, film_s: float) -> dict[str, Any]:
+    return until(page, lambda now: now.get("film_s", 0) >= film_s, PATIENT_S)
+
+
+def complete(looks: list[dict[str, Any]], gap_s: float = 2 * EVERY_S) -> None:
+    """A look at each half second of the film from its beginning to its end, each one once."""
+    assert [look["sequence"] for look in looks] == list(range(len(looks)))
+    times = sorted(look["film_s"] for look in looks)
+    assert abs(len(times) - CELLS) <= 2, times
+    assert times[0] <= gap_s, times
+    assert times[-1] >= FILM_S - gap_s, times
+    assert max(b - a for a, b in pairwise(times)) <= gap_s, times
+    assert all(look["faces"] == 1 for look in looks)
+
+
+# --- what the report must say ----------------------------------------------------------------------------------------------------
+
+
+def questions(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {question["title"]: question for question in found["questions"]}
+
+
+def tells(found: dict[str, Any], people: tuple[Said, ...]) -> None:
+    """The review's charts hold the answers of these people and nothing else."""
+    by = questions(found)
+    assert {title: question["n"] for title, question in by.items()} == dict.fromkeys(by, len(people))
+    ages = {option["title"]: option["n"] for option in by["How old are you?"]["counts"]}
+    assert ages == {age: sum(one.age == age for one in people) for age in ("under 40", "40 or more")}
+    assert by["How often were you at the cinema this year?"]["mean"] == pytest.approx(np.mean([p.cinema for p in people]), abs=1e-3)
+    liked = [option["n"] for option in by["How much did you like the film?"]["counts"]]
+    assert liked == [sum(one.liked == step for one in people) for step in range(1, 8)]
+    felt = by["How strongly did you feel each of these?"]["emotions"]
+    for label in FERPLUS:
+        levels = [one.felt.get(label, 0) for one in people]
+        assert felt[label]["counts"] == [levels.count(step) for step in range(5)], label
+    pace = [option["n"] for option in by["How was the pace?"]["counts"]]
+    assert pace == [sum(one.pace == step for one in people) for step in range(1, 6)]
+    assert by["What will you remember?"]["texts"] == sorted((one.words for one in people), key=str.casefold)
+
+
+def hides(found: dict[str, Any], words: str) -> None:
+    """Nothing but how many there are."""
+    assert found["hidden"] == found["headline"] == words
+    assert found["counts"]["shown"] == 0
+    (part,) = found["stimuli"]
+    assert part["curves"] is part["synchrony"] is part["attention"] is None
+    assert part["groups"] == {}
+    assert part["moments"] == part["facts"] == part["times"] == []
+    assert all(
+        set(question) <= {"id", "part", "kind", "title", "low", "high", "n", "hidden", "by_group"}
+        for question in found["questions"]
+    )
+    assert found["agreement"] is None
+
+
+def of(found: dict[str, Any], name: str) -> dict[str, Any]:
+    (viewer,) = [viewer for viewer in found["viewers"] if viewer["name"] == name]
+    return dict(viewer)
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def downloaded(page: Any, name: str, folder: Path) -> Path:
+    """A file from the menu of the report."""
+    page.locator("summary", has_text="Download").click()
+    with page.expect_download() as started:
+        page.locator(".downloads a", has_text=name).first.click()
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path
+
+
+def holding(folder: Path, content: str) -> list[str]:
+    """The files that hold it, in whatever file it may be, in its bytes or in its name."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(str(path) for path in files if content.encode() in path.read_bytes() or content in str(path.relative_to(folder)))
+
+
+# --- the whole way ---------------------------------------------------------------------------------------------------------------
+
+
+def test_from_the_idea_to_the_report(
+    open_page: Open,
+    launch: Callable[..., Any],
+    serve: Callable[..., Server],
+    film: Path,
+    faces: list[Path],
+    watch: Watch,
+    look: Look,
+    tmp_path: Path,
+) -> None:
+    watch.expect(f"{NO_LINE}|Failed to load resource")
+    server = serve()
+    line = Line(server)
+    cameras = [launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={face}") for face in faces]
+    operator = open_page("/studies", server=server)
+    id, invitation = make_study(operator, film, look)
+    invited = Invited(server, id, invitation)
+
+    # Nobody yet.
+    report = open_page(f"/studies/{id}/review", server=server, context=operator.context)
+    expect(report.get_by_role("heading", level=1)).to_have_text("No viewers so far; results are shown from 2.")
+    hides(review(server, id), "No viewers so far; results are shown from 2.")
+    look(report, "report-nobody")
+
+    # The first loses the network for twenty seconds in the middle of the film.
+    page = open_page(invited.path, within=cameras[0], server=over(line))
+    first = to_the_film(page, PEOPLE[0], look)
+    press(page, "Start the film")
+    at(page, 2.0)
+    look(page, "take-part-film", widths=(1280,))
+    line.cut()
+    cut_s, cut_at_s = time.monotonic(), state(page)["film_s"]
+    expect(page.get_by_text("Offline – will be sent later")).to_be_visible()
+    at(page, 5.0)
+    look(page, "take-part-film-offline", widths=(1280,))
+    found = review(server, id)
+    hides(found, "1 viewer so far; results are shown from 2.")
+    assert (found["counts"]["agreed"], found["counts"]["finished"]) == (1, 0)
+    while time.monotonic() - cut_s < OFFLINE_S:
+        page.wait_for_timeout(100)
+    waiting = state(page)
+    assert waiting["film_s"] - cut_at_s >= OFFLINE_S - 1, "the film stood still without the network"
+    assert waiting["unanswered"] >= 0.9 * OFFLINE_S / EVERY_S
+    assert waiting["lost"] == 0
+    assert not waiting["over"]
+    line.mend()
+    answer(page, PEOPLE[0], look)
+    kept = invited.kept(first)
+    (looks,) = [film["looks"] for stimulus, film in kept["measured"].items() if stimulus != "baseline"]
+    complete(looks)
+    late = sum(look["late"] for look in looks)
+    assert late >= 0.9 * OFFLINE_S / EVERY_S
+    page.context.close()
+    found = review(server, id)
+    hides(found, "1 viewer so far; results are shown from 2.")
+    assert (found["counts"]["agreed"], found["counts"]["finished"], found["counts"]["measured"]) == (1, 1, 1)
+    one = of(found, "1")
+    assert (one["looks"], one["late"], one["dropped"], one["face_share"]) == (len(looks), late, 0, 1.0)
+    assert one["gone_s"] >= OFFLINE_S - 1
+    assert one["finished"]
+    assert one["quality"] == "good"
+    for words in (PEOPLE[0].words, first):
+        assert words not in json.dumps(found)
+    expect(fact(report, "Finished")).to_have_text("1", timeout=PATIENT_S * 1000)
+    expect(report.get_by_role("heading", level=1)).to_have_text("1 viewer so far; results are shown from 2.")
+    expect(chart(report, "How was the pace?")).to_contain_text("Too few answers to show.")
+    look(report, "report-one")
+
+    # The second closes the tab half-way and comes back by the same link.
+    page = open_page(invited.path, within=cameras[1], server=server, width=390, height=844)
+    second = to_the_film(page, PEOPLE[1], lambda *_, **__: None)
+    press(page, "Start the film")
+    at(page, FILM_S / 2)
+    look(page, "take-part-film", widths=(390,))
+    context = page.context
+    page.close()
+    found = review(server, id)
+    assert (found["hidden"], found["counts"]["measured"], found["counts"]["finished"]) == (None, 2, 1)
+    two = of(found, "2")
+    assert not two["finished"]
+    assert two["looks"] == pytest.approx(CELLS / 2, abs=4)
+    assert two["why"] == "Did not watch to the end."
+    (part,) = found["stimuli"]
+    assert part["n"][2] == 2
+    assert part["n"][-2] is None  # of one alone nothing is told
+    assert part["curves"]["raw"]["happiness"]["mean"][-2] is None
+    assert questions(found)["How was the pace?"]["hidden"]
+    page = open_page(invited.path, server=server, context=context)
+    on(page, "Welcome back")
+    expect(page.locator("main")).to_contain_text(second)
+    look(page, "take-part-back")
+    press(page, "Go on where I stopped")
+    check_camera(page)
+    expect(page.get_by_text("It goes on at 0:1")).to_be_visible()
+    look(page, "take-part-film-again")
+    press(page, "Go on with the film")
+    answer(page, PEOPLE[1], lambda *_, **__: None)
+    context.close()
+    found = review(server, id)
+    assert [found["counts"][name] for name in ("agreed", "finished", "measured", "shown", "withdrawn")] == [2, 2, 2, 2, 0]
+    tells(found, PEOPLE[:2])
+    (part,) = found["stimuli"]
+    assert part["n"][1:-1] == [2] * (len(part["times"]) - 2)
+    assert part["curves"]["corrected"] is not None
+    two = of(found, "2")
+    assert two["finished"]
+    assert two["looks"] == pytest.approx(CELLS, abs=4)
+    expect(fact(report, "Viewers in the report")).to_have_text("2", timeout=PATIENT_S * 1000)
+    report.wait_for_selector(".plot .main-svg")
+    look(report, "report-two")
+
+    # The operator marks a moment.
+    report.locator(".cursor").focus()
+    for _ in range(3):
+        report.keyboard.press("PageUp")
+    report.get_by_role("button", name="Mark this moment").click()
+    dialog = report.get_by_role("dialog", name="Mark this moment")
+    dialog.get_by_label("What happens here").fill("The bird comes")
+    dialog.get_by_label("At", exact=True).fill("9")
+    look(report, "report-mark")
+    dialog.get_by_role("button", name="Save").click()
+    expect(report.locator("#review-markers li h3")).to_contain_text("The bird comes")
+
+    # The third goes to the end.
+    page = open_page(invited.path, within=cameras[2], server=server)
+    third = to_the_film(page, PEOPLE[2], lambda *_, **__: None)
+    press(page, "Start the film")
+    at(page, 4.0)
+    page.keyboard.press("Space")
+    expect(page.get_by_role("dialog", name="Paused")).to_be_visible()
+    look(page, "take-part-paused")
+    page.keyboard.press("Enter")
+    answer(page, PEOPLE[2], lambda *_, **__: None)
+    found = review(server, id)
+    assert [found["counts"][name] for name in ("agreed", "finished", "measured", "shown", "withdrawn")] == [3, 3, 3, 3, 0]
+    tells(found, PEOPLE)
+    (part,) = found["stimuli"]
+    assert part["n"][2:-2] == [3] * (len(part["times"]) - 4)
+    assert of(found, "3")["pauses"] == 1
+    (mark,) = part["markers"]
+    assert (mark["label"], mark["time_s"]) == ("The bird comes", 9.0)
+    assert mark["effects"]["happiness"]["difference"] is not None
+    # Of the two ages one has one viewer; the other is hidden with it, since the whole less its mean would tell that one's.
+    assert part["groups"] == {}
+    assert [value["shown"] for value in found["variables"][0]["values"]] == [False, False]
+    three = found
+    expect(fact(report, "Viewers in the report")).to_have_text("3", timeout=PATIENT_S * 1000)
+    expect(chart(report, "What will you remember?")).to_contain_text(SECRET)
+    assert columns(report, "How was the pace?") == ["0", "1", "0", "1", "1"]
+    look(report, "report-three")
+    report.get_by_role("button", name="Keep as it is now").click()
+    report.get_by_label("Name").fill("All three")
+    look(report, "report-keep")
+    report.get_by_role("button", name="Keep", exact=True).click()
+    expect(report.get_by_role("status").get_by_text("Kept as “All three”.")).to_be_visible()
+    operator.bring_to_front()
+    expect(operator.locator("[data-viewer='3']")).to_be_visible(timeout=PATIENT_S * 1000)
+    look(operator, "people")
+    with server.client() as client:  # all that is made of everybody's data
+        packed = client.get(f"/api/studies/{id}/review.zip").raise_for_status().content
+        assert client.get(f"/api/studies/{id}/review?frozen=All three").status_code in (200, 202)
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert any(SECRET in archive.read(name).decode() for name in archive.namelist() if name.endswith("answers.csv"))
+
+    # And withdraws.
+    with sqlite3.connect(f"file:{server.data / 'mien.sqlite3'}?mode=ro", uri=True) as rows:
+        ((person, secret_hash),) = rows.execute("SELECT id, code_hash FROM participants WHERE name = 3").fetchall()
+    rows.close()
+    for content in (SECRET, person, secret_hash):
+        assert holding(server.data, content), "the search does not find what is there"
+    page.goto("/withdraw")
+    on(page, "Withdraw from a study")
+    look(page, "withdraw")
+    page.get_by_label("Your code").fill(third)
+    press(page, "Show what is kept")
+    on(page, "What is kept under this code")
+    look(page, "withdraw-kept")
+    press(page, "Erase everything")
+    dialog = page.get_by_role("dialog", name="Really erase everything?")
+    look(page, "withdraw-sure")
+    dialog.get_by_role("button", name="Erase everything").click()
+    on(page, "Everything is erased")
+    expect(page.locator(".proof dd").last).to_have_text("entries: 0 · files: 0")
+    look(page, "withdrawn")
+    assert third not in json.dumps(page.evaluate("Object.entries(localStorage)"))
+    page.goto(invited.path)
+    on(page, "The little balloon, rough cut")  # as somebody new
+    page.context.close()
+    for content in (SECRET, person, secret_hash, third, third.replace("-", "")):
+        assert holding(server.data, content) == []
+
+    found = review(server, id)
+    assert [found["counts"][name] for name in ("agreed", "finished", "measured", "shown", "withdrawn")] == [2, 2, 2, 2, 1]
+    tells(found, PEOPLE[:2])
+    assert [viewer["name"] for viewer in found["viewers"]] == ["1", "2"]
+    assert found["stimuli"][0]["n"][1:-1] == [2] * (len(found["stimuli"][0]["times"]) - 2)
+    curves = [one["stimuli"][0]["curves"]["raw"]["neutral"]["mean"] for one in (found, three)]
+    assert curves[0] != curves[1]
+    assert holding(server.data, SECRET) == []
+    expect(fact(report, "Viewers in the report")).to_have_text("2", timeout=PATIENT_S * 1000)
+    expect(fact(report, "Withdrawn and erased")).to_have_text("1")
+    expect(chart(report, "What will you remember?")).not_to_contain_text(SECRET)
+    assert columns(report, "How was the pace?") == ["0", "1", "0", "1", "0"]
+    report.bring_to_front()
+    look(report, "report-withdrawn")
+    report.get_by_role("combobox", name="Report").select_option(label="All three")
+    expect(fact(report, "Viewers in the report")).to_have_text("2", timeout=PATIENT_S * 1000)
+    expect(chart(report, "What will you remember?")).not_to_contain_text(SECRET)
+    look(report, "report-kept")
+    report.get_by_role("combobox", name="Report").select_option(label="as it stands")
+    report.get_by_role("button", name="Mark this moment").wait_for()
+    expect(operator.locator("[data-viewer='3']")).to_have_count(0, timeout=PATIENT_S * 1000)
+    tab(operator, "Log")
+    expect(operator.get_by_role("region", name="Lines of the log")).to_contain_text("ithdrew")
+    look(operator, "log")
+    operator.goto("/studies")
+    expect(operator.locator(f"[data-study='{id}']")).to_be_visible()
+    look(operator, "studies")
+
+    files_agree(report, found, tmp_path, open_page, server)
+
+
+def files_agree(report: Any, found: dict[str, Any], folder: Path, open_page: Open, server: Server) -> None:
+    """What is downloaded says what the page says."""
+    (part,) = found["stimuli"]
+    path = downloaded(report, "JSON", folder)
+    same = json.loads(path.read_text(encoding="utf-8"))
+    assert {**same, "made_at": None} == {**found, "made_at": None}
+
+    paper = pypdfium2.PdfDocument(downloaded(report, "PDF, A4", folder))
+    text = " ".join(" ".join(page.get_textpage().get_text_range() for page in paper).split())
+    for words in (found["title"], found["headline"], *(one.words for one in PEOPLE[:2]), "The bird comes"):
+        assert words in text, words
+    assert SECRET not in text
+
+    long = table(downloaded(report, "Long table", folder).read_text(encoding="utf-8"))
+    assert {name: sum(row["viewer"] == name for row in long) for name in ("1", "2")} == dict.fromkeys(
+        ("1", "2"), len(part["times"])
+    )
+    assert len(long) == 2 * len(part["times"])
+    assert {row["age"] for row in long} if "age" in long[0] else True
+    cells = {name: [row for row in long if row["viewer"] == name] for name in ("1", "2")}
+    for rows in cells.values():
+        assert [float(row["time_s"]) for row in rows] == pytest.approx(part["times"])
+        assert all(row["seen"] == "1" for row in rows[1:-1])
+    wide = table(downloaded(report, "Wide table", folder).read_text(encoding="utf-8"))
+    for signal in (*found["labels"], "valence"):
+        means = part["curves"]["raw"][signal]["mean"]
+        assert [row[f"{signal}_mean"] for row in wide] == ["" if mean is None else str(mean) for mean in means]
+    answers = table(downloaded(report, "Answers", folder).read_text(encoding="utf-8"))
+    assert [row["viewer"] for row in answers] == ["1", "2"]
+    assert [one.words in row.values() for one, row in zip(PEOPLE, answers, strict=False)] == [True, True]
+    viewers = table(downloaded(report, "Viewers", folder).read_text(encoding="utf-8"))
+    assert [(row["viewer"], int(row["looks"]), int(row["late"])) for row in viewers] == [
+        (viewer["name"], viewer["looks"], viewer["late"]) for viewer in found["viewers"]
+    ]
+
+    offline = report.context.browser.new_context(offline=True)
+    page = offline.new_page()
+    page.goto(downloaded(report, "One page", folder).as_uri())
+    page.wait_for_selector(".plot .main-svg")
+    expect(page.get_by_role("heading", level=1)).to_have_text(found["headline"])
+    expect(fact(page, "Viewers in the report")).to_have_text("2")
+    assert columns(page, "How was the pace?") == ["0", "1", "0", "1", "0"]
+    assert SECRET not in page.content()
+    offline.close()
