@@ -6,6 +6,7 @@ The pictures are made of portraits that packages carry, heads in rows before a g
 so that what else runs on the machine counts little.
 """
 
+import argparse
 import os
 import statistics
 import sys
@@ -20,6 +21,7 @@ LOOKS = 25
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     import cv2
     from PIL import Image
 
