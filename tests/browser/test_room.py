@@ -305,6 +305,9 @@ def test_real_audiences_are_counted_and_drawn(
 ) -> None:
     if not (CLIPS / clip).is_file():
         pytest.skip("without ../shared/media")
+    with server.client() as client:  # the report opens with the first film
+        films_only = [one for one in client.get(f"/api/studies/{study}").json()["definition"]["stimuli"] if one["kind"] == "film"]
+        client.patch(f"/api/studies/{study}", json={"stimuli": films_only}).raise_for_status()
     page = open_page(f"/studies/{study}/room")
     agree(page)
     page.locator("#file").set_input_files(str(CLIPS / clip))
@@ -315,10 +318,6 @@ def test_real_audiences_are_counted_and_drawn(
     film = next(one for one in found["stimuli"] if one["title"] == "Two portraits")
     assert film["viewers"] == people
     assert any(value is not None for value in film["curves"]["raw"]["neutral"]["mean"])
-    with server.client() as client:  # the report opens with the first film
-        films_only = [one for one in client.get(f"/api/studies/{study}").json()["definition"]["stimuli"] if one["kind"] == "film"]
-        client.patch(f"/api/studies/{study}", json={"stimuli": films_only}).raise_for_status()
-    review(server, study)
     page.goto(f"/studies/{study}/review")
     expect(page.locator(".plot .js-line").first).to_be_attached()
 
