@@ -197,7 +197,8 @@ def test_folders_of_nobody_go_after_a_day_and_new_ones_stay(client: TestClient, 
     folder = data(app) / "studies"
     strays = [folder / "nobodys", folder / id / "participants" / "nobodys"]
     doomed = [folder / "half.erased", folder / id / "participants" / "half.erased"]
-    fresh = [folder / "new", folder / id / "participants" / "new"]
+    strays += [folder / id / "rooms" / "erased.npz", folder / id / "films" / "broken.upload"]
+    fresh = [folder / "new", folder / id / "participants" / "new", folder / id / "films" / "coming.upload"]
     for path in (*strays, *doomed, *fresh):
         (path / "in").mkdir(parents=True)
     old = time.time() - 25 * 3600

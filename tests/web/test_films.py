@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from media_files import click_at, film, gif
 from mien.errors import MediaError
 from mien.media import film_for_browsers, open_media
 from mien.web.films import Films
+from serving import Server
 from web.conftest import HERE, Opened
 from web.studies import EVENT, made
 
@@ -128,7 +130,7 @@ def settled(client: TestClient, id: str) -> dict[str, Any]:
 def test_an_upload_becomes_a_film_that_plays(client: TestClient, app: FastAPI, tmp_path: Path) -> None:
     id = made(client, stimuli=[])["id"]
     first = upload(client, id, film(tmp_path / "Night train.mkv", sound="aac"))
-    assert first["missing"] == ["the film of “Night train”, which is being made ready"]
+    assert first["missing"] == [{"field": "stimuli", "what": "the film of “Night train”, which is being made ready"}]
     assert first["films"][0]["state"] == "converting"
     upload(client, id, film(tmp_path / "b.mp4"), title="Second")
     study = settled(client, id)
@@ -160,7 +162,7 @@ def test_a_film_that_cannot_be_read_says_why_and_can_be_given_again(client: Test
     study = settled(client, id)
     assert study["films"][0]["state"] == "failed"
     assert study["films"][0]["error"].startswith("a.mp4: is not a picture or film that can be read")
-    assert study["missing"] == ["the film of “Cut”"]
+    assert study["missing"] == [{"field": "stimuli", "what": "the film of “Cut”"}]
     assert client.get(f"/api/studies/{id}/films/s1").status_code == 404
     upload(client, id, film(tmp_path / "b.mp4"), stimulus="s1")
     study = settled(client, id)
@@ -209,7 +211,7 @@ def test_duplicates_and_imports_have_the_film_too(client: TestClient, tmp_path: 
         assert client.get(f"/api/studies/{study['id']}/films/s1").content == content
         client.delete(f"/api/studies/{study['id']}")
     elsewhere = client.post("/api/studies/import", json=exported).json()
-    assert elsewhere["missing"] == ["the film of “a”"]
+    assert elsewhere["missing"] == [{"field": "stimuli", "what": "the film of “a”"}]
     assert elsewhere["definition"]["stimuli"][0]["file"] == "a.mp4"
 
 
@@ -241,6 +243,29 @@ def test_a_process_that_dies_is_told(client: TestClient, app: FastAPI, tmp_path:
     assert settled(client, id)["films"][0]["error"].startswith("a.mp4: cannot be made ready; export it again")
 
 
+def test_a_study_can_be_changed_while_its_film_is_sent(tmp_path: Path) -> None:
+    """The editor saves by itself, and a large film takes minutes."""
+    content = film(tmp_path / "a.mp4").read_bytes()
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    with Server(tmp_path / "data") as server, server.client() as client, server.client() as editor:
+        id = client.post("/api/studies", json={"title": "Night train"}).raise_for_status().json()["id"]
+        films = tmp_path / "data" / "studies" / id / "films"
+
+        def body() -> Iterator[bytes]:
+            yield head + content[:1000]
+            end = time.monotonic() + 20
+            while not films.is_dir() and time.monotonic() < end:
+                time.sleep(0.02)
+            editor.patch(f"/api/studies/{id}", json={"title": "Night train, second cut"}).raise_for_status()
+            yield content[1000:] + b"\r\n--x--\r\n"
+
+        sent = client.post(
+            f"/api/studies/{id}/films", content=body(), headers={"Content-Type": "multipart/form-data; boundary=x"}
+        ).raise_for_status()
+        assert [one["name"] for one in sent.json()["films"]] == ["a.mp4"]
+        assert sent.json()["title"] == "Night train, second cut"
+
+
 def test_the_next_server_goes_on_with_what_was_unfinished(opened: Opened, tmp_path: Path) -> None:
     first = opened()
     app: Any = first.app
@@ -249,7 +274,7 @@ def test_the_next_server_goes_on_with_what_was_unfinished(opened: Opened, tmp_pa
     upload(first, id, film(tmp_path / "a.mp4"))
     upload(first, id, tmp_path / "a.mp4", title="lost")
     first.__exit__(None, None, None)
-    (app.state.films.incoming(id, "s2") / "upload.bin").unlink()
+    (app.state.studies.incoming(id, "s2") / "upload.bin").unlink()
     from mien.web.app import create_app
 
     with TestClient(create_app(app.state.settings), base_url=HERE) as second:

@@ -21,7 +21,7 @@ from mien.web.jobs import DOOMED
 from mien.web.participants import Participants
 from mien.web.rooms import Rooms
 from mien.web.store import AuditEntry, Frozen, Invitation, Participant, Room, StudyRow, new_id, now
-from mien.web.studies import Studies, locked, note, remove
+from mien.web.studies import UPLOADING, Studies, locked, note, remove
 
 Proof = dict[str, dict[str, int]]
 """{"erased": {"rows", "files", "bytes"}, "left": {"rows", "files"}}"""
@@ -110,11 +110,14 @@ class Eraser:
         return gone
 
     def _erase_strays(self) -> None:
-        """What could not be erased whole, and folders of nobody that are older than a day; newer ones may just be made."""
+        """What could not be erased whole, and what is of nobody and older than a day; newer things may just be made."""
         with self.store.reading() as rows:
             studies, people = set(rows.scalars(select(StudyRow.id))), set(rows.scalars(select(Participant.id)))
+            rooms = {f"{id}.npz" for id in rows.scalars(select(Room.id))}
         folder, old = self.settings.studies_dir, now().timestamp() - STRAY_AFTER_S
-        for level, known in (("*", studies), ("*/participants/*", people)):
+        nothing: set[str] = set()  # what is being sent lies there no longer than a day
+        places = (("*", studies), ("*/participants/*", people), ("*/rooms/*", rooms), (f"*/films/*{UPLOADING}", nothing))
+        for level, known in places:
             for path in folder.glob(level):
                 with suppress(FileNotFoundError):
                     if path.name.endswith(DOOMED) or (path.name not in known and path.stat().st_mtime < old):

@@ -20,9 +20,6 @@ from mien.web.studies import Studies, check_films_may_change, in_step, keep, loc
 from mien.web.uploads import Upload
 from mien.web.worker import is_about_memory, too_large
 
-INCOMING = ".in"
-"""Ends the name of the folder in which an upload lies until its film is ready."""
-
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +43,7 @@ class Films:
         for row in self.studies.list():
             for stimulus, facts in row.films.items():
                 if facts.get("state") == "converting":
-                    if (self.incoming(row.id, stimulus) / Upload.NAME).is_file():
+                    if (self.studies.incoming(row.id, stimulus) / Upload.NAME).is_file():
                         self._waiting.append((row.id, stimulus))
                     else:
                         self.studies.change_film(row.id, stimulus, state="failed", error=_gone(facts))
@@ -67,10 +64,6 @@ class Films:
         """Makes ready what waits, in the thread that calls, where no server does it."""
         while self._waiting:
             self._make_ready(*self._waiting.pop(0))
-
-    def incoming(self, id: str, stimulus: str) -> Path:
-        """Where the upload of a film lies until it is ready."""
-        return self.studies.film(id, stimulus).with_name(f"{stimulus}{INCOMING}")
 
     def check(self, id: str, stimulus: str | None) -> None:
         """Raises `ApiError` where a study can take no film now, or has no such stimulus."""
@@ -94,7 +87,7 @@ class Films:
             else:
                 _film(study, stimulus)
                 self.forget(id, stimulus)
-            target = self.incoming(id, stimulus)
+            target = self.studies.incoming(id, stimulus)
             remove(target)
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)
@@ -117,8 +110,6 @@ class Films:
         self.forget(id, stimulus)
         kept = [one for one in study.json()["stimuli"] if one["id"] != stimulus]
         self.studies.change(id, {"stimuli": kept})
-        for path in (self.studies.film(id, stimulus), self.incoming(id, stimulus)):
-            remove(path)
         self.studies.note(id, "operator", "erased a film", film=stimulus)
 
     def forget(self, id: str, stimulus: str | None = None) -> None:
@@ -168,7 +159,7 @@ class Films:
         row = self.studies.get(id)
         if row is None or stimulus not in row.films:
             return
-        facts, folder = row.films[stimulus], self.incoming(id, stimulus)
+        facts, folder = row.films[stimulus], self.studies.incoming(id, stimulus)
         ready = folder / "ready.mp4"
         answer = self._run(
             {

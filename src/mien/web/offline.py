@@ -20,7 +20,7 @@ from mien.web.participants import Participants
 from mien.web.rooms import Rooms
 from mien.web.settings import Settings
 from mien.web.store import Store, StudyRow, new_id
-from mien.web.studies import Studies, missing
+from mien.web.studies import UPLOADING, Studies, missing
 from mien.web.uploads import Upload, plain_name
 
 
@@ -60,7 +60,7 @@ class Offline:
         row = self.studies.take_in(definition)
         try:
             for film in films:
-                folder = self.studies.folder(row.id) / "films" / f"{new_id()}.upload"
+                folder = self.studies.folder(row.id) / "films" / f"{new_id()}{UPLOADING}"
                 folder.mkdir(parents=True)
                 shutil.copyfile(film, folder / Upload.NAME)
                 upload = Upload(name=plain_name(film.name), size=film.stat().st_size)

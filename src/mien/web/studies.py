@@ -19,7 +19,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from mien.errors import DataError
-from mien.study import ANSWERED_UNDER, REFUSED, Marker, Study, broken_by, default_consent
+from mien.study import ANSWERED_UNDER, REFUSED, Lack, Marker, Study, broken_by, default_consent, film_of
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.store import AuditEntry, Invitation, Participant, Room, Store, StudyRow, new_id, now
@@ -29,6 +29,9 @@ State = Literal["open", "closed", "archived"]
 
 FILM_FACTS = ("duration_s", "file", "sha256")
 """What the server knows of a film; nobody sets it."""
+
+INCOMING, UPLOADING = ".in", ".upload"
+"""End the names of the folders of films that wait to be made ready, and of films that are just being sent."""
 
 SAW_AGAIN_AFTER = timedelta(minutes=10)
 """A page that is open asks every few seconds; its log would be a log of nothing else."""
@@ -55,6 +58,10 @@ class Studies:
     def film(self, id: str, stimulus: str) -> Path:
         """The film that participants watch."""
         return self.folder(id) / "films" / f"{stimulus}.mp4"
+
+    def incoming(self, id: str, stimulus: str) -> Path:
+        """Where the upload of a film lies until it is ready."""
+        return self.film(id, stimulus).with_name(f"{stimulus}{INCOMING}")
 
     # --- rows
 
@@ -155,13 +162,12 @@ class Studies:
             changed = [name for name in new.json() if new.json()[name] != old.json()[name]]
             if not changed:
                 return row
-            for stimulus in {s.id for s in old.stimuli} - {s.id for s in new.stimuli}:
-                row.films = {name: facts for name, facts in row.films.items() if name != stimulus}
+            gone = {s.id for s in old.stimuli} - {s.id for s in new.stimuli}
+            row.films = {name: facts for name, facts in row.films.items() if name not in gone}
             keep(rows, row, new)
             note(rows, id, "operator", "changed", fields=changed)
-        kept = {stimulus.id for stimulus in new.stimuli}
-        for path in (self.folder(id) / "films").glob("*"):
-            if path.name.split(".")[0] not in kept:
+        for stimulus in gone:  # and nothing else: another film may just be coming in
+            for path in (self.film(id, stimulus), self.incoming(id, stimulus)):
                 remove(path)
         return row
 
@@ -372,14 +378,19 @@ def read(definition: Any) -> Study:
 
 
 def missing(row: StudyRow, study: Study | None = None) -> list[str]:
+    """What a study lacks before it can be opened, in plain words."""
+    return [lack.what for lack in lacks(row, study)]
+
+
+def lacks(row: StudyRow, study: Study | None = None) -> list[Lack]:
     """What a study lacks before it can be opened, films that are not ready included."""
     study = study or Study.read(row.definition)
-    lacks = study.missing()
+    lacks = study.lacks()
     for stimulus in study.stimuli:
         state = row.films.get(stimulus.id, {}).get("state")
         if stimulus.kind == "film" and state == "converting":
-            lacks = [what for what in lacks if what != f"the film of “{stimulus.title or stimulus.id}”"]
-            lacks.append(f"the film of “{stimulus.title or stimulus.id}”, which is being made ready")
+            lacks = [lack for lack in lacks if lack.what != film_of(stimulus)]
+            lacks.append(Lack("stimuli", f"{film_of(stimulus)}, which is being made ready"))
     return lacks
 
 

@@ -18,7 +18,7 @@ from mien.web.errors import ApiError, may_fail
 from mien.web.films import Films
 from mien.web.participant_routes import exported
 from mien.web.store import StudyRow, new_id
-from mien.web.studies import Studies, remove
+from mien.web.studies import UPLOADING, Studies, remove
 from mien.web.study_json import (
     EXAMPLE_DEFINITION,
     AuditPage,
@@ -200,7 +200,7 @@ async def upload_film(request: Request, id: str) -> StudyView:
     says how far that is."""
     studies, films = _studies(request), _films(request)
     await run_in_threadpool(films.check, id, None)
-    folder = studies.folder(id) / "films" / f"{new_id()}.upload"
+    folder = studies.folder(id) / "films" / f"{new_id()}{UPLOADING}"
     try:
         upload = await receive(request, folder, studies.settings.upload_max_mib * 2**20)
         stimulus = upload.fields.get("stimulus", "").strip() or None
