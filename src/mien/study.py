@@ -241,6 +241,19 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Something without which nobody can take part: the field of `Study` it belongs to, and what it is in plain words."""
+
+    field: str
+    what: str
+
+
+def film_of(stimulus: Stimulus) -> str:
+    """A film that is not there yet, in plain words."""
+    return f"the film of “{stimulus.title or stimulus.id}”"
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """A whole study. `every_s` is how often a face is looked at, `baseline_s` how long before the first film, both in seconds;
     `smallest_group` is the fewest viewers of whom anything is shown."""
@@ -303,28 +316,32 @@ class Study:
 
     def missing(self) -> list[str]:
         """What it lacks before anybody can take part, in plain words; empty where it is whole."""
+        return [lack.what for lack in self.lacks()]
+
+    def lacks(self) -> list[Lack]:
+        """As `missing`, each with the field in which it is to be put."""
         first = self.languages[0]
         lacks = [
-            ("a title", not self.title.strip()),
-            ("what it is for", self.purpose is None),
-            ("who runs it, and how to reach them", not self.contact.strip()),
-            ("a film or a live event", not self.stimuli),
+            (Lack("title", "a title"), not self.title.strip()),
+            (Lack("purpose", "what it is for"), self.purpose is None),
+            (Lack("contact", "who runs it, and how to reach them"), not self.contact.strip()),
+            (Lack("stimuli", "a film or a live event"), not self.stimuli),
         ]
-        lacks += [(f"the film of “{s.title or s.id}”", s.kind == "film" and not s.sha256) for s in self.stimuli]
+        lacks += [(Lack("stimuli", film_of(s)), s.kind == "film" and not s.sha256) for s in self.stimuli]
         lacks += [
-            (f"the consent text in {LANGUAGES[language]}", not self.consent.text.get(language, "").strip())
+            (Lack("consent", f"the consent text in {LANGUAGES[language]}"), not self.consent.text.get(language, "").strip())
             for language in self.languages
         ]
         for part, questions in (("before", self.before), ("after", self.after)):
             for number, question in enumerate(questions, start=1):
-                name = f"question {number} {part} the film"
-                lacks.append((f"the words of {name} in {LANGUAGES[first]}", not question.title.get(first, "").strip()))
+                name, last = f"question {number} {part} the film", f"in {LANGUAGES[first]}"
+                lacks.append((Lack(part, f"the words of {name} {last}"), not question.title.get(first, "").strip()))
                 if question.kind in ("single", "multiple"):
-                    lacks.append((f"two options or more of {name}", len(question.options) < 2))
+                    lacks.append((Lack(part, f"two options or more of {name}"), len(question.options) < 2))
                     wordless = [o for o in question.options if not o.title.get(first, "").strip()]
-                    lacks.append((f"the words of all options of {name} in {LANGUAGES[first]}", bool(wordless)))
-        lacks += [(f"the groups of “{v.title or v.id}”", not v.values) for v in self.variables]
-        return [what for what, lacking in lacks if lacking]
+                    lacks.append((Lack(part, f"the words of all options of {name} {last}"), bool(wordless)))
+        lacks += [(Lack("variables", f"the groups of “{v.title or v.id}”"), not v.values) for v in self.variables]
+        return [lack for lack, lacking in lacks if lacking]
 
 
 ANSWERED_UNDER: dict[str, str] = {

@@ -28,7 +28,11 @@ def test_a_new_study_is_a_draft_with_a_consent_text(client: TestClient) -> None:
     )  # fmt: skip
     definition = Study.read(study["definition"])
     assert dict(definition.consent.text) == {language: default_consent(language, definition) for language in ("en", "tr")}
-    assert study["missing"] == ["what it is for", "who runs it, and how to reach them", "a film or a live event"]
+    assert study["missing"] == [
+        {"field": "purpose", "what": "what it is for"},
+        {"field": "contact", "what": "who runs it, and how to reach them"},
+        {"field": "stimuli", "what": "a film or a live event"},
+    ]
     assert study["counts"] == {"agreed": 0, "finished": 0, "left": 0, "withdrawn": 0, "rooms": 0}
     assert [one["id"] for one in client.get("/api/studies").json()["items"]] == [study["id"]]
 
@@ -66,7 +70,7 @@ def test_nobody_sets_what_the_server_knows_of_a_film(client: TestClient) -> None
     lie = {"id": "s2", "title": "Film", "kind": "film", "file": "x.mp4", "sha256": "0" * 64, "duration_s": 9}
     changed = client.patch(f"/api/studies/{study['id']}", json={"stimuli": [EVENT, lie]}).json()
     assert changed["definition"]["stimuli"][1] == lie | {"file": None, "sha256": None, "duration_s": None}
-    assert changed["missing"] == ["the film of “Film”"]
+    assert changed["missing"] == [{"field": "stimuli", "what": "the film of “Film”"}]
 
 
 def test_markers_go_with_their_film(client: TestClient) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mien.study import Study
 from mien.web.films import Films
 from mien.web.store import AuditEntry, Invitation, Participant, StudyRow, now
-from mien.web.studies import Studies, missing
+from mien.web.studies import Studies, lacks
 
 EXAMPLE_ID = "k3v9Qm0aZx81tRbW"
 EXAMPLE_INVITATION = "pV7xk2LqW9sYt0aB"
@@ -86,6 +86,13 @@ class StudyCounts(BaseModel):
     rooms: int = Field(description="recordings of many at once", examples=[0])
 
 
+class Missing(BaseModel):
+    """Something that a study lacks before it can be opened."""
+
+    field: str = Field(description="the field of the definition that it belongs to", examples=["contact"])
+    what: str = Field(description="in plain words", examples=["who runs it, and how to reach them"])
+
+
 class StudyView(BaseModel):
     """A study."""
 
@@ -126,7 +133,7 @@ class StudyView(BaseModel):
     definition: dict[str, Any] = Field(description="the whole study; see docs/studies.md")
     films: list[FilmView]
     counts: StudyCounts
-    missing: list[str] = Field(description="what it lacks before it can be opened, in plain words")
+    missing: list[Missing] = Field(description="what it lacks before it can be opened")
     link: str | None = Field(description="an address to take part that many may use, where there is one")
 
 
@@ -314,7 +321,7 @@ def study_view(row: StudyRow, studies: Studies, films: Films, address: str) -> S
         definition=study.json(),
         films=[film_view(row, stimulus.id, films) for stimulus in study.stimuli if stimulus.id in row.films],
         counts=StudyCounts(**studies.counts(row.id)),
-        missing=missing(row, study),
+        missing=[Missing(field=lack.field, what=lack.what) for lack in lacks(row, study)],
         link=f"{address}/take-part/{usable[0].id}" if usable else None,
     )
 

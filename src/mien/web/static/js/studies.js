@@ -34,7 +34,7 @@ function row(study) {
     ),
   );
   const stimuli = study.definition?.stimuli ?? [];
-  const lacks = study.state === "draft" && study.missing?.length ? `still needs ${study.missing.length === 1 ? study.missing[0] : several(study.missing.length, "thing")}` : "";
+  const lacks = study.state === "draft" && study.missing?.length ? `still needs ${study.missing.length === 1 ? study.missing[0].what : several(study.missing.length, "thing")}` : "";
   const facts = [
     purposes.allowed[study.definition?.purpose] ?? "", stimuli.length ? several(stimuli.length, "film") : "", `made ${when(study.created_at)}`,
   ].filter(Boolean);

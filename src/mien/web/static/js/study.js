@@ -20,11 +20,6 @@ import { languageSwitch, onLanguage } from "./study-text.js";
 
 const get = (id) => document.getElementById(id);
 
-/** Where what is missing is put in: the server says it in words. */
-const PLACES = [
-  [/consent/, "consent"], [/question|option/, "questions"], [/film|live event/, "films"], [/group/, "groups"], [/title|is for|runs it|contact|language/, "study"],
-];
-
 const given = JSON.parse(get("study-data").textContent);
 let study = null, written = null;
 const panels = {};
@@ -79,12 +74,12 @@ function drawHead() {
   const missing = study.missing ?? [];
   const draftOrClosed = study.state === "draft" || study.state === "closed";
   get("missing").hidden = !draftOrClosed || !missing.length;
-  const key = missing.join("|");
+  const key = JSON.stringify(missing);
   if (get("missing-list").dataset.key !== key) {
     get("missing-list").dataset.key = key;
     get("missing-list").replaceChildren(
-      ...missing.map((what) => {
-        const place = PLACES.find(([words]) => words.test(what))?.[1];
+      ...missing.map(({ field, what }) => {
+        const place = TABS.find((tab) => SHOWS[tab].includes(field));
         return h("li", {}, place ? h("a", { href: `#${place}` }, what) : what);
       }),
     );
