@@ -14,7 +14,7 @@ serve: .venv/installed
 
 test: .venv-test/installed
 	.ci/chromium .venv-test/no-chromium
-	.venv-test/bin/python -m pytest
+	.venv-test/bin/python -m pytest --numprocesses auto --dist loadfile
 
 lint: .venv-test/installed
 	.venv-test/bin/ruff check .
