@@ -1,5 +1,6 @@
 """The operator's pages of studies; the participants' own are in `participant_pages`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,10 +13,10 @@ from mien.web.store import StudyRow
 from mien.web.studies import Studies
 from mien.web.texts import said, texts
 
-DAYS = {"en": ("day", "days"), "fr": ("jour", "jours"), "de": ("Tag", "Tagen"), "tr": ("gün", "gün")}
-"""One and many of them, as they stand after "after": "nach 90 Tagen"."""
-
 router = APIRouter(include_in_schema=False)
+
+Facts = list[tuple[str, str]]
+"""Headings and texts."""
 
 
 def _known(request: Request, id: str) -> StudyRow:
@@ -56,49 +57,67 @@ def poster(request: Request, id: str, invitation: str, lang: str = "") -> Respon
     row = _known(request, id)
     studies: Studies = request.app.state.studies
     studies.known_invitation(id, invitation)
+    address = {"address": str(request.base_url).rstrip("/"), "path": f"/take-part/{invitation}"}
+    return _sheet(request, row, lang, _told, invitation=invitation, **address)
+
+
+@router.get("/studies/{id}/notice")
+def notice(request: Request, id: str, lang: str = "") -> Response:
+    """One sheet to hang up in a room before its camera runs: what people have to be told, and no invitation."""
+    return _sheet(request, _known(request, id), lang, _told_in_a_room, invitation="")
+
+
+def _sheet(request: Request, row: StudyRow, lang: str, told: Callable[[Study, str], Facts], **more: str) -> Response:
     study = Study.read(row.definition)
     language = lang if lang in study.languages else study.languages[0]
     context = {
-        "id": id,
-        "invitation": invitation,
+        "id": row.id,
         "study": study,
         "language": language,
         "languages": {code: LANGUAGES[code] for code in study.languages},
         "about": study.say(study.about, language),
-        "address": str(request.base_url).rstrip("/"),
-        "path": f"/take-part/{invitation}",
-        "facts": _told(study, language),
+        "facts": told(study, language),
         "said": lambda key: said(key, language),
     }
-    response = templates().TemplateResponse(request, "study-poster.html", context)
+    response = templates().TemplateResponse(request, "study-poster.html", context | more)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _told(study: Study, language: str) -> list[tuple[str, str]]:
+def _told(study: Study, language: str) -> Facts:
     """What Art. 50 of the AI Act and the GDPR want people to know beforehand: headings and texts, in the words of the participants'
     own pages."""
     films = sum(stimulus.kind == "film" for stimulus in study.stimuli)
     what = "poster.what_event" if not films else "poster.what_film" if films == 1 else "poster.what_films"
     kept = "about.kept_pictures" if study.keep == "pictures" else "about.kept_scores"
-    day, days = DAYS[language]
-    time = f"{study.retention_days} {day if study.retention_days == 1 else days}"
-    values = {"n": f"{60 / study.every_s:.0f}", "time": time}
-
-    def text(key: str, **values: str) -> str:
-        told = said(key, language)
-        for name, value in values.items():
-            told = told.replace(f"{{{name}}}", value)
-        return told
-
     return [
-        (text("about.what"), text(what, n=str(films))),
-        (text("about.measured"), text("about.measured_text", **values)),
-        (text("about.ai"), text("about.ai_text")),
-        (text("about.kept"), f"{text(kept)} {text('about.kept_days', **values)}"),
-        (text("about.free"), text("about.free_text")),
-        (text("about.who"), study.contact),
+        (said("about.what", language), _filled(what, language, films)),
+        (said("about.measured", language), _filled("about.measured_text", language, round(60 / study.every_s))),
+        (said("about.ai", language), said("about.ai_text", language)),
+        (said("about.kept", language), f"{said(kept, language)} {_erased(study, language)}"),
+        (said("about.free", language), said("about.free_text", language)),
+        (said("about.who", language), study.contact),
     ]
+
+
+def _told_in_a_room(study: Study, language: str) -> Facts:
+    """The same of a camera that sees many: nobody has a code there, and pictures are never kept."""
+    kept = said("notice.kept_text", language)
+    return [
+        (said("about.measured", language), _filled("notice.measured_text", language, round(60 / study.every_s))),
+        (said("about.ai", language), said("about.ai_text", language)),
+        (said("about.kept", language), f"{kept} {_erased(study, language)}"),
+        (said("notice.free", language), said("notice.free_text", language)),
+        (said("about.who", language), study.contact),
+    ]
+
+
+def _filled(key: str, language: str, n: int) -> str:
+    return said(key, language).replace("{n}", str(n))
+
+
+def _erased(study: Study, language: str) -> str:
+    return _filled("about.kept_day" if study.retention_days == 1 else "about.kept_days", language, study.retention_days)
 
 
 @router.get("/studies/{id}/default-consent")

@@ -74,6 +74,14 @@ export function invitationsPanel(study, { path, page, told, announce }) {
     );
   }
 
+  /** Who sits in one room needs no link. */
+  function room() {
+    return h("section", { class: "card stack tight", "aria-labelledby": "in-a-room" },
+      h("h2", { id: "in-a-room" }, "Many people in one room"),
+      h("p", { class: "soft" }, "One camera sees the audience while the film plays on another screen, or reads a film of the audience. They need no link, but have to be told first: hang up the notice."),
+      h("div", { class: "row" }, h("a", { class: "button", href: `${page}/room` }, "Go to the room"), h("a", { class: "button", href: `${page}/notice` }, "Notice to print")));
+  }
+
   // --- one
 
   const STATE = { open: ["Open", "good"], full: ["Full", "warn"], used: ["Used", "warn"], ended: ["Ended", "warn"], closed: ["Closed", "warn"] };
@@ -133,7 +141,7 @@ export function invitationsPanel(study, { path, page, told, announce }) {
     if (element.querySelector("form") && element.dataset.groups === JSON.stringify(variables())) return tellState();
     element.dataset.groups = JSON.stringify(variables());
     element.replaceChildren(
-      h("div", { class: "stack tight notices" }), problem, list, form(),
+      h("div", { class: "stack tight notices" }), problem, list, form(), room(),
     );
     return tellState();
   }

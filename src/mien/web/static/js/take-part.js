@@ -191,7 +191,7 @@ function about() {
       "div", { class: "explained" },
       part(() => t("about.what"), what, ...(study.before.length + study.after.length ? [() => t("about.what_questions")] : [])),
       part(() => t("about.measured"), () => t("about.measured_text", { n: number(Math.round(60 / study.every_s)) })),
-      part(() => t("about.kept"), study.keep === "pictures" ? () => t("about.kept_pictures") : () => t("about.kept_scores"), () => t("about.kept_days", { time: quantity(study.retention_days, "day") })),
+      part(() => t("about.kept"), study.keep === "pictures" ? () => t("about.kept_pictures") : () => t("about.kept_scores"), () => (study.retention_days === 1 ? t("about.kept_day") : t("about.kept_days", { n: study.retention_days }))),
       part(() => t("about.ai"), () => t("about.ai_text")),
       part(() => t("about.free"), () => t("about.free_text")),
     ),
