@@ -83,6 +83,25 @@ def test_markers_go_with_their_film(client: TestClient) -> None:
     assert error(wrong, 422)["message"].startswith("markers[1].stimulus: wanted the id of a film, but got 's2'")
 
 
+def test_what_another_marked_meanwhile_stays(client: TestClient) -> None:
+    id = made(client)["id"]
+
+    def put(was: list[dict[str, Any]], *markers: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = client.put(f"/api/studies/{id}/markers", json={"markers": markers, "was": was})
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["markers"]
+        return found
+
+    joke, logo, cut, end = ({"id": f"m{k}", "stimulus": "s1", "time_s": k, "end_s": None, "label": f"{k}"} for k in range(4))
+    assert put([], joke) == [joke]
+    assert put([], logo) == [joke, logo]  # of a page that did not know of the first
+    moved = joke | {"time_s": 5.0}
+    assert put([joke], moved, cut) == [moved, logo, cut]
+    assert put([joke, logo], joke) == [moved, cut]  # only the second was taken away
+    assert put([moved, cut], cut) == [cut]
+    assert client.put(f"/api/studies/{id}/markers", json={"markers": [end]}).json()["markers"] == [end]  # these and no others
+
+
 # --- consent
 
 

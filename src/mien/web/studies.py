@@ -141,13 +141,13 @@ class Studies:
 
     # --- changing
 
-    def change(self, id: str, part: Mapping[str, Any]) -> StudyRow:
-        """The study with these fields of its definition instead of its own. 422 for what cannot be, 409 for what would break what
-        people took part in, or leave an open study without something that it needs."""
+    def change(self, id: str, part: Mapping[str, Any] | Callable[[Study], Mapping[str, Any]]) -> StudyRow:
+        """The study with these fields of its definition, or with those that `part` makes of it, instead of its own. 422 for what
+        cannot be, 409 for what would break what people took part in, or leave an open study without something that it needs."""
         with self.store.session() as rows:
             row = locked(rows, id)
             old = Study.read(row.definition)
-            new = read(_merged(old, part))
+            new = read(_merged(old, part(old) if callable(part) else part))
             new = in_step(old, new)
             if took_part(rows, id):
                 refuse_breaking(old, new)
@@ -171,9 +171,25 @@ class Studies:
                 remove(path)
         return row
 
-    def change_markers(self, id: str, markers: Any) -> tuple[Marker, ...]:
-        """Other markers, at any time: they change nothing for participants."""
-        return Study.read(self.change(id, {"markers": markers}).definition).markers
+    def change_markers(
+        self, id: str, markers: Sequence[Mapping[str, Any]], was: Sequence[Mapping[str, Any]] | None = None
+    ) -> tuple[Marker, ...]:
+        """Other markers, at any time: they change nothing for participants.
+
+        was  the markers as they were known to whoever changes them: what others have changed since stays then. None: there are to
+             be these markers and no others
+        """
+
+        def changed(study: Study) -> dict[str, Any]:
+            if was is None:
+                return {"markers": markers}
+            known, wanted = {marker["id"]: marker for marker in was}, {marker["id"]: marker for marker in markers}
+            kept = {marker["id"]: marker for marker in study.json()["markers"]}
+            for id in known.keys() - wanted.keys():
+                kept.pop(id, None)
+            return {"markers": list((kept | {id: one for id, one in wanted.items() if one != known.get(id)}).values())}
+
+        return Study.read(self.change(id, changed).definition).markers
 
     def change_film(self, id: str, stimulus: str, **facts: Any) -> None:
         """Notes how far a film is; once it is ready also what the definition says of it. Does nothing where it is gone."""
@@ -209,15 +225,15 @@ class Studies:
         new = self.create(replace(study, title=title, consent=_fitting(study, title)).json(), action="duplicated")
         return self._with_films(new, {s.id: (self.film(id, s.id), row.films.get(s.id, {})) for s in study.stimuli})
 
-    def take_in(self, definition: Any) -> StudyRow:
-        """A draft of a definition that was exported; a film of it is taken over where this server has the same, by its content."""
+    def take_in(self, definition: Any, action: str = "imported") -> StudyRow:
+        """A draft of a definition that came from outside; a film of it is taken over where this server has the same, by its content."""
         study = read(definition)
         here: dict[str, tuple[Path, dict[str, Any]]] = {}
         for row in self.list():
             for name, facts in row.films.items():
                 if facts.get("sha256"):
                     here[facts["sha256"]] = (self.film(row.id, name), facts)
-        new = self.create(study.json(), action="imported")
+        new = self.create(study.json(), action=action)
         return self._with_films(new, {s.id: here[s.sha256] for s in study.stimuli if s.sha256 in here})
 
     def _with_films(self, row: StudyRow, films: Mapping[str, tuple[Path, dict[str, Any]]]) -> StudyRow:

@@ -220,25 +220,30 @@ class NewInvitation(BaseModel):
 
 
 class ViewerView(BaseModel):
-    """Somebody who agreed to take part, under a number."""
+    """Somebody who agreed to take part, under a number; or a face of a room, where everybody was told and agreed."""
 
     name: str = Field(examples=["3"])
     room: bool = Field(description="whether it is one of the faces of a room", examples=[False])
-    step: str = Field(description="how far they are: agreed, before, camera, film:1, …, after, done; or left", examples=["done"])
-    language: str = Field(examples=["en"])
-    consent_version: int = Field(description="the version of the text that they agreed to", examples=[1])
-    consented_at: datetime
-    seen_at: datetime = Field(description="when their page was last heard of")
+    step: str = Field(
+        description="how far they are: agreed, before, camera, film:1, …, after, done; or left; of a room: room", examples=["done"]
+    )
+    language: str | None = Field(description="null of a room", examples=["en"])
+    consent_version: int | None = Field(description="the version of the text that they agreed to; null of a room", examples=[1])
+    consented_at: datetime = Field(description="of a room: when its recording began")
+    seen_at: datetime | None = Field(description="when their page was last heard of; null of a room")
     finished_at: datetime | None
     pictures: bool = Field(description="whether they allowed that pictures are kept")
     invitation: str | None = Field(description="the invitation that they came by", examples=[EXAMPLE_INVITATION])
     groups: dict[str, str] = Field(examples=[{"age": "18-34"}])
     quality: dict[str, Any] = Field(examples=[{"looks": 1224, "with_face": 1198}])
     erased_at: datetime = Field(description="when all of it erases itself at the latest")
+    seat: tuple[float, float] | None = Field(
+        description="of a room: where in the picture the face mostly was, as shares of its width and height", examples=[None]
+    )
 
 
 class ViewersPage(BaseModel):
-    """Everybody who agreed to take part, in that order."""
+    """Everybody who agreed to take part, in that order; then the faces that count in each room."""
 
     items: list[ViewerView]
 
@@ -285,6 +290,19 @@ class Markers(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"markers": EXAMPLE_DEFINITION["markers"]}]})
 
     markers: list[MarkerView] = Field(max_length=500)
+
+
+class NewMarkers(Markers):
+    """All markers that a study is to have."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"markers": EXAMPLE_DEFINITION["markers"], "was": []}]})
+
+    was: list[MarkerView] | None = Field(
+        default=None,
+        max_length=500,
+        description="the markers as they were known before: only what differs is changed, and what others did since stays; null: "
+        "there are to be these markers and no others",
+    )
 
 
 class AuditView(BaseModel):
@@ -389,6 +407,7 @@ def viewer_view(one: Participant, erased_at: datetime) -> ViewerView:
         groups=one.groups,
         quality=one.quality,
         erased_at=erased_at,
+        seat=None,
     )
 
 

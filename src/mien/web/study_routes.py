@@ -17,6 +17,7 @@ from mien.web.erasing import Eraser
 from mien.web.errors import ApiError, may_fail
 from mien.web.films import Films
 from mien.web.participant_routes import exported
+from mien.web.room_faces import RoomFaces
 from mien.web.store import StudyRow, new_id
 from mien.web.studies import UPLOADING, Studies, remove
 from mien.web.study_json import (
@@ -30,6 +31,7 @@ from mien.web.study_json import (
     Markers,
     MarkerView,
     NewInvitation,
+    NewMarkers,
     NewState,
     ProofView,
     StudiesPage,
@@ -114,7 +116,7 @@ def list_studies(
 @router.post("/api/studies", status_code=201, summary="Make a study", responses=may_fail(422))
 def make_study(request: Request, definition: Definition) -> StudyView:
     """A draft. What is not given is as in a new study: a consent text in plain words, scores only, 90 days, groups of 5."""
-    return _view(request, _studies(request).create(definition))
+    return _view(request, _studies(request).take_in(definition, "created"))
 
 
 @router.post("/api/studies/import", status_code=201, summary="Make a study of an exported one", responses=may_fail(422))
@@ -179,9 +181,10 @@ def consents(request: Request, id: str) -> ConsentVersions:
 
 
 @router.put("/api/studies/{id}/markers", summary="Set the markers", responses=may_fail(404, 422))
-def set_markers(request: Request, id: str, new: Markers) -> Markers:
-    """All of them at once, at any time: they change nothing for participants."""
-    markers = _studies(request).change_markers(id, [marker.model_dump() for marker in new.markers])
+def set_markers(request: Request, id: str, new: NewMarkers) -> Markers:
+    """All of them at once, at any time: they change nothing for participants. Gives the markers as they are then."""
+    was = None if new.was is None else [marker.model_dump() for marker in new.was]
+    markers = _studies(request).change_markers(id, [marker.model_dump() for marker in new.markers], was)
     return Markers(markers=[MarkerView.model_validate(marker, from_attributes=True) for marker in markers])
 
 
@@ -286,11 +289,14 @@ def qr(request: Request, id: str, invitation: str) -> Response:
 
 @router.get("/api/studies/{id}/viewers", summary="Everybody who agreed to take part", responses=may_fail(404))
 def viewers(request: Request, id: str) -> ViewersPage:
-    """Under numbers, with how far they are and how well they were seen; none of their answers or scores."""
+    """Under numbers, with how far they are and how well they were seen; none of their answers or scores. Then faces of rooms."""
     studies = _studies(request)
-    kept = timedelta(days=Study.read(studies.known(id).definition).retention_days)
+    study = Study.read(studies.known(id).definition)
+    kept = timedelta(days=study.retention_days)
     studies.saw(id, "the list of viewers")
-    return ViewersPage(items=[viewer_view(one, one.consented_at + kept) for one in studies.participants(id)])
+    people = [viewer_view(one, one.consented_at + kept) for one in studies.participants(id)]
+    faces: RoomFaces = request.app.state.room_faces
+    return ViewersPage(items=people + [face for room in studies.rooms(id) for face in faces.of(study, room)])
 
 
 @router.delete("/api/studies/{id}/viewers/{name}", summary="Erase a viewer", responses=may_fail(404, 409))

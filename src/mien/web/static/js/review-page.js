@@ -177,7 +177,15 @@ const exact = (t) => {
 const all = () => review.stimuli.flatMap((one) => one.markers.map(({ id, label, time_s, end_s }) => ({ id, stimulus: one.id, time_s, end_s, label })));
 
 async function put(markers, words) {
-  if (await change(() => api("PUT", `${base}/markers`, { markers }))) {
+  // The report may be of a while ago: what was marked since, here or in another window, stays.
+  if (await change(() => api("PUT", `${base}/markers`, { markers, was: all() }))) {
+    // They are there at once; what they say of before and after comes with the next report.
+    const known = new Map(all().map((marker, k) => [marker.id, [marker, review.stimuli.flatMap((one) => one.markers)[k].effects]]));
+    const effects = (marker) => {
+      const [was, found] = known.get(marker.id) ?? [{}, {}];
+      return was.time_s === marker.time_s && was.end_s === marker.end_s ? found : {};
+    };
+    draw({ ...review, stimuli: review.stimuli.map((one) => ({ ...one, markers: markers.filter(({ stimulus }) => stimulus === one.id).map((marker) => ({ ...marker, effects: effects(marker) })) })) });
     toast(words);
     await follow();
   }
