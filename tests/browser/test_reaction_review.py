@@ -17,12 +17,14 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pypdfium2
 import pytest
 from playwright.sync_api import expect
+from websockets.sync.client import connect
 
-from browser import films
+from browser import films, studies
 from browser.conftest import Open, Watch
 from browser.line import Line, over
 from browser.participants import Invited
@@ -33,6 +35,7 @@ from mien.demo import FPS, PORTRAITS, TALKER, installed_file, scenes
 from mien.labels import FERPLUS
 from mien.media import read_picture
 from mien.review import sample_film
+from mien.web.wire import FilmHead, pack_film_frame
 from serving import Server
 
 FILM_S, EVERY_S, OFFLINE_S = 26.0, 0.5, 20.0
@@ -202,11 +205,19 @@ def make_study(page: Any, film: Path, look: Look) -> tuple[str, str]:
     page.get_by_role("button", name="Make the invitation").click()
     card = page.locator(".invitation")
     expect(card).to_contain_text("nobody yet")
+    expect(page.get_by_label("For whom")).to_have_value("")
+    until_drawn(card.locator(".qr img"))
     look(page, "invitations")
     link = str(card.locator("input").input_value())
     tab(page, "People")
     look(page, "people-none")
     return page.url.split("/studies/")[1].split("#")[0], link.rsplit("/", 1)[1]
+
+
+def until_drawn(image: Any) -> None:
+    """Waits until a picture has come."""
+    expect(image).to_have_js_property("complete", True)
+    assert image.evaluate("image => image.naturalWidth") > 0
 
 
 def fact(page: Any, name: str) -> Any:
@@ -262,7 +273,7 @@ def to_the_film(page: Any, said: Said, look: Look) -> str:
 
 def answer(page: Any, said: Said, look: Look) -> None:
     """The questions after the film, to the thanks."""
-    on(page, "A few questions to finish")
+    expect(page.get_by_role("heading", level=1, name="A few questions to finish")).to_be_visible(timeout=PATIENT_S * 1000)
     page.get_by_role("group", name="How much did you like").get_by_role("radio", name=str(said.liked)).check()
     for label in FERPLUS:
         row = page.get_by_role("radiogroup", name=label)
@@ -280,7 +291,7 @@ def at(page: Any, film_s: float) -> dict[str, Any]:
     return until(page, lambda now: now.get("film_s", 0) >= film_s, PATIENT_S)
 
 
-def complete(looks: list[dict[str, Any]], gap_s: float = 2 * EVERY_S) -> None:
+def complete(looks: list[dict[str, Any]], gap_s: float = 3 * EVERY_S) -> None:
     """A look at each half second of the film from its beginning to its end, each one once."""
     assert [look["sequence"] for look in looks] == list(range(len(looks)))
     times = sorted(look["film_s"] for look in looks)
@@ -329,6 +340,8 @@ def hides(found: dict[str, Any], words: str) -> None:
         for question in found["questions"]
     )
     assert found["agreement"] is None
+    assert all(viewer["groups"] == {} for viewer in found["viewers"])
+    assert [value["n"] for value in found["variables"][0]["values"]] == [None, None]
 
 
 def of(found: dict[str, Any], name: str) -> dict[str, Any]:
@@ -497,13 +510,14 @@ def test_from_the_idea_to_the_report(
     tells(found, PEOPLE)
     (part,) = found["stimuli"]
     assert part["n"][2:-2] == [3] * (len(part["times"]) - 4)
-    assert of(found, "3")["pauses"] == 1
+    assert of(found, "3")["pauses"] >= 1
     (mark,) = part["markers"]
     assert (mark["label"], mark["time_s"]) == ("The bird comes", 9.0)
     assert mark["effects"]["happiness"]["difference"] is not None
     # Of the two ages one has one viewer; the other is hidden with it, since the whole less its mean would tell that one's.
     assert part["groups"] == {}
     assert [value["shown"] for value in found["variables"][0]["values"]] == [False, False]
+    assert [viewer["groups"] for viewer in found["viewers"]] == [{}, {}, {}]
     three = found
     expect(fact(report, "Viewers in the report")).to_have_text("3", timeout=PATIENT_S * 1000)
     expect(chart(report, "What will you remember?")).to_contain_text(SECRET)
@@ -599,7 +613,7 @@ def files_agree(report: Any, found: dict[str, Any], folder: Path, open_page: Ope
         ("1", "2"), len(part["times"])
     )
     assert len(long) == 2 * len(part["times"])
-    assert {row["age"] for row in long} if "age" in long[0] else True
+    assert {row[found["variables"][0]["id"]] for row in long} == {"o1"}  # under 40, both
     cells = {name: [row for row in long if row["viewer"] == name] for name in ("1", "2")}
     for rows in cells.values():
         assert [float(row["time_s"]) for row in rows] == pytest.approx(part["times"])
@@ -625,3 +639,88 @@ def files_agree(report: Any, found: dict[str, Any], folder: Path, open_page: Ope
     assert columns(page, "How was the pace?") == ["0", "1", "0", "1", "0"]
     assert SECRET not in page.content()
     offline.close()
+
+
+# --- the smallest group ----------------------------------------------------------------------------------------------------------
+
+
+def watched(server: Server, invitation: str, picture: bytes, age: str, words: str | None) -> None:
+    """Somebody takes part as the pages do, but quicker: agrees, answers, sends a picture for each second of the film."""
+    code = studies.joined(server, invitation)
+    with server.client(headers={"X-Participant-Code": code}) as client:
+
+        def step(name: str) -> None:
+            client.post("/api/participant/step", json={"step": name}).raise_for_status()
+
+        step("before")
+        given: dict[str, Any] = {"part": "before", "answers": {"age": age}}
+        client.put("/api/participant/answers", json=given).raise_for_status()
+        step("camera")
+        step("film:0")
+        (stimulus,) = client.get("/api/participant").json()["order"]
+        with connect(server.url.replace("http", "ws", 1) + "/api/participant/live") as live:
+            live.send(json.dumps({"type": "hello", "code": code, "stimulus": stimulus}))
+            assert json.loads(live.recv())["type"] == "ready"
+            for second in range(4):
+                live.send(pack_film_frame(FilmHead(second, time.time(), float(second)), picture))
+                assert json.loads(live.recv())["kept"]
+        step("after")
+        given = {"part": "after", "answers": {"liked": 5} | ({"words": words} if words else {})}
+        client.put("/api/participant/answers", json=given).raise_for_status()
+        step("done")
+
+
+def test_of_fewer_than_the_smallest_group_nothing_is_told(open_page: Open, server: Server, short: Path) -> None:
+    words = {"id": "words", "kind": "long", "title": {"en": "Anything else?"}}
+    asked = {"after": [studies.QUESTIONS["after"][0], words], "variables": studies.WHOLE["variables"][:1], "languages": ["en"]}
+    id = studies.made(server, studies.WHOLE | asked | {"smallest_group": 3, "every_s": 1.0}, short)
+    invitation = studies.opened(server, id)
+    picture = cv2.imencode(".jpg", films.part(0, 0.1)[0][..., ::-1])[1].tobytes()
+    page = open_page(f"/studies/{id}/review", server=server)
+
+    def shown(headed: str) -> str:
+        """The whole page once it has come so far."""
+        expect(fact(page, headed.split(":")[0])).to_have_text(headed.split(":")[1], timeout=PATIENT_S * 1000)
+        return str(page.locator("main").inner_text())
+
+    for number in range(2):
+        watched(server, invitation, picture, "young", f"AARDVARK-{number}")
+    found = review(server, id)
+    hides(found, "2 viewers so far; results are shown from 3.")
+    text = shown("Finished:2")
+    assert page.locator("h1").inner_text() == "2 viewers so far; results are shown from 3."
+    assert page.locator(".plot").count() == 0
+    with server.client() as client:
+        html = client.get(f"/api/studies/{id}/review.html").raise_for_status().text
+        paper = client.get(f"/api/studies/{id}/review.pdf").raise_for_status().content
+    pages = " ".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(paper))
+    for told in (json.dumps(found), text, html, pages):
+        assert "AARDVARK" not in told
+    assert "results are shown from 3" in " ".join(pages.split())
+
+    watched(server, invitation, picture, "young", None)
+    watched(server, invitation, picture, "old", None)
+    watched(server, invitation, picture, "old", None)
+    found = review(server, id)
+    assert (found["hidden"], found["counts"]["shown"]) == (None, 5)
+    assert found["stimuli"][0]["curves"]["raw"]["happiness"]["mean"][1] is not None
+    # Three are young, but with their mean, that of all would tell that of the two who are not.
+    assert found["stimuli"][0]["groups"] == {}
+    assert all(question["by_group"] == {} for question in found["questions"])
+    few = questions(found)["Anything else?"]
+    assert (few["n"], few["hidden"], few["by_group"]) == (2, True, {})
+    assert "texts" not in few
+    text = shown("Viewers in the report:5")
+    assert "AARDVARK" not in text
+    page.wait_for_selector(".plot .main-svg")
+    expect(page.get_by_role("combobox", name="Viewers")).to_have_count(0)
+    expect(chart(page, "Anything else?")).to_contain_text("Too few answers to show.")
+
+    watched(server, invitation, picture, "old", "AARDVARK-2")
+    found = review(server, id)
+    assert {value: group["n"] for value, group in found["stimuli"][0]["groups"]["age"].items()} == {"young": 3, "old": 3}
+    assert questions(found)["Anything else?"]["texts"] == ["AARDVARK-0", "AARDVARK-1", "AARDVARK-2"]
+    shown("Viewers in the report:6")
+    page.get_by_role("combobox", name="Viewers").select_option("by group: Age")
+    expect(page.locator(".reading")).to_contain_text("40 or more (3)")
+    assert {viewer["groups"]["age"] for viewer in found["viewers"]} == {"young", "old"}

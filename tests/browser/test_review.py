@@ -242,7 +242,7 @@ def test_hidden_results_show_no_curves(offline: Offline) -> None:
     assert page.locator("h1").inner_text() == "2 viewers so far; results are shown from 5."
     assert page.locator(".plot").count() == 0
     assert page.locator("#review-moments").is_hidden()
-    assert page.get_by_text("Fewer than that could tell who is who.").is_visible()
+    assert page.get_by_text("people could tell who is who, so they are not shown yet.").is_visible()
 
 
 def test_answers_are_charts(offline: Offline) -> None:

@@ -206,6 +206,7 @@ def test_fewer_viewers_than_the_smallest_group_show_nothing() -> None:
         assert "secret" not in json.dumps(review)
         assert review["counts"]["shown"] == 0
         assert len(review["viewers"]) == count  # how well each was seen is no result
+        assert all(viewer["groups"] == {} for viewer in review["viewers"])  # but this may be what somebody answered
 
 
 def test_a_film_that_few_have_watched_shows_nothing() -> None:

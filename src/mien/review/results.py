@@ -21,7 +21,7 @@ from mien.labels import FERPLUS
 from mien.report import CAVEAT, LAW, colours
 from mien.review.answers import agreement, questions, said
 from mien.review.headline import clearest, clock, headline
-from mien.review.small_groups import may_show
+from mien.review.small_groups import Group, may_show
 from mien.review.stills import still, strip
 from mien.review.viewers import Viewer
 
@@ -105,7 +105,7 @@ def build(
                     {
                         "id": value["id"],
                         "title": value["title"],
-                        "n": int(members[variable["id"]][value["id"]].sum()),
+                        "n": n if (n := int(members[variable["id"]][value["id"]].sum())) >= smallest else None,
                         "shown": (variable["id"], value["id"]) in shown,
                     }
                     for value in variable["values"]
@@ -114,7 +114,7 @@ def build(
             for variable in definition.get("variables") or ()
         ],
         "stimuli": [part.json for part in parts],
-        "viewers": [_viewer_row(viewer) for viewer in viewers],
+        "viewers": [_viewer_row(viewer, shown) for viewer in viewers],
         "questions": questions(definition, viewers, members, smallest),
         "agreement": None if hidden else agreement(definition, viewers, labels, _expressed(viewers, labels), smallest, DRAWS),
     }
@@ -207,20 +207,19 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
     corrected = smooth.corrected() if smooth.baselines is not None else None
     looked = drawn.looked.sum(axis=0)
     enough = drawn.seen.sum(axis=0) >= of.smallest
-    curves = {"raw": _curves(smooth, enough), "corrected": _curves(corrected, enough) if corrected else None}
-    moments = _moments(fine_smooth, of.smallest, film)
-    synchrony = _synchrony(fine_smooth, of.smallest)
-    json = head | {
-        "times": _list(drawn.times, 3),
-        "attention": _list(drawn.attention, 4, looked >= of.smallest),
-        "n": _list(drawn.seen.sum(axis=0), 0, looked >= of.smallest),
-        "curves": curves,
-        "groups": _groups(of, viewers, smooth, corrected),
-        "synchrony": synchrony,
-        "moments": moments,
-        "markers": [_marker(m, _effects(fine, m, of.smallest)) for m in _markers(of)],
-        **pictures,
-    }
+    with ThreadPoolExecutor(1) as beside:  # synchrony is half of a review's time, and numpy lets two threads work at once
+        synchrony = beside.submit(_synchrony, fine_smooth, of.smallest)
+        json = head | {
+            "times": _list(drawn.times, 3),
+            "attention": _list(drawn.attention, 4, looked >= of.smallest),
+            "n": _list(drawn.seen.sum(axis=0), 0, looked >= of.smallest),
+            "curves": {"raw": _curves(smooth, enough), "corrected": _curves(corrected, enough) if corrected else None},
+            "groups": _groups(of, viewers, smooth, corrected),
+            "moments": _moments(fine_smooth, of.smallest, film),
+            "markers": [_marker(m, _effects(fine, m, of.smallest)) for m in _markers(of)],
+            **pictures,
+        }
+    json["synchrony"] = synchrony.result()
     json["facts"] = _facts(json, drawn, of.smallest)
     notes = _baseline_notes(viewers, drawn, of)
     return _Part(json, notes, drawn_step_s)
@@ -290,18 +289,12 @@ def _thinned(of: Audience, every: int) -> Audience:
 def _synchrony(of: Audience, smallest: int) -> Json | None:
     if len(of.names) < max(2, smallest):
         return None
-
-    def found_of(signal: str) -> audience.Synchrony:
-        window_s = WINDOW_S if signal == VALENCE else None
-        return audience.synchrony(of, signal, window_s=window_s, shifts=SHIFTS, level=LEVEL)
-
-    with ThreadPoolExecutor(2) as both:  # it is the most of a review's time, and numpy lets two threads work at once
-        found = dict(zip(of.signals, both.map(found_of, of.signals), strict=True))
+    main = audience.synchrony(of, VALENCE, window_s=WINDOW_S, shifts=SHIFTS, level=LEVEL)
+    found = audience.synchronies(of, of.labels, window_s=None, shifts=SHIFTS, level=LEVEL) | {VALENCE: main}
     by_signal = {
         signal: {name: _rounded(getattr(one, name)) if one.counted.sum() >= smallest else None for name in ("isc", "p")}
         for signal, one in found.items()
     }
-    main = found[VALENCE]
     if main.counted.sum() < smallest:
         return None
     enough = main.n >= smallest
@@ -366,15 +359,13 @@ def _marker(marker: Json, effects: Json) -> Json:
 
 
 def _effects(of: Audience, marker: Json, smallest: int) -> Json:
-    found = {}
-    for signal in of.signals:
-        effect = audience.marker_effect(
-            of, signal, float(marker["time_s"]), before_s=MARKER_S, after_s=MARKER_S, end_s=marker.get("end_s"), level=LEVEL
-        )
-        if effect.n < smallest:
-            return {}
-        found[signal] = {name: _rounded(getattr(effect, name)) for name in ("before", "after", "difference", "low", "high", "p")}
-    return found
+    found = audience.marker_effects(
+        of, float(marker["time_s"]), before_s=MARKER_S, after_s=MARKER_S, end_s=marker.get("end_s"), level=LEVEL
+    )
+    if min(effect.n for effect in found.values()) < smallest:
+        return {}
+    names = ("before", "after", "difference", "low", "high", "p")
+    return {signal: {name: _rounded(getattr(effect, name)) for name in names} for signal, effect in found.items()}
 
 
 # --- words
@@ -456,7 +447,8 @@ def _models(measured: Sequence[Viewer]) -> str:
 # --- viewers
 
 
-def _viewer_row(viewer: Viewer) -> Json:
+def _viewer_row(viewer: Viewer, shown: set[Group]) -> Json:
+    """One viewer in the table; of the groups only those that are shown, as somebody's group may be what that person answered."""
     facts = viewer.quality
     looks, late, dropped = (int(facts.get(name) or 0) for name in ("looks", "late", "dropped"))
     share = min(1.0, float(facts.get("with_face") or 0) / looks) if looks else None
@@ -467,7 +459,7 @@ def _viewer_row(viewer: Viewer) -> Json:
     return {
         "name": viewer.name,
         "room": viewer.room,
-        "groups": dict(viewer.groups),
+        "groups": {variable: value for variable, value in viewer.groups.items() if (variable, value) in shown},
         "started_at": _moment(viewer.started_at),
         "minutes": minutes,
         "finished": bool(facts.get("finished")),

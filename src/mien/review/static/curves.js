@@ -9,6 +9,7 @@ import { Plot } from "/static/js/plot.js";
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const narrow = matchMedia("(max-width: 720px)");
 const PAPER_WIDTH = 680, PAPER_HEIGHT = 390; // fits A4 and letter between the page's margins
+const LEAST = 0.1; // of 1, from the axis’ lower end to its upper one
 const GROUP_DASHES = ["", "8 4", "2 3", "10 3 2 3", "14 4", "5 3 2 3 2 3"];
 
 /** Plotly reads tags and entities in texts; ours mean themselves. */
@@ -107,7 +108,7 @@ export class Curves extends Plot {
     layout.xaxis.anchor = "y3";
     if (this.paper) Object.assign(layout, { autosize: false, width: PAPER_WIDTH, height: PAPER_HEIGHT });
     const row = (domain, more) => ({ gridcolor: rule, zeroline: false, fixedrange: true, domain, ...more });
-    layout.yaxis = row([0.37, 1], {
+    layout.yaxis = row([view.synchrony ? 0.37 : 0.17, 1], {
       range: [bottom, top], nticks: 6, tickformat: view.valence ? ".1f" : view.corrected ? "+.0%" : ".0%", zeroline: bottom < 0, zerolinecolor: soft, zerolinewidth: 1,
     });
     const values = view.synchrony ? [...view.synchrony.values, ...view.synchrony.low, ...view.synchrony.high].filter((v) => v !== null) : [0, 1];
@@ -185,7 +186,11 @@ function extent(view) {
   }
   if (low > high) return [0, 1];
   if (!view.valence && !view.corrected) low = 0;
-  const room = Math.max(high - low, 0.1) * 0.06;
+  // An axis of a few hundredths would make mountains of noise, and its numbers would repeat.
+  const lacks = Math.max(0, LEAST - (high - low)) / (view.valence || view.corrected ? 2 : 1);
+  high += lacks;
+  if (view.valence || view.corrected) low -= lacks;
+  const room = (high - low) * 0.06;
   return [low < 0 || view.valence || view.corrected ? Math.max(-1.02, low - room) : -0.005, Math.min(1.02, high + room)];
 }
 

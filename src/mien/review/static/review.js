@@ -97,7 +97,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
           h("p", { class: "soft small caveat" }, `${review.caveat} `, h("a", { href: "#review-methods" }, "How to read this page")),
           h("p", { class: "soft small" }, `Made ${when(review.made_at)}. ${state}`)),
         acts.length ? h("div", { class: "row no-print review-acts" }, ...acts) : null),
-      review.hidden && h("p", { class: "notice" }, review.hidden, " Fewer than that could tell who is who."),
+      review.hidden && h("p", { class: "notice" }, `Curves and answers of fewer than ${review.smallest_group} people could tell who is who, so they are not shown yet.`),
       h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     ].filter(Boolean);
   }

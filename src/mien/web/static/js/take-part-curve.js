@@ -38,7 +38,10 @@ function figure({ title, times, signals }) {
   // What moves says more than what is always there.
   const spread = (label) => Math.max(...smoothed(signals[label]).filter((value) => value !== null)) - Math.min(...signals[label].filter((value) => value !== null), 1);
   const shown = [...labels].sort((a, b) => spread(b) - spread(a)).slice(0, LINES);
-  const most = labels.reduce((a, b) => (means[b] > means[a] ? b : a));
+  const looked = times.map((_, k) => k).filter((k) => signals[labels[0]][k] !== null);
+  const leading = looked.map((k) => labels.reduce((a, b) => (signals[b][k] > signals[a][k] ? b : a)));
+  const often = Object.fromEntries(labels.map((label) => [label, leading.filter((one) => one === label).length / looked.length]));
+  const most = labels.reduce((a, b) => (often[b] > often[a] ? b : a));
   const end = times.at(-1), step = Math.min(...times.slice(1).map((time, k) => time - times[k]));
   const x = (time) => (time / end) * WIDTH, y = (value) => EDGE + (1 - value) * (HEIGHT - 2 * EDGE);
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "own-curve", preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -57,7 +60,7 @@ function figure({ title, times, signals }) {
   const legend = h("div", { class: "row curve-legend" }, shown.map((label) => h("span", {}, stroke(label), w("span", {}, () => t(`emotion.${label}`)))));
   return h(
     "figure", { class: "card stack tight" },
-    w("figcaption", { class: "small soft" }, () => t("done.curve_says", { title, label: t(`emotion.${most}`), share: percent(means[most]) })),
+    w("figcaption", { class: "small soft" }, () => t("done.curve_says", { title, label: t(`emotion.${most}`), share: percent(often[most]) })),
     drawing, h("div", { class: "curve-times" }, h("span", {}, clock(0)), h("span", {}, clock(end))), legend,
   );
 }
