@@ -59,6 +59,8 @@ export function invitationsPanel(study, { path, page, told, announce }) {
           ends_at: ends.value ? new Date(ends.value).toISOString() : null, groups: Object.fromEntries(groups.map(([variable, select]) => [variable.id, select.value])),
         };
         if (await attempt(async () => { await study.flush(); await api("POST", `${path}/invitations`, body); })) {
+          event.target.reset();
+          limits.hidden = false;
           await read();
           announce("The invitation is made.");
           list.querySelector("[data-copy]")?.focus();
