@@ -188,6 +188,20 @@ def test_strangers_are_not_in_step(viewers: int, times: int, gappy: bool) -> Non
     assert 0.02 <= np.mean([((s.values < s.low) | (s.values > s.high))[s.n > 0].mean() for s in found]) <= 0.1
 
 
+def test_several_signals_at_once_are_as_in_step_as_each_alone() -> None:
+    given = strangers(np.random.default_rng(4), 7, 150, gappy=True, raised=[(HAPPY, slice(0, 5), slice(40, 70), 1.0)])
+    together = audience.synchronies(given, shifts=20, window_s=15)
+    assert list(together) == [*given.labels, "valence"]
+    assert list(audience.synchronies(given, ("valence", "happiness"), shifts=1)) == ["valence", "happiness"]
+    assert audience.synchronies(given, ()) == {}
+    for name, found in together.items():
+        alone = audience.synchrony(given, name, shifts=20, window_s=15)
+        for part in ("isc", "viewers", "null_low", "null_high", "p", "values", "low", "high"):
+            np.testing.assert_allclose(getattr(found, part), getattr(alone, part), atol=1e-6)
+        np.testing.assert_array_equal(found.counted, alone.counted)
+        np.testing.assert_array_equal(found.n, alone.n)
+
+
 def test_leaving_out_small_shifts_would_cost_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why every distance is allowed: without the neighbours of where the viewers are, strangers look in step too often."""
 
@@ -365,6 +379,15 @@ def test_a_markers_effect_is_that_of_the_pairs() -> None:
     y = many.signal("happiness").astype(float)
     p = stats.ttest_rel(y[:, 30:40].mean(axis=1), y[:, 20:30].mean(axis=1)).pvalue
     assert audience.marker_effect(many, "happiness", 15).p == pytest.approx(p, abs=0.02)
+
+
+@pytest.mark.parametrize("viewers", [6, 20])
+def test_a_marker_does_to_all_signals_what_it_does_to_each(viewers: int) -> None:
+    given = strangers(np.random.default_rng(21), viewers, 60, gappy=True)
+    together = audience.marker_effects(given, 12.3, before_s=4, end_s=20)
+    assert list(together) == [*given.labels, "valence"]
+    for name, effect in together.items():
+        assert effect == audience.marker_effect(given, name, 12.3, before_s=4, end_s=20)
 
 
 def test_only_those_seen_on_both_sides_count() -> None:

@@ -33,11 +33,11 @@ _TICK_S = 1e-6
 _MOST_TIMES = 1_000_000
 """A grid longer than this is a wrong unit or a broken timestamp, not a film."""
 
-_CHUNK_BYTES = 32_000_000
-"""How large an array of draws may become at a time."""
+_CACHE_BYTES = 4_000_000
+"""How large an array that is worked through several times may become, so that it stays in a processor's cache."""
 
 _BLOCK = 32
-"""So many viewers are worked through at a time where all of them would not fit into a processor's cache."""
+"""So many viewers are worked through at a time where all of them would not fit into it."""
 
 _STILL = 1e-4
 """A signal with a smaller standard deviation does not move: float32 scores near 1 are exact to 6e-8, printed ones to 1e-4."""
@@ -408,11 +408,11 @@ def _curves(audience: Audience, signals: Sequence[str], level: float, draws: int
     _check(level=level, draws=draws)
     weights = _drawn(len(audience), draws, seed)
     n = audience.seen.sum(axis=0)
-    found = {}
-    for name in signals:
-        mean, low, high = _interval(audience.signal(name), audience.seen, weights, level, audience.limits(name))
-        found[name] = Curve(name, audience.times, mean, low, high, n, level)
-    return found
+    values, limits = [audience.signal(name) for name in signals], [audience.limits(name) for name in signals]
+    found = _intervals(values, audience.seen, weights, level, limits)
+    return {
+        name: Curve(name, audience.times, mean, low, high, n, level) for name, (mean, low, high) in zip(signals, found, strict=True)
+    }
 
 
 def _check(*, level: float = 0.95, draws: int = 1, shifts: int = 1) -> None:
@@ -430,40 +430,60 @@ def _drawn(count: int, draws: int, seed: int) -> NDArray[np.float32]:
     return np.bincount(picked.ravel(), minlength=draws * count).reshape(draws, count).astype(np.float32)
 
 
-def _interval(
-    values: NDArray[np.float32], seen: NDArray[np.bool_], weights: NDArray[np.float32], level: float, limits: tuple[float, float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Mean, low and high (T,) of values (V, T) over the viewers seen; values are 0 where not seen."""
+def _intervals(
+    signals: Sequence[NDArray[np.floating]],
+    seen: NDArray[np.bool_],
+    weights: NDArray[np.float32],
+    level: float,
+    limits: Sequence[tuple[float, float]],
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
+    """Of each signal the mean, low and high (T,) of values (V, T) over the viewers seen; values are 0 where not seen."""
     n = seen.sum(axis=0)
     counted = np.maximum(n, 1)
-    mean = values.sum(axis=0, dtype=np.float64) / counted
+    means = [values.sum(axis=0, dtype=np.float64) / counted for values in signals]
     # About the mean: float32 then has all its digits for the differences.
-    spread = np.where(seen, values - mean, 0).astype(np.float32)
-    error = np.sqrt((spread.astype(np.float64) ** 2).sum(axis=0) / np.maximum(n - 1, 1) / counted)
+    spreads = [np.where(seen, values - mean, 0).astype(np.float32) for values, mean in zip(signals, means, strict=True)]
+    errors = [np.sqrt((one.astype(np.float64) ** 2).sum(axis=0) / np.maximum(n - 1, 1) / counted) for one in spreads]
     tail = (1 - level) / 2
-    ends = np.zeros((2, len(n)))
-    chunk = max(1, _CHUNK_BYTES // (8 * len(weights)))
+    ends = np.zeros((len(signals), 2, len(n)))
+    chunk = max(1, _CACHE_BYTES // (8 * len(weights)))
     for start in range(0, len(n), chunk):
         part = slice(start, start + chunk)
         drawn = np.maximum(seen[:, part].T.astype(np.float32) @ weights.T, 1)
-        rows = spread[:, part].T
-        moved = rows @ weights.T
-        moved /= drawn
-        own = (rows * rows) @ weights.T
-        own /= drawn
-        own -= moved * moved
-        own /= np.maximum(drawn - 1, 1, out=drawn)
-        least = np.float32(_DAMPED) * error[part, None].astype(np.float32)
-        # Where all are alike nothing moves, whatever it is divided by.
-        moved /= np.where(least > 0, np.sqrt(np.maximum(own, least * least, out=own)), 1)
-        moved.sort(axis=1)
-        ends[:, part] = np.quantile(moved, (1 - tail, tail), axis=1)
-    low, high = mean - ends * error
-    student = special.stdtrit(np.maximum(n - 1, 1), 1 - tail) * error
-    low, high = np.minimum(low, mean - student), np.maximum(high, mean + student)
-    low, high = np.where(n == 1, limits[0], low), np.where(n == 1, limits[1], high)
-    low, high = np.clip(np.minimum(low, mean), *limits), np.clip(np.maximum(high, mean), *limits)
-    return mean, np.where(n, low, 0), np.where(n, high, 0)
+        freedom = np.maximum(drawn - 1, 1)
+        for spread, error, end in zip(spreads, errors, ends, strict=True):
+            rows = spread[:, part].T
+            moved = rows @ weights.T
+            moved /= drawn
+            own = (rows * rows) @ weights.T
+            own /= drawn
+            own -= moved * moved
+            own /= freedom
+            least = np.float32(_DAMPED) * error[part, None].astype(np.float32)
+            # Where all are alike nothing moves, whatever it is divided by.
+            moved /= np.where(least > 0, np.sqrt(np.maximum(own, least * least, out=own), out=own), 1)
+            moved.sort(axis=1)
+            end[:, part] = _quantiles_of_sorted(moved, (1 - tail, tail))
+    found = []
+    for mean, error, end, (lowest, highest) in zip(means, errors, ends, limits, strict=True):
+        low, high = mean - end * error
+        student = special.stdtrit(np.maximum(n - 1, 1), 1 - tail) * error
+        low, high = np.minimum(low, mean - student), np.maximum(high, mean + student)
+        low, high = np.where(n == 1, lowest, low), np.where(n == 1, highest, high)
+        low, high = np.clip(np.minimum(low, mean), lowest, highest), np.clip(np.maximum(high, mean), lowest, highest)
+        found.append((mean, np.where(n, low, 0), np.where(n, high, 0)))
+    return found
+
+
+def _quantiles_of_sorted(rows: NDArray[np.float32], shares: Sequence[float]) -> list[NDArray[np.float64]]:
+    """The same as `np.quantile(rows, shares, axis=1)`, which would sort once more."""
+    found = []
+    for share in shares:
+        place = share * (rows.shape[1] - 1)
+        below = min(int(place), max(rows.shape[1] - 2, 0))
+        low, high = rows[:, below].astype(np.float64), rows[:, min(below + 1, rows.shape[1] - 1)]
+        found.append(low + (high - low) * (place - below))
+    return found
 
 
 # --- viewers shifted against each other: what chance alone would give
@@ -570,59 +590,86 @@ def synchrony(
 
     Raises `ValueError` for an unknown signal, a level outside (0, 1), and windows of no length.
     """
+    audience.limits(signal)
+    return synchronies(audience, (signal,), window_s=window_s, hop_s=hop_s, shifts=shifts, seed=seed, level=level)[signal]
+
+
+def synchronies(
+    audience: Audience,
+    signals: Sequence[str] | None = None,
+    *,
+    window_s: float | None = 30.0,
+    hop_s: float = 5.0,
+    shifts: int = 200,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Synchrony]:
+    """`synchrony` of several signals, of all where none are named: the same in less time, for they share their shifts."""
     _check(level=level, shifts=shifts)
     if not hop_s > 0 or (window_s is not None and not window_s > 0):
         raise ValueError(f"window_s and hop_s must be more than 0 s, but got {window_s} and {hop_s}")
+    names = audience.signals if signals is None else tuple(dict.fromkeys(signals))
     seen = audience.seen
-    values, moves = _centred(audience.signal(signal), seen)
+    count, t = seen.shape
+    centred = [_centred(audience.signal(name), seen) for name in names]
     # Who does not move counts for nothing as a viewer, but still for what the others saw.
-    both = np.stack([values, seen.astype(np.float32)], axis=1)
-    isc, counted = _against_others(list(both), moves) if len(both) else (np.zeros(0), moves)
-    t = seen.shape[1]
-    tail = (1 - level) / 2
+    moves = np.array([moving for _, moving in centred], np.bool_).reshape(len(names), count)
+    rows = np.stack([*(values for values, _ in centred), seen.astype(np.float32)], axis=1)
+    del centred
+    isc, counted = _against_others(list(rows), moves)
     step = audience.step_s
     hop = min(max(1, round(hop_s / step)), max(t, 1))
     window = min(max(3, round((window_s or 0) / step)), t)
     starts = np.arange(0, t - window + 1, hop) if window_s is not None and t else np.zeros(0, np.int64)
+    null = np.zeros((shifts, len(names)))
+    pooled: list[list[NDArray[np.float64]]] = [[] for _ in names]
+    enough = min(shifts, max(10, math.ceil(_POOLED / len(starts)))) if len(starts) else 0
+    for i, views in enumerate(_shifted(rows, shifts, seed) if counted.any() else ()):
+        null[i] = _mean_of(*_against_others(views, moves))
+        if i < enough:
+            *shifted, there = np.stack(views, axis=1)
+            for values, some in zip(shifted, pooled, strict=True):
+                local, n = _in_windows(values, there > 0, starts, window)
+                some.append((local * np.sqrt(n))[n > 0])
     none = np.zeros(len(starts))
-    null_low, null_high, p, low, high = 0.0, 0.0, 1.0, none, none
-    local, n = _in_windows(values, seen, starts, window)
-    if counted.any():
-        null = np.zeros(shifts)
-        pooled: list[NDArray[np.float64]] = []
-        enough = min(shifts, max(10, math.ceil(_POOLED / max(len(starts), 1))))
-        for i, views in enumerate(_shifted(both, shifts, seed)):
-            one, who = _against_others(views, moves)
-            null[i] = one[who].mean() if who.any() else 0.0
-            if i < enough and len(starts):
-                moved = np.stack(views, axis=1)
-                some, m = _in_windows(moved[0], moved[1] > 0, starts, window)
-                pooled.append((some * np.sqrt(m))[m > 0])
-        # Weibull's quantiles: one more audience of strangers lies between them as often as `level` says, also for few shifts.
-        null_low, null_high = (float(q) for q in np.quantile(null, (tail, 1 - tail), method="weibull"))
-        p = _p(null, isc[counted].mean())
-        chance = np.concatenate(pooled) if pooled else none
-        if len(chance):
-            root = np.sqrt(np.maximum(n, 1))
-            low, high = (np.where(n, np.clip(q / root, -1, 1), 0) for q in np.quantile(chance, (tail, 1 - tail)))
-    return Synchrony(
-        signal,
-        float(isc[counted].mean()) if counted.any() else 0.0,
-        isc,
-        counted,
-        null_low,
-        null_high,
-        p,
-        (audience.times[starts] + audience.times[starts + window - 1]) / 2 if len(starts) else none,
-        local,
-        low,
-        high,
-        n,
-        window * step,
-        hop * step,
-        shifts,
-        level,
-    )
+    middles = (audience.times[starts] + audience.times[starts + window - 1]) / 2 if len(starts) else none
+    tail = (1 - level) / 2
+    found = {}
+    for k, (name, mean) in enumerate(zip(names, _mean_of(isc, counted).tolist(), strict=True)):
+        null_low, null_high, p, low, high = 0.0, 0.0, 1.0, none, none
+        local, n = _in_windows(rows[:, k], seen, starts, window)
+        if counted[k].any():
+            # Weibull's quantiles: one more audience of strangers lies between them as often as `level` says, also for few shifts.
+            null_low, null_high = (float(q) for q in np.quantile(null[:, k], (tail, 1 - tail), method="weibull"))
+            p = _p(null[:, k], mean)
+            chance = np.concatenate([none[:0], *pooled[k]])
+            if len(chance):
+                root = np.sqrt(np.maximum(n, 1))
+                low, high = (np.where(n, np.clip(q / root, -1, 1), 0) for q in np.quantile(chance, (tail, 1 - tail)))
+        found[name] = Synchrony(
+            name,
+            mean,
+            isc[k],
+            counted[k],
+            null_low,
+            null_high,
+            p,
+            middles,
+            local,
+            low,
+            high,
+            n,
+            window * step,
+            hop * step,
+            shifts,
+            level,
+        )
+    return found
+
+
+def _mean_of(isc: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(S,) means over those who count of (S, V); 0 where nobody does."""
+    return np.asarray(isc.sum(axis=1) / np.maximum(counted.sum(axis=1), 1), np.float64)
 
 
 def _p(null: NDArray[np.float64], found: float) -> float:
@@ -631,26 +678,37 @@ def _p(null: NDArray[np.float64], found: float) -> float:
 
 
 def _against_others(rows: Sequence[NDArray[np.float32]], moves: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(V,) the correlation of each viewer with the mean of the others, and who counts.
+    """(S, V) the correlation of each viewer with the mean of the others, signal by signal, and who counts.
 
-    rows  for each viewer (2, T): the centred values, 0 where not seen, and where seen as 0 and 1
+    rows   for each viewer (S + 1, T): of each signal the centred values, 0 where not seen, and where seen as 0 and 1
+    moves  (S, V), who moves at all
 
-    The mean of the others at t is (S − x) / (N − 1). Multiplied out, every sum over time is a product of the viewers' rows with
-    vectors that all share, which is a matrix product and needs no (V, T) of others. A few viewers at a time stay in the cache.
+    The mean of the others at t is (total − x) / (n − 1). Multiplied out, every sum over time is a product of the viewers' rows with
+    vectors that all share, which is a matrix product and needs no (V, T) of others. Parts of the film stay in the cache.
     """
-    total, n = _added(rows)
-    shared = (n > 1).astype(np.float32)
-    r = shared / np.maximum(n - 1, 1)
-    rs = r * total
-    of_seen, of_x, of_xx = (np.stack(v, axis=1) for v in ((shared, rs, rs * rs), (shared, rs, r, r * rs), (shared, r, r * r)))
-    parts = []
-    for k in range(0, len(rows), _BLOCK):
-        block = np.stack(rows[k : k + _BLOCK])
-        x = block[:, 0]
-        parts.append(np.concatenate([block[:, 1] @ of_seen, x @ of_x, (x * x) @ of_xx], axis=1))
-    sums = np.concatenate(parts).T.astype(np.float64)
-    count, y_all, yy_all, x, xy_all, x_r, x_r_rs, xx, xx_r, xx_r2 = sums
-    return _correlation(count, x, y_all - x_r, xx, yy_all - 2 * x_r_rs + xx_r2, xy_all - xx_r, moves)
+    signals, count = moves.shape
+    if not count:
+        return np.zeros(moves.shape), moves
+    length = rows[0].shape[1]
+    chunk = max(1, min(length, _CACHE_BYTES // (4 * (signals + 1) * count)))
+    held = np.empty((signals + 1, count, chunk), np.float32)
+    of_seen, of_x, of_xx = np.zeros((count, 1 + 2 * signals)), np.zeros((signals, count, 4)), np.zeros((signals, count, 3))
+    for start in range(0, length, chunk):
+        part = held[:, :, : length - start]
+        for i, row in enumerate(rows):
+            part[:, i] = row[:, start : start + chunk]
+        *_, n = total = part.sum(axis=1)
+        shared = (n > 1).astype(np.float32)
+        r = shared / np.maximum(n - 1, 1)
+        rs = r * total[:-1]
+        x, seen = part[:-1], part[-1]
+        of_seen += seen @ np.concatenate([shared[None], rs, rs * rs]).T
+        of_x += x @ np.stack(np.broadcast_arrays(shared, rs, r, r * rs), axis=2)
+        of_xx += (x * x) @ np.stack([shared, r, r * r], axis=1)
+    y_all, yy_all = of_seen[:, 1:].T.reshape(2, signals, count)
+    sum_x, xy_all, x_r, x_r_rs = np.moveaxis(of_x, 2, 0)
+    xx, xx_r, xx_r2 = np.moveaxis(of_xx, 2, 0)
+    return _correlation(of_seen[:, 0], sum_x, y_all - x_r, xx, yy_all - 2 * x_r_rs + xx_r2, xy_all - xx_r, moves)
 
 
 def _correlation(
@@ -750,22 +808,21 @@ def moments(
     fewest = max(2, math.ceil(_SHARE_SEEN * n.max(initial=0)))
     if n.max(initial=0) < fewest or not names:
         return []
-    values = np.stack([audience.signal(name) for name in names], axis=1)
-    overall = values.sum(axis=(0, 2), dtype=np.float64) / seen.sum()
-    centred = np.where(seen[:, None], values - overall[:, None].astype(np.float32), np.float32(0))
-    signs = [(i, sign) for i, name in enumerate(names) for sign in ((1, -1) if name == VALENCE else (1,))]
-
-    def far(total: NDArray[Any], there: NDArray[Any]) -> NDArray[np.float64]:
-        """(families, T) how far out the mean is, in the direction of each family; nowhere where too few are seen."""
-        out = total.astype(np.float64) / np.sqrt(np.maximum(there, 1))
-        return np.where(there >= fewest, np.stack([sign * out[i] for i, sign in signs]), -np.inf)
-
-    found = far(centred.sum(axis=0), n)
-    null = np.zeros((shifts, len(signs)))
-    with_mask = np.concatenate([centred, seen[:, None].astype(np.float32)], axis=1)
-    for k, views in enumerate(_shifted(with_mask, shifts, seed)):
-        total = _added(views)
-        null[k] = far(total[:-1], np.rint(total[-1])).max(axis=1)
+    values = [audience.signal(name) for name in names]
+    overall = [float(one.sum(dtype=np.float64) / seen.sum()) for one in values]
+    root = np.sqrt(np.maximum(n, 1))
+    # One signal after the other, as all at once would take much memory; the same seed shifts them alike.
+    there = np.array([np.rint(_added(views)[0]) for views in _shifted(seen[:, None].astype(np.float32), shifts, seed)])
+    means, families, far, nulls = [], [], [], []
+    for i, name in enumerate(names):
+        centred = np.where(seen, values[i] - np.float32(overall[i]), np.float32(0))
+        means.append(centred.sum(axis=0, dtype=np.float64) / np.maximum(n, 1))  # against the film's
+        moved = np.array([_added(views)[0] for views in _shifted(centred[:, None], shifts, seed)]) / np.sqrt(np.maximum(there, 1))
+        for sign in (1, -1) if name == VALENCE else (1,):
+            families.append((i, sign))
+            far.append(np.where(n >= fewest, sign * centred.sum(axis=0) / root, -np.inf))
+            nulls.append(np.max(sign * moved, axis=1, where=there >= fewest, initial=-np.inf))
+    null = np.stack(nulls, axis=1)
     null = np.where(np.isfinite(null), null, 0)  # shifted so that nowhere enough are seen
     centre = np.median(null, axis=0)
     scale = np.subtract(*np.quantile(null, (0.75, 0.25), axis=0))
@@ -779,13 +836,13 @@ def moments(
     out: list[tuple[float, Moment]] = []
     apart_cells = max(1, round(min_apart_s / audience.step_s))
     for f in np.flatnonzero(alive):
-        i, sign = signs[f]
-        mean = centred[:, i].sum(axis=0, dtype=np.float64) / np.maximum(n, 1)  # against the film's
-        height = (found[f] - centre[f]) / scale[f]
+        i, sign = families[f]
+        height = (far[f] - centre[f]) / scale[f]
+        mean = means[i]
         for peak, start, end in _peaks(height, sign * mean, limit, apart_cells, n > 0):
             rise = float(mean[peak])
             bound = sign * (centre[f] + limit * scale[f]) / math.sqrt(n[peak])
-            rose, there = _rose(values[:, i], seen, slice(start, end + 1), rise)
+            rose, met = _rose(values[i], seen, slice(start, end + 1), rise)
             times = audience.times
             moment = Moment(
                 names[i],
@@ -798,7 +855,7 @@ def moments(
                 rise,
                 _p(largest, float(height[peak])),
                 tuple(audience.names[v] for v in np.flatnonzero(rose)),
-                float(rose.sum() / max(there.sum(), 1)),
+                float(rose.sum() / max(met.sum(), 1)),
             )
             out.append((float(height[peak]), moment))
     out.sort(key=lambda pair: -pair[0])
@@ -881,50 +938,86 @@ def marker_effect(
     them up to 12 viewers, else 10,000 (Fisher's randomisation for pairs; Good 2005). It is honest for a marker that was set before
     the curves were seen, and says nothing of why. Raises `ValueError` for an unknown signal and spans that do not last.
     """
+    audience.limits(signal)
+    return _effects(audience, (signal,), time_s, before_s, after_s, end_s, level, draws, seed)[signal]
+
+
+def marker_effects(
+    audience: Audience,
+    time_s: float,
+    *,
+    before_s: float = 5.0,
+    after_s: float = 5.0,
+    end_s: float | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, Effect]:
+    """`marker_effect` of every label and the valence, which share their draws and flips."""
+    return _effects(audience, audience.signals, time_s, before_s, after_s, end_s, level, draws, seed)
+
+
+def _effects(
+    audience: Audience,
+    signals: Sequence[str],
+    time_s: float,
+    before_s: float,
+    after_s: float,
+    end_s: float | None,
+    level: float,
+    draws: int,
+    seed: int,
+) -> dict[str, Effect]:
     _check(level=level, draws=draws)
-    lowest, highest = audience.limits(signal)
     if not (before_s > 0 and after_s > 0 and math.isfinite(time_s)):
         raise ValueError(
             f"before_s and after_s must be more than 0 s and time_s finite, but got {before_s}, {after_s} and {time_s}"
         )
     if end_s is not None and not end_s >= time_s:
         raise ValueError(f"end_s must be time_s ({time_s:g} s) or later, but got {end_s}")
-    times, step = audience.times + _TICK_S, audience.step_s
+    step = audience.step_s
     until = max(time_s + after_s if end_s is None else end_s, time_s + step)
+    near = (audience.times > time_s - max(before_s, step) - step) & (audience.times < until)
+    audience = _at(audience, near)
+    times = audience.times + _TICK_S
     spans = ((times >= time_s - max(before_s, step)) & (times < time_s), (times >= time_s) & (times < until))
     counts = [audience.seen[:, span].sum(axis=1) for span in spans]
     both = (counts[0] > 0) & (counts[1] > 0)
     n = int(both.sum())
     if not n:
-        return Effect(signal, float(time_s), 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0, level)
-    values = audience.signal(signal)[both].astype(np.float64)
-    before, after = (values[:, span].sum(axis=1) / count[both] for span, count in zip(spans, counts, strict=True))
-    change = after - before
-    widest = highest - lowest
-    mean, low, high = _interval(change[:, None], np.ones((n, 1), np.bool_), _drawn(n, draws, seed), level, (-widest, widest))
-    return Effect(
-        signal,
-        float(time_s),
-        float(before.mean()),
-        float(after.mean()),
-        float(mean[0]),
-        float(low[0]),
-        float(high[0]),
-        _flipped(change, seed),
-        n,
-        level,
+        return {name: Effect(name, float(time_s), 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0, level) for name in signals}
+    values = [audience.signal(name)[both] for name in signals]
+    before, after = (
+        np.array([one[:, span].sum(axis=1, dtype=np.float64) / counted[both] for one in values])
+        for span, counted in zip(spans, counts, strict=True)
     )
+    change = after - before
+    widest = [highest - lowest for lowest, highest in map(audience.limits, signals)]
+    everybody = np.ones((n, 1), np.bool_)
+    ends = _intervals(list(change[:, :, None]), everybody, _drawn(n, draws, seed), level, [(-most, most) for most in widest])
+    return {
+        name: Effect(
+            name, float(time_s), float(b.mean()), float(a.mean()), float(mean[0]), float(low[0]), float(high[0]), p, n, level
+        )
+        for name, b, a, (mean, low, high), p in zip(signals, before, after, ends, _flipped(change, seed), strict=True)
+    }
 
 
-def _flipped(change: NDArray[np.float64], seed: int) -> float:
-    """Two-sided p of the mean of differences whose signs might as well have been the other way."""
-    n = len(change)
-    found = abs(change.sum()) - 1e-9
+def _at(audience: Audience, times: NDArray[np.bool_]) -> Audience:
+    """The same viewers at some of the times, (T,)."""
+    parts = {name: getattr(audience, name)[:, times] for name in ("emotions", "seen", "looked")}
+    return replace(audience, times=audience.times[times], **parts)
+
+
+def _flipped(changes: NDArray[np.float64], seed: int) -> list[float]:
+    """Two-sided p of the mean of differences (S, n) whose signs might as well have been the other way, of each row."""
+    n = changes.shape[1]
+    found = np.abs(changes.sum(axis=1)) - 1e-9
     if n <= 12:
         signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        return float(np.mean(np.abs(signs @ change) >= found))  # what was found is one of them
+        return [float(share) for share in np.mean(np.abs(signs @ changes.T) >= found, axis=0)]  # what was found is one of them
     signs = 1 - 2 * np.random.default_rng(seed).integers(0, 2, size=(10_000, n), dtype=np.int8)
-    return _p(np.abs(signs @ change), found)
+    return [_p(null, least) for null, least in zip(np.abs(signs @ changes.T).T, found.tolist(), strict=True)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -1009,7 +1102,7 @@ def compare(
 
     rng = np.random.default_rng(seed)
     dealt = np.stack([rng.permutation(first) for _ in range(draws)])
-    chunk = max(1, _CHUNK_BYTES // (32 * max(len(there), 1)))
+    chunk = max(1, _CACHE_BYTES // (4 * max(len(there), 1)))
     null = np.concatenate([largest(dealt[k : k + chunk]) for k in range(0, draws, chunk)])
     gap, error, n1, n2 = (row[0] for row in parted(first[None]))
     tested = (n1 > 1) & (n2 > 1)
