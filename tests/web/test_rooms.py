@@ -277,6 +277,21 @@ def test_one_viewer_is_taken_out_of_the_file(client: TestClient, study: str, set
             rooms.erase_viewer(study, nobody)
 
 
+def test_faces_stand_among_the_studys_people_and_go_from_there(client: TestClient, study: str) -> None:
+    new(client, study, job=recorded(client))
+    ready(client, study)
+    people = client.get(f"/api/studies/{study}/viewers").raise_for_status().json()["items"]
+    assert [one["name"] for one in people] == ["R1-1", "R1-2"]
+    assert all(one["room"] and one["step"] == "room" and one["seen_at"] is None for one in people)
+    assert people[0]["quality"]["looks"] == 40
+    assert 0 < people[0]["seat"][0] < people[1]["seat"][0] < 1
+    assert people[0]["seat"][1] == pytest.approx(people[1]["seat"][1], abs=0.05)
+    assert client.get(f"/api/studies/{study}/viewers/R1-1/export").json()["viewer"] == "R1-1"
+    assert client.delete(f"/api/studies/{study}/viewers/R1-1").json()["left"] == {"rows": 0, "files": 0}
+    people = client.get(f"/api/studies/{study}/viewers").json()["items"]
+    assert [one["name"] for one in people] == ["R1-2"]
+
+
 def test_a_recording_that_was_erased_is_told(client: TestClient, study: str) -> None:
     with live_page(client) as page:
         job = page.record("start")["job"]

@@ -50,6 +50,7 @@ from mien.web.participant_live import Watching
 from mien.web.participants import Participants
 from mien.web.results import Results
 from mien.web.reviews import Reviews
+from mien.web.room_faces import RoomFaces
 from mien.web.rooms import Rooms
 from mien.web.security import Guard, Security
 from mien.web.settings import Settings
@@ -140,6 +141,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.state.reviews = Reviews(settings, store, app.state.studies)
     app.state.studies.before_forgetting.append(app.state.reviews.forget)
     app.state.rooms = Rooms(settings, store, app.state.studies, app.state.jobs)
+    app.state.room_faces = RoomFaces(settings)
     app.state.participants = Participants(settings, store, app.state.studies)
     app.state.watching = Watching(settings, app.state.participants, app.state.live.reader)
     app.state.participants.before_erasing.append(app.state.watching.forget)

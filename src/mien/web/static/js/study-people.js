@@ -20,6 +20,11 @@ export function stepWords(step, films) {
 
 const day = (iso) => new Date(iso).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
+const THIRDS = [["left", "middle", "right"], ["above", "in the centre", "below"]];
+
+/** Where in the camera's picture a face mostly was: "left, above". */
+const seatWords = (seat) => seat.map((share, k) => THIRDS[k][Math.min(2, Math.max(0, Math.floor(share * 3)))]).join(", ");
+
 /** "2 rows and 3 files (12 kB) erased; nothing is left." */
 export function proof(found) {
   const { erased, left } = found;
@@ -33,11 +38,11 @@ export function peoplePanel(study, { path, changed }) {
   const heard = h("div", { class: "notice good", role: "status", hidden: true });
   const problem = h("p", { class: "problem break", role: "alert", hidden: true });
   const body = h("tbody", {});
-  const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Everybody who agreed" },
+  const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Everybody who is measured" },
     h("table", { class: "people" },
       h("thead", {}, h("tr", {}, ...["Viewer", "Step", "Agreed", "Groups", "Face found", "Erases itself"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col" }, h("span", { class: "hidden-text" }, "What can be done")))),
       body));
-  const empty = h("div", { class: "empty" }, h("strong", {}, "Nobody has taken part yet"), h("span", {}, "Send a link from Invitations. This page follows by itself."));
+  const empty = h("div", { class: "empty" }, h("strong", {}, "Nobody has taken part yet"), h("span", {}, "Send a link, or measure a room: both are under Invitations. This page follows by itself."));
   const counts = h("p", { class: "soft" });
   element.append(counts, heard, problem, table, empty);
   let all = [], timer = null, drawn = null;
@@ -67,12 +72,14 @@ export function peoplePanel(study, { path, changed }) {
     const { looks = 0, with_face = 0, pauses = 0 } = viewer.quality ?? {};
     const share = looks ? with_face / looks : null;
     const seen = share === null ? null : share >= GOOD ? ["good", "good"] : share >= FAIR ? ["fair", "warn"] : ["poor", "bad"];
-    const done = [viewer.pictures && "pictures kept", viewer.room && "in a room", pauses && several(pauses, "pause"), `heard of ${when(viewer.seen_at)}`].filter(Boolean).join(" · ");
+    const done = [
+      viewer.pictures && "pictures kept", viewer.seat && `${seatWords(viewer.seat)} in the picture`, pauses && several(pauses, "pause"), viewer.seen_at && `heard of ${when(viewer.seen_at)}`,
+    ].filter(Boolean).join(" · ");
     return h(
       "tr",
       { "data-viewer": viewer.name },
-      h("th", { scope: "row" }, viewer.room ? `Room ${viewer.name}` : `Viewer ${viewer.name}`),
-      h("td", {}, h("span", { class: `state ${viewer.step === "done" ? "good" : viewer.step === "left" ? "warn" : "busy"}` }, stepWords(viewer.step, study.now.stimuli.length))),
+      h("th", { scope: "row" }, `Viewer ${viewer.name}`),
+      h("td", {}, h("span", { class: `state ${["done", "room"].includes(viewer.step) ? "good" : viewer.step === "left" ? "warn" : "busy"}` }, stepWords(viewer.step, study.now.stimuli.length))),
       h("td", {}, h("span", { class: "tabular" }, when(viewer.consented_at)), h("p", { class: "small soft tabular" }, done)),
       h("td", {}, groupsOf(viewer) || "–"),
       h("td", {}, seen ? h("span", { class: "row tabular nowrap" }, h("span", { class: `state ${seen[1]}` }, seen[0]), percent(share)) : h("span", { class: "soft" }, "not yet")),
@@ -102,8 +109,9 @@ export function peoplePanel(study, { path, changed }) {
   function draw() {
     table.hidden = !all.length;
     empty.hidden = all.length > 0;
-    const done = all.filter((viewer) => viewer.step === "done").length;
-    say(counts, all.length ? `${several(all.length, "person", "people")} agreed, ${done} came to the end. They have numbers; nobody’s name is kept.` : "");
+    const faces = all.filter((viewer) => viewer.room).length, agreed = all.length - faces, done = all.filter((viewer) => viewer.step === "done").length;
+    const words = [agreed && `${several(agreed, "person", "people")} agreed, ${done} came to the end`, faces && `${several(faces, "face")} counted in rooms`].filter(Boolean);
+    say(counts, all.length ? `${words.join("; ")}. They have numbers; nobody’s name is kept.` : "");
     counts.hidden = !all.length;
     const key = JSON.stringify([all, study.now.variables]);
     if (key === drawn) return;
