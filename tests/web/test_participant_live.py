@@ -19,6 +19,7 @@ from mien.media import read_picture
 from mien.web.app import create_app
 from mien.web.participants import load_viewer
 from mien.web.settings import Settings
+from mien.web.store import now
 from mien.web.wire import FILM_HEADER, HEADER, FilmHead, pack_film_frame
 from serving import Server
 from web.conftest import HERE
@@ -115,6 +116,30 @@ def test_from_consent_to_the_viewer(client: TestClient, study: Open) -> None:
     assert found.quality["looks"] == 20
     assert (found.quality["with_face"], found.quality["dropped"], found.quality["finished"]) == (15, 0, True)
     assert found.finished_at is not None
+
+
+def test_of_somebody_in_the_middle_a_kept_report_has_what_there_was(person: Person, study: Open) -> None:
+    state = study.app.state
+
+    def then() -> Any:
+        return load_viewer(state.store, state.settings, state.studies.known(study.study), study.row(), at)
+
+    with person.watching("s1") as page:
+        for _ in range(6):
+            page.look(FACE)
+        at = now()
+        middle = then()
+        for _ in range(4):
+            page.look(FACE)
+    person.go("film:1", "after")
+    person.ask("PUT", "/answers", part="after", answers={"liked": 6})
+    person.go("done")
+    for found in (middle, then()):
+        assert found.timelines["s1"].times.tolist() == [i / 2 for i in range(6)]
+        assert (found.answers, found.groups, found.finished_at) == ({"age": "young"}, {"age": "young"}, None)
+        assert not found.quality["finished"]
+    assert len(viewer(study).timelines["s1"]) == 10
+    assert viewer(study).answers == {"age": "young", "liked": 6}
 
 
 # --- nothing is lost

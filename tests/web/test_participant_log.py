@@ -1,4 +1,6 @@
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,31 @@ def test_pictures_are_found_once_each(tmp_path: Path) -> None:
     assert list(pictures(tmp_path / "nobody")) == []
 
 
+def test_another_model_is_noted_where_it_goes_on(tmp_path: Path) -> None:
+    other = SETTINGS | {"models": {"detector": {"name": "another"}}}
+    for number, settings in enumerate((SETTINGS, other, other, SETTINGS)):
+        log = LookWriter(tmp_path, "s1", LABELS, settings)
+        add(log, number, number / 2)
+        log.close()
+    found = Looks(tmp_path / "s1.log")
+    assert found.rows["sequence"].tolist() == [0, 1, 2, 3]
+    assert found.facts["settings"] == SETTINGS
+    assert found.facts["then"] == [{"from": 1, "settings": other}, {"from": 3, "settings": SETTINGS}]
+    assert found.timeline().settings == SETTINGS | {"then": found.facts["then"]}
+    assert [path.name for path in tmp_path.iterdir()] == ["s1.log"]
+
+
+def test_what_was_kept_by_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = writer(tmp_path)
+    for i in range(4):
+        monkeypatch.setattr("time.time", lambda at=1000.0 + i: at)
+        add(log, i, i / 2)
+    log.close()
+    found = looks(tmp_path, "s1", datetime.fromtimestamp(1001.5, UTC))
+    assert found is not None
+    assert (found.rows["sequence"].tolist(), found.last, found.position_s) == ([0, 1], 1, 0.5)
+
+
 # --- the first exposure
 
 
@@ -176,6 +203,14 @@ def test_every_moment_counts_once_and_the_first_time(pieces: list[tuple[float, i
 def test_a_stall_and_a_lost_camera_do_not_end_a_run() -> None:
     film = [(0, 0.0, 0), (0.5, 0.5, 0), (30.0, 0.6, 0), (30.5, 1.1, 0), (50.5, 21.1, 0), (60, 0.8, 0), (70, 10.0, 0), (80, 25.0, 0)]
     assert first_exposure(rows(film))["film_s"].tolist() == [0.0, 0.5, 0.6, 1.1, 21.1, 25.0]
+
+
+def test_a_page_that_jumps_all_the_time_holds_nobody_up() -> None:
+    """It may send what it likes; the report of everybody else must not wait for it."""
+    film = [(float(i), (i * 7919) % 40_000 + 0.5, 0) for i in range(40_000)]
+    began = time.perf_counter()
+    assert len(first_exposure(rows(film))) == 40_000
+    assert time.perf_counter() - began < 10
 
 
 def test_nothing_watched_is_nothing() -> None:

@@ -15,8 +15,10 @@ from mien.analyze import Analyzer
 from mien.study import Study
 from mien.types import Timeline
 from mien.web.app import create_app
+from mien.web.review_worker import viewers_of
 from mien.web.rooms import load_room, room_file
 from mien.web.settings import Settings
+from mien.web.store import now
 from serving import Server
 from web.conftest import HERE
 from web.live_page import jpeg, live_page, picture
@@ -275,6 +277,29 @@ def test_one_viewer_is_taken_out_of_the_file(client: TestClient, study: str, set
     for nobody in ("R1-1", "R1-9", "R7-1", "1", "R1"):
         with pytest.raises(Exception, match=r"no viewer|no room"):
             rooms.erase_viewer(study, nobody)
+
+
+def test_a_kept_report_has_a_room_once_that_was_over_and_without_who_was_erased(client: TestClient, study: str) -> None:
+    state = client.app.state  # type: ignore[attr-defined]
+    before = now()
+    new(client, study, job=recorded(client))
+    ready(client, study)
+    time.sleep(0.05)  # a film of the audience was over when its numbers were written, not when they were written anew
+    row, after = state.studies.known(study), now()
+    assert viewers_of(state.settings, state.store, row, before) == []
+    assert [one.name for one in viewers_of(state.settings, state.store, row, after)] == ["R1-1", "R1-2"]
+    state.rooms.erase_viewer(study, "R1-1")
+    assert [one.name for one in viewers_of(state.settings, state.store, row, after)] == ["R1-2"]
+
+
+def test_a_damaged_room_leaves_the_rest_of_the_report(client: TestClient, study: str) -> None:
+    state = client.app.state  # type: ignore[attr-defined]
+    for name in (1, 2):
+        new(client, study, job=recorded(client))
+        ready(client, study, name)
+    room_file(state.settings, state.rooms.known(study, 1)).write_bytes(b"damaged")
+    found = viewers_of(state.settings, state.store, state.studies.known(study))
+    assert {one.name.split("-")[0] for one in found} == {"R2"}
 
 
 def test_faces_stand_among_the_studys_people_and_go_from_there(client: TestClient, study: str) -> None:

@@ -8,9 +8,13 @@ Whoever else is in the picture is counted, and nothing more. What a log is read 
 """
 
 import json
+import os
 import struct
+import time
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +39,11 @@ _JUMP_S = 1.0
 
 
 def _row(k: int) -> np.dtype[Any]:
-    """One frame's record. part rises where the page's clock began anew; box and what follows are 0 where nobody was found."""
+    """One frame's record. at_s is when it was kept, in seconds since 1970; part rises where the page's clock began anew; box and
+    what follows are 0 where nobody was found."""
     return np.dtype(
         [
+            ("at_s", "<f8"),
             ("sequence", "<u4"),
             ("part", "<u2"),
             ("late", "u1"),
@@ -57,9 +63,10 @@ def _row(k: int) -> np.dtype[Any]:
 class Looks:
     """What one log holds, up to its first record that is not whole. Raises `MediaError` where that is nothing.
 
-    facts     labels, settings (see `Timeline.settings`), stimulus
+    facts     labels, settings (see `Timeline.settings`), stimulus; then: [{"from": sequence, "settings": …}, …] where another model
+              went on with the film
     rows      (F,) a structured array, in the order in which the frames were taken
-    bytes     of the log that are whole
+    begin     of the rows, in bytes        bytes  of the log that are whole
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +74,7 @@ class Looks:
             first = next(records(path), None)
             if first is None:
                 raise ValueError("it is empty")
-            self.bytes, record = first
+            self.begin, record = first
             self.facts: dict[str, Any] = json.loads(record)
             if self.facts["format"] != _FORMAT:
                 raise ValueError(f"its format is {self.facts['format']!r}")
@@ -79,17 +86,17 @@ class Looks:
             raise MediaError(f"{path.name}: is not a whole log of a participant ({error})") from error
         kind = np.dtype([*_RECORD.descr, ("row", _row(len(self.labels)))])
         size, head = kind.itemsize - _RECORD.itemsize, _RECORD.itemsize
-        found = np.frombuffer(held, kind, (len(held) - self.bytes) // kind.itemsize, self.bytes)
+        found = np.frombuffer(held, kind, (len(held) - self.begin) // kind.itemsize, self.begin)
         view, count = memoryview(held), len(found)
         for index, check in enumerate(found["check"].tolist()):
-            start = self.bytes + index * kind.itemsize + head
+            start = self.begin + index * kind.itemsize + head
             if zlib.crc32(view[start : start + size]) != check:
                 count = index
                 break
         whole = found["length"][:count] == size
         count = count if whole.all() else int(whole.argmin())
         self.rows: NDArray[Any] = found["row"][:count]
-        self.bytes += count * kind.itemsize
+        self.bytes = self.begin + count * kind.itemsize
 
     @property
     def last(self) -> int:
@@ -127,7 +134,7 @@ class Looks:
             face_scores=seen["score"],
             emotions=seen["emotions"],
             smoothed=seen["emotions"],
-            settings=self.facts["settings"],
+            settings=self.facts["settings"] | ({"then": self.facts["then"]} if "then" in self.facts else {}),
         )
 
 
@@ -144,13 +151,28 @@ def first_exposure(rows: NDArray[Any]) -> NDArray[Any]:
     starts = np.concatenate([[0], np.flatnonzero(jumped) + 1, [len(rows)]])
     keep = np.ones(len(rows), bool)
     keep[1:] = jumped | (ahead > 0)  # while the film stands still its first look counts
-    known: list[tuple[float, float]] = []
+    known = _Spans()
     for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        for since_s, until_s in known:
+        for since_s, until_s in known.add(float(film[start]), float(film[end - 1])):
             keep[start:end] &= (film[start:end] < since_s) | (film[start:end] > until_s)
-        known.append((float(film[start]), float(film[end - 1])))
     kept = rows[keep]
     return kept[np.argsort(kept["film_s"], kind="stable")]
+
+
+class _Spans:
+    """What was watched of a film, as spans that lie apart, in order: however often somebody jumps, each look costs little."""
+
+    def __init__(self) -> None:
+        self._since: list[float] = []
+        self._until: list[float] = []
+
+    def add(self, since_s: float, until_s: float) -> list[tuple[float, float]]:
+        """Adds a span; gives those that were there before and have something in common with it."""
+        first, last = bisect_left(self._until, since_s), bisect_right(self._since, until_s)
+        met = list(zip(self._since[first:last], self._until[first:last], strict=True))
+        self._since[first:last] = [min([since_s, *self._since[first:last]])]
+        self._until[first:last] = [max([until_s, *self._until[first:last]])]
+        return met
 
 
 class Baseline:
@@ -195,6 +217,8 @@ class LookWriter:
             found = Looks(path)
             if found.labels != labels:
                 raise MediaError(f"this server's model names other expressions now ({', '.join(labels)}) than when you began")
+            if _models(found.facts) != settings.get("models"):
+                found = _with_model(path, found, settings)
             keep_bytes, self.received, self.part, self.position_s = found.bytes, found.last, found.part, found.position_s
             self.looks, self.with_face = len(found.rows), int((found.rows["faces"] > 0).sum())
         self._log = Log(path, keep_bytes=keep_bytes)
@@ -225,6 +249,7 @@ class LookWriter:
             name = self._stimulus.encode()
             self._pictures.append(_PICTURE.pack(len(name), head.sequence, head.captured_s, head.film_s) + name + picture)
         row = np.zeros((), _row(len(self._labels)))
+        row["at_s"] = time.time()
         row["sequence"], row["part"], row["late"], row["faces"] = head.sequence, part & 0xFFFF, head.late, min(len(faces), 255)
         row["captured_s"], row["film_s"], row["light"] = head.captured_s, head.film_s, light
         row["width"], row["height"] = (min(side, 0xFFFF) for side in size)
@@ -247,6 +272,26 @@ class LookWriter:
                 log.close()
 
 
+def _models(facts: Mapping[str, Any]) -> Any:
+    """The models that the last frames of a log were read by."""
+    return (facts["then"][-1] if "then" in facts else facts)["settings"].get("models")
+
+
+def _with_model(path: Path, found: Looks, settings: Mapping[str, Any]) -> Looks:
+    """Notes in a log that from now on another model reads, and gives it as it is then: its first record is written anew."""
+    then = [*found.facts.get("then", ()), {"from": found.last + 1, "settings": dict(settings)}]
+    anew = path.with_name(f"{path.name}.new")
+    log = Log(anew)
+    log.append(json.dumps(found.facts | {"then": then}).encode())
+    log.close()
+    with anew.open("ab") as file:
+        file.write(path.read_bytes()[found.begin : found.bytes])
+        file.flush()
+        os.fsync(file.fileno())
+    anew.replace(path)
+    return Looks(path)
+
+
 def pictures(folder: Path) -> Iterator[tuple[str, float, bytes]]:
     """The frames of a participant that were kept: stimulus, film_s and the picture as it came; each frame once."""
     if not (folder / PICTURES).is_file():
@@ -262,12 +307,16 @@ def pictures(folder: Path) -> Iterator[tuple[str, float, bytes]]:
             yield stimulus, film_s, record[end:]
 
 
-def looks(folder: Path, stimulus: str) -> Looks | None:
-    """What was measured during one film, or None where nothing was. A log that is damaged from its first byte on is none."""
+def looks(folder: Path, stimulus: str, until: datetime | None = None) -> Looks | None:
+    """What was measured during one film, by a moment where one is given, or None where nothing was. A log that is damaged from its
+    first byte on is none."""
     path = folder / f"{stimulus}.log"
     if not path.is_file():
         return None
     try:
-        return Looks(path)
+        found = Looks(path)
     except MediaError:
         return None
+    if until is not None:
+        found.rows = found.rows[found.rows["at_s"] <= until.timestamp()]
+    return found

@@ -431,13 +431,6 @@ class Participants:
             "left": {"rows": int(rows_left), "files": len(found)},
         }
 
-    def _wipe(self) -> None:
-        """Takes what was erased out of the database's file. Where that is too busy, it goes with whatever is erased next."""
-        try:
-            self.store.shrink()
-        except Exception:
-            log.exception("what was erased is out of the database's tables, but not yet out of its file")
-
 
 def _study(rows: Session, of: Invitation | Participant | None) -> StudyRow | None:
     return None if of is None else rows.scalar(select(StudyRow).where(StudyRow.id == of.study_id))
@@ -511,8 +504,14 @@ def public(study: StudyRow) -> dict[str, Any]:
     return {name: plain[name] for name in told} | {"stimuli": films}
 
 
-def load_viewer(store: Store, settings: Settings, study: StudyRow, participant: Participant) -> "Viewer":
-    """All of somebody that counts in a review."""
+def load_viewer(
+    store: Store, settings: Settings, study: StudyRow, participant: Participant, until: datetime | None = None
+) -> "Viewer":
+    """All of somebody that counts in a review, as it stood at a moment where one is given.
+
+    Of who was in the middle then, that is what had been measured; the answers before the film once that had begun, as they cannot
+    change any more, and of those after it none. So nothing but withdrawing changes it afterwards.
+    """
     from mien.review.viewers import Viewer
 
     definition = Study.read(study.definition)
@@ -524,7 +523,7 @@ def load_viewer(store: Store, settings: Settings, study: StudyRow, participant: 
         counts = participant.quality.get("films", {}).get(stimulus.id, {})
         quality["pauses"] += counts.get("pauses", 0) + counts.get("stalls", 0)
         quality["gone_s"] += counts.get("gone_s", 0.0)
-        found = logs.looks(folder, stimulus.id)
+        found = logs.looks(folder, stimulus.id, until)
         if found is None or not len(found.rows) or found.labels != (labels or found.labels):
             continue
         labels = found.labels
@@ -533,18 +532,26 @@ def load_viewer(store: Store, settings: Settings, study: StudyRow, participant: 
         quality["with_face"] += len(timeline.frame_rows)
         quality["late"] += int(found.rows["late"].sum())
         quality["dropped"] += found.last + 1 - len(found.rows)  # pages number what they take without a hole
-    at_rest = logs.looks(folder, logs.BASELINE)
+    at_rest = logs.looks(folder, logs.BASELINE, until)
     baseline = logs.Baseline(at_rest, definition.baseline_s)
     fits = at_rest is not None and at_rest.labels == (labels or at_rest.labels)
-    quality |= {"gone_s": round(quality["gone_s"], 3), "finished": participant.step == "done", "no_baseline": baseline.why}
+    finished_at = participant.finished_at
+    answers, groups = flat(participant.answers), dict(participant.groups)
+    if until is not None and (finished_at is None or finished_at > until):
+        finished_at = None
+        answers = dict(participant.answers.get("before", {})) if timelines else {}
+        asked = {variable.id: variable.question for variable in definition.variables if variable.by == "question"}
+        groups = {name: value for name, value in groups.items() if name not in asked or asked[name] in answers}
+    finished = participant.step == "done" and finished_at is not None
+    quality |= {"gone_s": round(quality["gone_s"], 3), "finished": finished, "no_baseline": baseline.why}
     return Viewer(
         name=str(participant.name),
         timelines=timelines,
         baseline=baseline.emotions if fits else None,
-        answers=flat(participant.answers),
-        groups=participant.groups,
+        answers=answers,
+        groups=groups,
         started_at=participant.consented_at,
-        finished_at=participant.finished_at,
+        finished_at=finished_at,
         quality=quality,
     )
 

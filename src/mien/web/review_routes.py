@@ -23,7 +23,7 @@ FILE_KINDS = {
 }
 NAME_LETTERS_MAX = 120
 
-Until = Annotated[datetime | None, Query(description="only viewers who had taken part by then")]
+Until = Annotated[datetime | None, Query(description="what had been measured and said by then")]
 Kept = Annotated[str, Query(max_length=NAME_LETTERS_MAX, alias="frozen", description="id of a kept report")]
 
 router = APIRouter(tags=["Studies"])
@@ -38,7 +38,7 @@ class NewFrozen(BaseModel):
 
 
 class FrozenView(BaseModel):
-    """A report as it stood at a moment: of those who had taken part by then and have not withdrawn since."""
+    """A report as it stood at a moment: what had been measured and said by then, less of those who have withdrawn since."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -103,7 +103,7 @@ def list_frozen(request: Request, id: str) -> FrozenList:
 
 @router.post("/api/studies/{id}/frozen", status_code=201, summary="Keep the report as it is", responses=may_fail(404, 409, 422))
 def keep(request: Request, id: str, asked: NewFrozen) -> FrozenView:
-    """Nothing is copied: it is made of those who have taken part by now, so that who withdraws is gone from it, too."""
+    """Nothing is copied: it is made of what there is by now, so that who withdraws is gone from it, too."""
     name = shown(asked.name)
     if not name:
         raise ApiError(422, "invalid", "name: wanted some letters, but got only blanks")

@@ -7,13 +7,14 @@ files are written into the folder, whatever is there already is used; then one l
 """
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mien.errors import DataError, MienError
+from mien.errors import DataError, MediaError, MienError
 from mien.review.viewers import Viewer
 from mien.study import Study
 from mien.web.child import answers, end_with_the_server, give_way
@@ -28,6 +29,8 @@ PAPERS = {"review.pdf": "a4", "review-letter.pdf": "letter"}
 TABLES = ("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv")
 FILES = ("review.html", *PAPERS, "review.json", *TABLES)
 """All that can be made of a review."""
+
+log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -85,16 +88,24 @@ def make(task: dict[str, Any]) -> list[str]:
 
 
 def viewers_of(settings: Settings, store: Store, row: StudyRow, until: datetime | None = None) -> list[Viewer]:
-    """Everybody who counts in a study's review: participants by order of consent, then the viewers of its rooms."""
-    from mien.review.results import counts_by
+    """Everybody who counts in a study's review: participants by order of consent, then the viewers of its rooms; all of it as it
+    stood at a moment, where one is given. A room whose file is damaged is left out, and the server's output says so."""
     from mien.web.participants import load_viewer
     from mien.web.rooms import load_room
 
     studies = Studies(settings, store)
     study = Study.read(row.definition)
-    people = [load_viewer(store, settings, row, participant) for participant in studies.participants(row.id)]
-    people += [viewer for room in studies.rooms(row.id) for viewer in load_room(settings, study, room)]
-    return [viewer for viewer in people if until is None or counts_by(viewer, until)]
+    people = [
+        load_viewer(store, settings, row, participant, until)
+        for participant in studies.participants(row.id)
+        if until is None or participant.consented_at <= until
+    ]
+    for room in studies.rooms(row.id):
+        try:
+            people += load_room(settings, study, room, until)
+        except MediaError as error:
+            log.warning("room %d of study %s is left out of its review: %s", room.name, row.id, error)
+    return people
 
 
 def _build(studies: Studies, row: StudyRow, study: Study, people: Sequence[Viewer], until: datetime | None) -> dict[str, Any]:

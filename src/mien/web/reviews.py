@@ -3,7 +3,7 @@
 DATA/studies/<id>/reviews/<"now" or a date>/<version>/   review.json, and the files made of it that were asked for
 
 All of it is made from what is measured and may be deleted at any time. A kept ("frozen") review is a name and a date: it is made of
-those who had taken part by then, so that who withdraws later is gone from it, too.
+what had been measured and said by then, so that who withdraws later is gone from it, too.
 """
 
 import json

@@ -8,6 +8,7 @@ second of the film was seen when is kept apart from the numbers, so that it can 
 import asyncio
 import json
 import logging
+import os
 import re
 import threading
 from collections.abc import Sequence
@@ -56,8 +57,10 @@ def room_file(settings: Settings, room: Room) -> Path:
     return settings.studies_dir / room.study_id / "rooms" / f"{room.id}.npz"
 
 
-def load_room(settings: Settings, study: Study, room: Room) -> list[Viewer]:
+def load_room(settings: Settings, study: Study, room: Room, until: datetime | None = None) -> list[Viewer]:
     """The viewers of a room, on the film's clock; none while it is not ready, or where nothing of it falls into the film.
+
+    until  none either where the room had not ended by then
 
     Who was looked at for at least 3 s before the film has the mean of that as baseline. Raises `MediaError` where the room's file
     is damaged.
@@ -72,6 +75,8 @@ def load_room(settings: Settings, study: Study, room: Room) -> list[Viewer]:
     lasted = timedelta(seconds=room.duration_s or 0.0)
     # A film of the audience was made before it was sent; nobody has watched later than the numbers were there.
     ended_at = min(room.made_at + lasted, datetime.fromtimestamp(file.stat().st_mtime, UTC))
+    if until is not None and ended_at > until:
+        return []
     rest = room_clock.at_rest(whole, played, study.baseline_s) if study.baseline_s > 0 else {}
     pauses = max(0, len(played) - 1)
     return [
@@ -348,14 +353,15 @@ class Rooms:
         room, track = self.viewer(study_id, viewer)
         file = room_file(self.settings, room)
         with self._changing:
-            before, whole = file.stat().st_size, Timeline.load(file)
+            was, whole = file.stat(), Timeline.load(file)
             gone = int((whole.tracks == track).sum())
             whole.without([track] if gone else []).save(file)
+            os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))  # when it was made says when the room ended at the latest
             self._put_down(room.id, **self._counts(room))
         left = int((Timeline.load(file).tracks == track).sum())
         self.studies.forget_reviews(study_id)
         self.studies.note(study_id, "operator", "viewer-erased", viewer=viewer)
-        return Proof(erased=Amount(rows=gone, files=0, bytes=before - file.stat().st_size), left=Left(rows=left, files=0))
+        return Proof(erased=Amount(rows=gone, files=0, bytes=was.st_size - file.stat().st_size), left=Left(rows=left, files=0))
 
     def exported(self, study_id: str, viewer: str) -> dict[str, Any]:
         """All that is kept of one face, as JSON has it. Raises `ApiError` 404, 409."""

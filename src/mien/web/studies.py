@@ -226,7 +226,7 @@ class Studies:
         return self._with_films(new, {s.id: (self.film(id, s.id), row.films.get(s.id, {})) for s in study.stimuli})
 
     def take_in(self, definition: Any, action: str = "imported") -> StudyRow:
-        """A draft of a definition that came from outside; a film of it is taken over where this server has the same, by its content."""
+        """A draft of a definition that came from outside. A film of it is taken over where this server has the same content."""
         study = read(definition)
         here: dict[str, tuple[Path, dict[str, Any]]] = {}
         for row in self.list():
@@ -345,15 +345,6 @@ def touch(rows: Session, id: str) -> int:
     change = update(StudyRow).where(StudyRow.id == id).values(version=StudyRow.version + 1, changed_at=now())
     changed = rows.scalar(change.returning(StudyRow.version).execution_options(synchronize_session=False))
     return changed or 0
-
-
-def give_name(rows: Session, id: str) -> int:
-    """The next participant's name; it was never another's, also where that one is gone."""
-    change = update(StudyRow).where(StudyRow.id == id).values(names_given=StudyRow.names_given + 1)
-    given = rows.scalar(change.returning(StudyRow.names_given).execution_options(synchronize_session=False))
-    if given is None:
-        raise _no_study(id)
-    return given
 
 
 def note(rows: Session, id: str, who: Who, action: str, **detail: Any) -> None:
