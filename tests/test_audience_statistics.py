@@ -506,6 +506,13 @@ def test_agreement_that_is_not_defined() -> None:
     assert audience.agreement([1, 1], [1, 1]).ccc is None
 
 
+def test_ranks_are_those_of_scipy() -> None:
+    rng = np.random.default_rng(30)
+    for n in (1, 2, 3, 20):
+        values = rng.integers(0, 5, size=(2, 50, n)) / 4
+        np.testing.assert_array_equal(audience._ranks(values), stats.rankdata(values, axis=2))
+
+
 @pytest.mark.parametrize("pairs", [10, 40])
 def test_agreements_interval_covers(pairs: int) -> None:
     rng = np.random.default_rng(pairs)

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ _LEFT_S = {9: 60.0}
 def write(folder: Path) -> Json:
     """Writes the whole sample into `folder`: FILES, older ones replaced, others left. Gives back the review.
 
-    Half a minute, most of it for drawing the film. Raises `MediaError` where something cannot be written.
+    Some seconds, most of them for the film. Raises `MediaError` where something cannot be written.
     """
     from mien.review import page, paper, tables
 
@@ -252,11 +253,9 @@ def timeline_of(times: _Floats, emotions: _Floats, seen: NDArray[np.bool_], name
 
 def _drift(random: np.random.Generator, looks: int, every_s: float) -> _Floats:
     """(looks, K) slow wandering in log odds: noise that remembers some 3 s, with the jitter of single looks on it."""
-    from scipy.signal import lfilter
-
     keep = np.exp(-every_s / 3.0)
     steps = random.normal(0, 0.55 * np.sqrt(1 - keep**2), (looks, len(FERPLUS)))
-    slow = lfilter([1.0], [1.0, -keep], steps, axis=0)
+    slow = np.array(list(accumulate(steps, lambda before, step: step + keep * before)))
     return np.asarray(slow + random.normal(0, 0.2, slow.shape))
 
 

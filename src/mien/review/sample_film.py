@@ -206,7 +206,8 @@ def _sky(t: float) -> _Picture:
     )
     down = np.linspace(0, 1, HEIGHT * _SHARP)[:, None]
     column = (upper + (lower - upper) * down).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(column[:, None], (HEIGHT * _SHARP, WIDTH * _SHARP, 3)))
+    wide = cv2.resize(column[:, None], (WIDTH * _SHARP, HEIGHT * _SHARP), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(wide, np.uint8)
 
 
 # --- drawing
