@@ -84,18 +84,13 @@ class Looks:
             raise MediaError(f"{path.name}: cannot be read: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise MediaError(f"{path.name}: is not a whole log of a participant ({error})") from error
-        kind = np.dtype([*_RECORD.descr, ("row", _row(len(self.labels)))])
-        size, head = kind.itemsize - _RECORD.itemsize, _RECORD.itemsize
+        row = _row(len(self.labels))
+        kind = np.dtype([*_RECORD.descr, ("row", f"V{row.itemsize}")])
         found = np.frombuffer(held, kind, (len(held) - self.begin) // kind.itemsize, self.begin)
-        view, count = memoryview(held), len(found)
-        for index, check in enumerate(found["check"].tolist()):
-            start = self.begin + index * kind.itemsize + head
-            if zlib.crc32(view[start : start + size]) != check:
-                count = index
-                break
-        whole = found["length"][:count] == size
-        count = count if whole.all() else int(whole.argmin())
-        self.rows: NDArray[Any] = found["row"][:count]
+        checks = np.fromiter(map(zlib.crc32, found["row"].tolist()), np.uint32, len(found))
+        whole = (checks == found["check"]) & (found["length"] == row.itemsize)
+        count = len(found) if whole.all() else int(whole.argmin())
+        self.rows: NDArray[Any] = found["row"][:count].view(row)
         self.bytes = self.begin + count * kind.itemsize
 
     @property
@@ -120,20 +115,21 @@ class Looks:
     def timeline(self, duration_s: float | None = None) -> Timeline:
         """What was seen of the person while the film ran, each moment as it was watched for the first time."""
         rows = self.watched()
-        seen = rows[rows["faces"] > 0]
+        with_face = np.flatnonzero(rows["faces"] > 0)
+        # Columns of their own: as views they would keep all that the log holds in memory.
+        box, score, emotions = (np.ascontiguousarray(rows[name][with_face]) for name in ("box", "score", "emotions"))
         width, height = (int(rows["width"][0]), int(rows["height"][0])) if len(rows) else (0, 0)
-        n = len(seen)
         return Timeline(
             info=MediaInfo(self.facts["stimulus"], "camera", width, height, duration_s, None, None, False, "live"),
             labels=self.labels,
             frames=np.arange(len(rows)),
-            times=rows["film_s"],
-            frame_rows=np.flatnonzero(rows["faces"] > 0),
-            tracks=np.ones(n, np.int64),
-            boxes=seen["box"],
-            face_scores=seen["score"],
-            emotions=seen["emotions"],
-            smoothed=seen["emotions"],
+            times=rows["film_s"].copy(),
+            frame_rows=with_face,
+            tracks=np.ones(len(with_face), np.int64),
+            boxes=box,
+            face_scores=score,
+            emotions=emotions,
+            smoothed=emotions,
             settings=self.facts["settings"] | ({"then": self.facts["then"]} if "then" in self.facts else {}),
         )
 
@@ -146,7 +142,8 @@ def first_exposure(rows: NDArray[Any]) -> NDArray[Any]:
     """
     if not len(rows):
         return rows
-    film, ahead = rows["film_s"], np.diff(rows["film_s"])
+    film = rows["film_s"].copy()
+    ahead = np.diff(film)
     jumped = (ahead < 0) | (ahead > _PACE * np.diff(rows["captured_s"]) + _JUMP_S) | (np.diff(rows["part"].astype(int)) != 0)
     starts = np.concatenate([[0], np.flatnonzero(jumped) + 1, [len(rows)]])
     keep = np.ones(len(rows), bool)
@@ -155,8 +152,8 @@ def first_exposure(rows: NDArray[Any]) -> NDArray[Any]:
     for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         for since_s, until_s in known.add(float(film[start]), float(film[end - 1])):
             keep[start:end] &= (film[start:end] < since_s) | (film[start:end] > until_s)
-    kept = rows[keep]
-    return kept[np.argsort(kept["film_s"], kind="stable")]
+    kept = np.flatnonzero(keep)
+    return rows[kept[np.argsort(film[kept], kind="stable")]]
 
 
 class _Spans:
