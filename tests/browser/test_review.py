@@ -186,10 +186,23 @@ def test_groups_have_their_own_lines(offline: Offline) -> None:
     page.get_by_role("combobox", name="Viewers").select_option("cell")
     names = page.locator(".reading li .reading-name").all_inner_texts()
     assert names == ["Short cut (5)", "Long cut (5)"]
+    apart = page.get_by_role("status").filter(has_text="differ in")
+    assert apart.inner_text().startswith(
+        "“Short cut” and “Long cut” differ in happiness by more than chance would have it (p = .004)"
+    )
+    assert "most at 0:33, where it is higher by 30 points for “Short cut” than for “Long cut”." in apart.inner_text()
+    assert page.locator(".plot").get_by_text("Short cut minus Long cut; in the grey band it could be by chance").count() == 1
     page.get_by_role("button", name="surprise", exact=True).click()
     assert page.locator(".chip[aria-pressed=true]").all_inner_texts() == ["surprise"]  # one at a time
+    page.get_by_role("button", name="anger", exact=True).click()
+    assert (
+        "do not differ in anger by more than chance would have it (p = .60, could be chance)"
+        in page.locator(".plot-side").inner_text()
+    )
+    page.get_by_role("button", name="surprise", exact=True).click()
     page.get_by_role("combobox", name="Viewers").select_option("")
     assert page.locator(".reading li .reading-name").all_inner_texts() == ["surprise"]
+    assert page.get_by_text("by more than chance would have it (p").count() == 0
 
 
 def test_the_marked_moments_tell_before_and_after(offline: Offline) -> None:

@@ -84,6 +84,20 @@ def _curves(
     return out
 
 
+def _apart(groups: dict[str, Any]) -> dict[str, Any]:
+    """One group's curves minus the other's; chance reaches a tenth to either side."""
+    found: dict[str, Any] = {}
+    for kind in ("raw", "corrected"):
+        found[kind] = {}
+        for signal in SIGNALS:
+            means = zip(groups["short"][kind][signal]["mean"], groups["long"][kind][signal]["mean"], strict=True)
+            gap = [None if a is None or b is None else round(a - b, 4) for a, b in means]
+            low, high = ([None if v is None else edge for v in gap] for edge in (-0.1, 0.1))
+            most = max(abs(v) for v in gap if v is not None)
+            found[kind][signal] = {"difference": gap, "low": low, "high": high, "p": 0.004 if most > 0.1 else 0.6}
+    return found
+
+
 def stimulus(
     id: str = "s1",
     title: str = "The Joke at the Window",
@@ -109,6 +123,7 @@ def stimulus(
         "n": [],
         "curves": None,
         "groups": {},
+        "differences": {},
         "synchrony": None,
         "moments": [],
         "markers": [],
@@ -139,6 +154,7 @@ def stimulus(
                 for k, (value, strength) in enumerate((("short", 1.25), ("long", 0.75)))
             }
         }
+        part["differences"] = {"cell": {"groups": ["short", "long"], "times": half["times"], **_apart(part["groups"]["cell"])}}
     windows = times[:: max(1, round(5 / step))]
     together = 0.05 + 0.5 * _bump(windows / scale, 36, 12) + 0.3 * _bump(windows / scale, 96, 10)
     part["synchrony"] = {

@@ -118,6 +118,46 @@ def test_a_long_film_has_as_many_points_as_can_be_drawn() -> None:
     assert all(len(of["raw"]["valence"]["mean"]) == len(of["times"]) for of in groups.values())
 
 
+def test_two_groups_are_compared_where_both_are_shown(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
+    part = film(whole[0])
+    groups, found = part["groups"]["cinema"], part["differences"]["cinema"]
+    assert found["groups"] == ["often", "rarely"]  # as in the definition
+    for kind in ("raw", "corrected"):
+        assert set(found[kind]) == SIGNALS
+        for signal, one in found[kind].items():
+            means = zip(*(groups[value][kind][signal]["mean"] for value in found["groups"]), strict=True)
+            for gap, low, high, (often, rarely) in zip(one["difference"], one["low"], one["high"], means, strict=True):
+                assert (gap is None) == (low is None) == (high is None)
+                if None in (often, rarely):
+                    assert gap is None
+                elif gap is not None:
+                    assert gap == pytest.approx(often - rarely, abs=2e-4)
+                    assert low < 0 < high
+
+
+def test_what_is_planted_in_one_group_stands_out_and_nothing_else() -> None:
+    scenes = {STIMULUS: [Scene("happiness", 20, 28, 4.0, 1.0, ("cinema", "often", 3.0))]}
+    viewers = simulate({STIMULUS: 72.0}, scenes, HALF * 2, seed=2)
+    found = film(build(study(), viewers))["differences"]["cinema"]
+    gap = found["raw"]["happiness"]
+    outside = [t for t, d, high in zip(found["times"], gap["difference"], gap["high"], strict=True) if d is not None and d > high]
+    assert outside
+    assert 18 < min(outside) <= max(outside) < 32
+    assert gap["p"] < 0.05
+    alike = film(build(study(), people(HALF * 2)))["differences"]["cinema"]["raw"]["happiness"]
+    assert alike["p"] > 0.05
+
+
+def test_three_groups_are_not_compared_nor_one_that_is_too_small() -> None:
+    three = study(variables=[{"id": "cell", "title": "Cell", "values": [{"id": v, "title": v} for v in "abc"]}])
+    viewers = people([{"cell": "abc"[n % 3]} for n in range(18)])
+    part = film(build(three, viewers))
+    assert len(part["groups"]["cell"]) == 3
+    assert part["differences"] == {}
+    few = film(build(study(), people([{"cinema": "often"}] * 8 + [{"cinema": "rarely"}] * 2)))
+    assert few["differences"] == {}
+
+
 def test_answers_become_charts(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
     review, viewers = whole
     by_id = {question["id"]: question for question in review["questions"]}
@@ -201,7 +241,8 @@ def test_fewer_viewers_than_the_smallest_group_show_nothing() -> None:
         assert review["hidden"] == f"{many} so far; results are shown from 5."
         part = film(review)
         assert (part["curves"], part["attention"], part["n"], part["synchrony"]) == (None, None, None, None)
-        assert (part["groups"], part["moments"], part["times"], review["agreement"]) == ({}, [], [], None)
+        assert (part["groups"], part["differences"], part["moments"], part["times"]) == ({}, {}, [], [])
+        assert review["agreement"] is None
         assert all(set(q) <= {"id", "part", "kind", "title", "low", "high", "n", "hidden", "by_group"} for q in review["questions"])
         assert "secret" not in json.dumps(review)
         assert review["counts"]["shown"] == 0

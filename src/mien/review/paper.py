@@ -523,10 +523,22 @@ class _Document:
                 ]
                 kind = "valence" if signal == "valence" else "share"
                 chart = curves(self.width, 112, traces, end_s=end, kind=kind, markers=film["markers"], labels=False)
-                charts += [_text(signal, STRONG), chart]
+                charts += [_text(signal, STRONG), chart, *self._apart(film, variable, signal, end)]
             head = _text(f"By group: {_cut(variable['title'])}", HEADING)
             parts.append(KeepTogether([head, legend(self.width, names), *charts]))
         return parts
+
+    def _apart(self, film: Json, variable: Json, signal: str, end: float) -> list[Flowable]:
+        """Where two groups are compared: one minus the other, over what comes out by chance."""
+        found = film["differences"].get(variable["id"])
+        if not found:
+            return []
+        first, second = (next(v["title"] for v in variable["values"] if v["id"] == value) for value in found["groups"])
+        gap = found["raw"][signal]
+        trace = Trace("", "#1f5a96", (), found["times"], gap["difference"], gap["low"], gap["high"])
+        kind = "valence" if signal == "valence" else "change"
+        words = f"{_cut(first, 60)} minus {_cut(second, 60)}, {_chance(gap['p'])}; inside of the band it could be by chance"
+        return [_text(words, NOTE), curves(self.width, 62, [trace], end_s=end, kind=kind, markers=film["markers"], labels=False)]
 
     def _alike(self, film: Json) -> list[Flowable]:
         found = film["synchrony"]

@@ -194,9 +194,9 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
     }
     pictures = {"strip": strip(film, duration_s)}
     if len(viewers) < of.smallest or duration_s <= 0:
-        nothing = dict.fromkeys(("attention", "n", "curves", "synchrony"))
+        nothing = dict.fromkeys(("attention", "n", "curves", "synchrony")) | {"differences": {}}
         markers = [_marker(m, {}) for m in _markers(of)]
-        return _Part(head | {"times": []} | nothing | {"groups": {}, "moments": [], "markers": markers, **pictures, "facts": []})
+        return _Part(head | {"times": []} | nothing | {"groups": {}, "differences": {}, "moments": [], "markers": markers, **pictures, "facts": []})
     step_s = of.step_s or max(float(of.definition["every_s"]), duration_s / (TIMES_MAX - 1))
     fine = _aligned(of, viewers, step_s)
     drawn_step_s = max(step_s, duration_s / (DRAWN_MAX - 1))
@@ -214,7 +214,8 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
             "attention": _list(drawn.attention, 4, looked >= of.smallest),
             "n": _list(drawn.seen.sum(axis=0), 0, looked >= of.smallest),
             "curves": {"raw": _curves(smooth, enough), "corrected": _curves(corrected, enough) if corrected else None},
-            "groups": _groups(of, viewers, smooth, corrected),
+            "groups": (groups := _groups(of, viewers, smooth, corrected)),
+            "differences": _differences(of, viewers, smooth, corrected, groups),
             "moments": _moments(fine_smooth, of.smallest, film),
             "markers": [_marker(m, _effects(fine, m, of.smallest)) for m in _markers(of)],
             **pictures,
@@ -252,8 +253,7 @@ def _groups(of: _Of, viewers: Sequence[Viewer], raw: Audience, corrected: Audien
     """The curves of each group that may be shown, and of each only the times at which it may be."""
     members = _members(of.definition, viewers)
     shown = may_show(members, np.ones(len(viewers), bool), of.smallest)
-    every = max(1, -(-len(raw.times) // GROUP_DRAWN_MAX))
-    raw, corrected = _thinned(raw, every), _thinned(corrected, every) if corrected else None
+    raw, corrected = _thinned(raw), _thinned(corrected) if corrected else None
     kept = {
         variable: {value: mask for value, mask in found.items() if (variable, value) in shown}
         for variable, found in members.items()
@@ -278,8 +278,43 @@ def _groups(of: _Of, viewers: Sequence[Viewer], raw: Audience, corrected: Audien
     return found
 
 
-def _thinned(of: Audience, every: int) -> Audience:
+def _differences(of: _Of, viewers: Sequence[Viewer], raw: Audience, corrected: Audience | None, groups: Json) -> Json:
+    """Of each variable of which two groups are shown, and no more, how they differ, where both are shown; and by chance."""
+    members = _members(of.definition, viewers)
+    found: Json = {}
+    for variable, shown in groups.items():
+        if len(shown) != 2:
+            continue
+        one, other = (value for value in members[variable] if value in shown)
+        side = [one if a else other if b else None for a, b in zip(members[variable][one], members[variable][other], strict=True)]
+        means = [shown[value]["raw"][VALENCE]["mean"] for value in (one, other)]
+        known = np.array([None not in pair for pair in zip(*means, strict=True)], bool)
+        kinds = {"raw": raw, "corrected": corrected}
+        found[variable] = {"groups": [one, other], "times": shown[one]["times"]} | {
+            kind: _difference(_thinned(given), side, one, known) if given else None for kind, given in kinds.items()
+        }
+    return found
+
+
+def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Mask) -> Json:
+    found = {}
+    for signal in of.signals:
+        gap = audience.compare(of, side, signal, level=LEVEL, draws=DRAWS)
+        sign = 1 if gap.groups[0] == first else -1
+        low, high = (gap.low, gap.high) if sign > 0 else (-gap.high, -gap.low)
+        there = known & gap.tested
+        found[signal] = {
+            "difference": _list(sign * gap.difference, 4, there),
+            "low": _list(low, 4, there),
+            "high": _list(high, 4, there),
+            "p": _rounded(gap.p),
+        }
+    return found
+
+
+def _thinned(of: Audience) -> Audience:
     """Every so manieth time: the same cells, so that what may be shown of a part can be told from who is seen in the whole."""
+    every = max(1, -(-len(of.times) // GROUP_DRAWN_MAX))
     if every == 1:
         return of
     columns = {name: getattr(of, name)[:, ::every] for name in ("emotions", "seen", "looked")}
@@ -417,6 +452,8 @@ def _methods(definition: Json, measured: Sequence[Viewer], parts: Sequence[_Part
         f"{1 - LEVEL:.0%} of the highest peaks of whole films shifted by chance.",
         f"Markers: the mean of the {MARKER_S:g} s before a marker against the {MARKER_S:g} s after it, or as long as it lasts; of "
         "viewers seen in both.",
+        "Groups: where two groups of a kind are shown, one curve minus the other; its band holds all of what comes out in "
+        f"{LEVEL:.0%} of cases when viewers are dealt to the groups by chance ({DRAWS} times; the highest point of a film).",
         "Attention: of the viewers who were being measured, the share in whom a face was found.",
         f"Nothing is shown of fewer than {smallest} viewers, nor what would give it away by subtraction.",
     ]

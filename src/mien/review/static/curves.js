@@ -43,7 +43,8 @@ export class Curves extends Plot {
 
   /**
    * Draws {lines: [{key, name, signal, group, times, mean, low, high}], corrected, valence, synchrony, attention, times, markers,
-   * moments}. `group` is the position of a group or null.
+   * moments}. `group` is the position of a group or null. With a `difference`, {title, times, values, low, high}, of two groups that
+   * stands in the place of the synchrony.
    */
   set(view) {
     this.view = view;
@@ -84,8 +85,9 @@ export class Curves extends Plot {
         marker: { symbol: view.moments.map((m) => (m.direction === "down" ? "triangle-down" : "triangle-up")), size: 11, color: token("--ink"), line: { color: token("--bg"), width: 1.5 } },
       });
     }
-    if (view.synchrony) {
-      const { times, values, low, high } = view.synchrony;
+    const below = view.difference ?? view.synchrony;
+    if (below) {
+      const { times, values, low, high } = below;
       for (const band of bands({ times, low, high })) {
         traces.push({ x: x(band.times), y: band.edge, yaxis: "y2", type: "scatter", mode: "lines", fill: "toself", fillcolor: faint(token("--muted"), 0.22), line: { width: 0 }, hoverinfo: "skip" });
       }
@@ -103,20 +105,24 @@ export class Curves extends Plot {
     const view = this.view ?? { lines: [], markers: [] };
     const layout = super.layout(range);
     const soft = token("--muted"), rule = token("--line");
-    const [bottom, top] = extent(view);
+    const [bottom, top] = extent(view), below = view.difference ?? view.synchrony;
     layout.margin = { l: 62, r: 10, t: view.markers.length ? 46 : 22, b: 28 };
     layout.xaxis.anchor = "y3";
     if (this.paper) Object.assign(layout, { autosize: false, width: PAPER_WIDTH, height: PAPER_HEIGHT });
     const row = (domain, more) => ({ gridcolor: rule, zeroline: false, fixedrange: true, domain, ...more });
-    layout.yaxis = row([view.synchrony ? 0.37 : 0.17, 1], {
+    layout.yaxis = row([below ? 0.37 : 0.17, 1], {
       range: [bottom, top], nticks: 6, tickformat: view.valence ? ".1f" : view.corrected ? "+.0%" : ".0%", zeroline: bottom < 0, zerolinecolor: soft, zerolinewidth: 1,
     });
-    const values = view.synchrony ? [...view.synchrony.values, ...view.synchrony.low, ...view.synchrony.high].filter((v) => v !== null) : [0, 1];
-    layout.yaxis2 = row([0.15, 0.27], { range: [Math.min(-0.1, ...values) - 0.05, Math.max(0.3, ...values) + 0.05], dtick: 0.5, tick0: 0, tickformat: ".1f", zeroline: true, zerolinecolor: rule });
+    const values = below ? [...below.values, ...below.low, ...below.high].filter((v) => v !== null) : [0, 1];
+    const reach = view.difference ? Math.max(0.1, ...values.map(Math.abs)) * 1.1 : null;
+    layout.yaxis2 = row([0.15, 0.27], reach
+      ? { range: [-reach, reach], nticks: 3, tickformat: view.valence ? "+.1f" : "+.0%", zeroline: true, zerolinecolor: rule }
+      : { range: [Math.min(-0.1, ...values) - 0.05, Math.max(0.3, ...values) + 0.05], dtick: 0.5, tick0: 0, tickformat: ".1f", zeroline: true, zerolinecolor: rule });
     layout.yaxis3 = row([0, 0.075], { range: [0, 1.05], tickvals: [0, 1], tickformat: ".0%" });
     const title = (text, y) => ({ text, x: 0, xref: "paper", xanchor: "left", y, yref: "paper", yanchor: "bottom", showarrow: false, font: { size: 12, color: soft } });
     layout.annotations = [
-      ...(view.synchrony ? [title(narrow.matches ? "How alike (grey: by chance)" : "How alike the viewers’ curves were; in the grey band they could be by chance", 0.275)] : []),
+      ...(view.difference ? [title(plain(narrow.matches ? "Difference (grey: by chance)" : `${view.difference.title}; in the grey band it could be by chance`), 0.275)] : []),
+      ...(view.synchrony && !view.difference ? [title(narrow.matches ? "How alike (grey: by chance)" : "How alike the viewers’ curves were; in the grey band they could be by chance", 0.275)] : []),
       ...(view.attention ? [title(narrow.matches ? "Faces found" : "Share of viewers whose face was found", 0.08)] : []),
     ];
     layout.shapes = [];

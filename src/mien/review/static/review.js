@@ -132,6 +132,21 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     });
   }
 
+  /** The two groups that are compared in the chosen way of grouping: {first, second, found}; null where there are not two. */
+  function compared(now) {
+    const found = state.group && now.differences?.[state.group];
+    if (!found) return null;
+    const titles = review.variables.find((one) => one.id === state.group).values;
+    const [first, second] = found.groups.map((id) => titles.find((value) => value.id === id)?.title ?? id);
+    return { first, second, found };
+  }
+
+  /** What the plot draws of two groups: one curve minus the other. */
+  function difference(now, signal) {
+    const pair = compared(now), one = pair && ((corrected() ? pair.found.corrected : null) ?? pair.found.raw)[signal];
+    return one ? { title: `${pair.first} minus ${pair.second}`, times: pair.found.times, values: one.difference, low: one.low, high: one.high } : null;
+  }
+
   function view() {
     const now = part();
     if (!now) return null;
@@ -163,6 +178,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       this.tools = h("div", { class: "plot-tools row" });
       this.chips = h("div", { class: "chips", role: "group", "aria-label": "Expressions shown" });
       this.words = h("p", { class: "small soft" });
+      this.groups = h("p", { class: "small break", role: "status", hidden: true });
       this.whole = h("button", { type: "button", class: "small no-print", hidden: true, onclick: () => this.curves.zoom() }, "Whole film");
       this.strip = new Strip(now.strip, (t) => this.seek(t));
       const place = h("div", {});
@@ -172,7 +188,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         heading("view", review.stimuli.length > 1 ? now.title : "The film and its audience"),
         h("div", { class: "review-view" },
           side,
-          h("div", { class: "plot-side" }, this.tools, this.chips, this.words, place, now.strip.length ? this.strip.element : null, h("div", { class: "row" }, this.whole))),
+          h("div", { class: "plot-side" }, this.tools, this.chips, this.words, this.groups, place, now.strip.length ? this.strip.element : null, h("div", { class: "row" }, this.whole))),
       ];
       // Plotly needs a place with a size, which this has once it is in the page.
       queueMicrotask(() => {
@@ -239,9 +255,24 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       const moments = state.group || corrected() ? [] : now.moments.filter((m) => all.some((line) => line.signal === m.signal)).map((m) => ({ ...m, y: m.value }));
       this.curves.set({
         lines: all, corrected: corrected(), valence: state.valence, times: now.times, attention: now.attention,
-        synchrony: now.synchrony, markers: now.markers, moments,
+        synchrony: now.synchrony, difference: difference(now, all[0]?.signal), markers: now.markers, moments,
       });
+      this.apart(now, all[0]?.signal);
       this.tell();
+    }
+
+    /** Whether the two groups differ by more than chance would have it, and where. */
+    apart(now, signal) {
+      const pair = compared(now), drawn = difference(now, signal);
+      this.groups.hidden = !drawn;
+      if (!drawn) return;
+      const { times, values: gap, low, high } = drawn, { p } = ((corrected() ? pair.found.corrected : null) ?? pair.found.raw)[signal];
+      const outside = gap.map((v, i) => v !== null && (v > high[i] || v < low[i]));
+      const first = outside.indexOf(true);
+      if (first < 0) return say(this.groups, `“${pair.first}” and “${pair.second}” do not differ in ${signal} by more than chance would have it (${chance(p)}).`);
+      const most = gap.reduce((best, v, i) => (outside[i] && Math.abs(v) > Math.abs(gap[best]) ? i : best), first);
+      const by = told(signal, Math.abs(gap[most]), true).replace("+", ""), [more, less] = gap[most] > 0 ? [pair.first, pair.second] : [pair.second, pair.first];
+      say(this.groups, `“${pair.first}” and “${pair.second}” differ in ${signal} by more than chance would have it (${chance(p)}): most at ${clock(times[most], this.scale)}, where it is higher by ${by} for “${more}” than for “${less}”.`);
     }
 
     controls(now) {
