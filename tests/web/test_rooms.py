@@ -317,6 +317,11 @@ def test_faces_stand_among_the_studys_people_and_go_from_there(client: TestClien
     assert [one["name"] for one in people] == ["R1-2"]
 
 
+def test_only_a_film_may_be_large(client: TestClient, study: str) -> None:
+    answer = client.post(f"/api/studies/{study}/rooms", json={"job": "x" * 2_000_000, "stimulus": "s1", "agreed": True})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
 def test_a_recording_that_was_erased_is_told(client: TestClient, study: str) -> None:
     with live_page(client) as page:
         job = page.record("start")["job"]

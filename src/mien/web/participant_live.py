@@ -374,9 +374,10 @@ class Watching:
 
     def _sync(self, seats: list[Seat], tell: bool) -> None:
         for seat in seats:
+            writer = seat.writer  # which another thread may take away
             with suppress(OSError, ValueError):
-                if seat.writer is not None:
-                    seat.writer.sync()
+                if writer is not None:
+                    writer.sync()
         if tell:
             news = [measured for seat in seats if (measured := seat.measured()) is not None]
             if news:

@@ -3,21 +3,21 @@
 Nothing here tells of the operator, of other participants, or of groups.
 """
 
-import io
 import json
 import zipfile
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.web import participant_log as logs
 from mien.web.errors import may_fail
 from mien.web.participants import Participants, public, refuse_ended
 from mien.web.store import Participant
-from mien.web.studies import Who
+from mien.web.studies import LinkState, Who
 from mien.web.study_json import ProofView
 
 CODE_HEADER = "X-Participant-Code"
@@ -65,7 +65,7 @@ class Invited(BaseModel):
     """Where an invitation leads, and whether one can begin with it."""
 
     study: StudyTold
-    state: Literal["open", "full", "ended", "closed", "used"]
+    state: LinkState
 
 
 class Agreed(BaseModel):
@@ -292,12 +292,39 @@ def exported(participants: Participants, whose: Participant, who: Who) -> Respon
     name = f"participant-{whose.name}"
     if not (participants.folder(whose) / logs.PICTURES).is_file():
         return Response(text, media_type="application/json", headers=_download(f"{name}.json"))
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_STORED) as archive:
+    return StreamingResponse(
+        _zipped(text, logs.pictures(participants.folder(whose))), media_type="application/zip", headers=_download(f"{name}.zip")
+    )
+
+
+def _zipped(text: bytes, pictures: Iterator[tuple[str, float, bytes]]) -> Iterator[bytes]:
+    """A zip as it grows, of hours of pictures, too: one picture at a time is in memory."""
+    made = _Pieces()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]  # needs no more of a file
         archive.writestr("participant.json", text)
-        for number, (stimulus, film_s, picture) in enumerate(logs.pictures(participants.folder(whose)), start=1):
+        for number, (stimulus, film_s, picture) in enumerate(pictures, start=1):
             archive.writestr(f"pictures/{stimulus}/{number:05d}-{film_s:.2f}s.jpg", picture)
-    return Response(held.getvalue(), media_type="application/zip", headers=_download(f"{name}.zip"))
+            yield made.taken()
+    yield made.taken()
+
+
+class _Pieces:
+    """What a zip is written to."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._held.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def taken(self) -> bytes:
+        """What was written since the last time."""
+        held, self._held = b"".join(self._held), []
+        return held
 
 
 def _download(name: str) -> dict[str, str]:

@@ -365,7 +365,8 @@ FORM_MAX_MIB = 1
 
 def limited(scope: Scope, receive: Receive, settings: Settings) -> Receive:
     """`receive` that raises `ApiError` 413 as soon as more comes than the route may take, whatever Content-Length says."""
-    uploads = scope["method"] == "POST" and UPLOADS.fullmatch(scope["path"]) is not None
+    form = Headers(scope=scope).get("Content-Type", "").startswith("multipart/form-data")
+    uploads = form and scope["method"] == "POST" and UPLOADS.fullmatch(scope["path"]) is not None
     most_mib = settings.upload_max_mib if uploads else BODY_MAX_MIB
     most = (most_mib + (FORM_MAX_MIB if uploads else 0)) * 2**20
     what = "file" if uploads else "request"
