@@ -122,6 +122,25 @@ def test_each_other_consent_text_is_another_version_and_the_old_ones_stay(client
     assert all(one["at"].startswith("20") for one in found)
 
 
+def test_a_text_that_nobody_could_read_is_no_version(client: TestClient) -> None:
+    def write(text: str) -> int:
+        answer = client.patch(f"/api/studies/{id}", json={"consent": {"text": {"en": text}}})
+        version: int = answer.json()["definition"]["consent"]["version"]
+        return version
+
+    id = made(client)["id"]
+    assert [write(text) for text in ("D", "Do", "Do you agree?")] == [1, 1, 1]  # as it is typed
+    client.post(f"/api/studies/{id}/state", json={"state": "open"})
+    assert write("Do you really agree?") == 2
+    client.post(f"/api/studies/{id}/state", json={"state": "closed"})
+    assert [write("So"), write("So, do you agree?")] == [3, 3]
+    client.post(f"/api/studies/{id}/state", json={"state": "open"})
+    client.post(f"/api/studies/{id}/state", json={"state": "closed"})
+    assert write("Do you?") == 4
+    found = client.get(f"/api/studies/{id}/consents").json()["items"]
+    assert [one["text"]["en"] for one in found] == ["Do you?", "So, do you agree?", "Do you really agree?", "Do you agree?"]
+
+
 def test_a_text_that_nobody_wrote_keeps_saying_what_is_so_and_an_own_one_stays(client: TestClient) -> None:
     id = made(client, languages=["en", "de"])["id"]
     client.patch(f"/api/studies/{id}", json={"consent": {"text": {"en": "Mine."}}})

@@ -30,7 +30,7 @@ from mien.web.errors import ApiError
 from mien.web.security import Attempts
 from mien.web.settings import Settings
 from mien.web.store import Invitation, Participant, Store, StudyRow, new_id, now
-from mien.web.studies import Studies, Who, note, touch
+from mien.web.studies import LinkState, Studies, Who, link_state, note, touch
 
 if TYPE_CHECKING:
     from mien.review.viewers import Viewer
@@ -226,11 +226,13 @@ class Participants:
                     kept.pop(id, None)
                 else:
                     kept[id] = checked
+            answered = row.answers.keys()
             row.answers = row.answers | {part: kept}
             by_link = self._by_link(rows, row)
             row.groups = study.groups(kept if part == "before" else flat(row.answers), by_link)
             touch(rows, row.study_id)
-            note(rows, row.study_id, "participant", "answered", viewer=row.name, part=part)
+            if part not in answered:  # a page saves each answer at once
+                note(rows, row.study_id, "participant", "answered", viewer=row.name, part=part)
         return kept
 
     def _by_link(self, rows: Session, row: Participant) -> Mapping[str, str]:
@@ -452,17 +454,9 @@ NOT_OPEN = {
 """Why nobody can begin with an invitation."""
 
 
-def state_of(study: StudyRow, invitation: Invitation, at: datetime | None = None) -> str:
+def state_of(study: StudyRow, invitation: Invitation) -> LinkState:
     """Whether somebody can begin with an invitation: open, full, ended, closed or used."""
-    if study.state != "open" or invitation.closed:
-        return "closed"
-    if invitation.ends_at is not None and invitation.ends_at <= (at or now()):
-        return "ended"
-    if invitation.one_time and invitation.used >= 1:
-        return "used"
-    if invitation.limit is not None and invitation.used >= invitation.limit:
-        return "full"
-    return "open"
+    return link_state(invitation) if study.state == "open" else "closed"
 
 
 def refuse_ended(study: StudyRow, participant: Participant) -> None:

@@ -26,6 +26,7 @@ from mien.web.store import AuditEntry, Invitation, Participant, Room, Store, Stu
 
 Who = Literal["operator", "participant", "mien"]
 State = Literal["open", "closed", "archived"]
+LinkState = Literal["open", "used", "full", "ended", "closed"]
 
 FILM_FACTS = ("duration_s", "file", "sha256")
 """What the server knows of a film; nobody sets it."""
@@ -212,6 +213,8 @@ class Studies:
                 lacking = missing(row)
                 if lacking:
                     raise ApiError(409, "incomplete", f"The study cannot be opened yet; it lacks {_and(lacking)}.", detail=lacking)
+            if state == "open" and row.consents:
+                row.consents = [*row.consents[:-1], row.consents[-1] | {"offered": True}]
             if row.state != state:
                 row.state, row.version, row.changed_at = state, row.version + 1, now()
                 note(rows, id, "operator", {"open": "opened", "closed": "closed", "archived": "archived"}[state])
@@ -353,14 +356,14 @@ def note(rows: Session, id: str, who: Who, action: str, **detail: Any) -> None:
 
 
 def keep(rows: Session, row: StudyRow, new: Study) -> None:
-    """Writes a definition; where its consent text is another, as another version. Of a draft, whose text nobody could read yet, the
-    version stays."""
+    """Writes a definition; where its consent text is another, as another version. Where nobody could read the last one, because the
+    study has not been open with it, the new text takes its place."""
     last = row.consents[-1] if row.consents else None
     if last is None or last["text"] != dict(new.consent.text):
-        unread = row.consents if row.state == "draft" else []
-        before = [one for one in row.consents if one not in unread]
+        unread = last is not None and row.state != "open" and not last.get("offered")
+        before = row.consents[:-1] if unread else row.consents
         new = replace(new, consent=replace(new.consent, version=before[-1]["version"] + 1 if before else 1))
-        row.consents = [*before, _consent(new)]
+        row.consents = [*before, _consent(new) | ({"offered": True} if row.state == "open" else {})]
     row.definition, row.title = new.json(), new.title
     row.version, row.changed_at = row.version + 1, now()
     rows.flush()
@@ -477,6 +480,17 @@ def _films(study: Study) -> set[tuple[str, str]]:
 
 def _consent(study: Study) -> dict[str, Any]:
     return {"version": study.consent.version, "at": now().isoformat(), "text": dict(study.consent.text)}
+
+
+def link_state(one: Invitation) -> LinkState:
+    """Whether somebody could take part by this invitation now, were the study open."""
+    if one.closed:
+        return "closed"
+    if one.ends_at is not None and one.ends_at <= now():
+        return "ended"
+    if one.one_time and one.used:
+        return "used"
+    return "full" if one.limit is not None and one.used >= one.limit else "open"
 
 
 def _check_groups(study: Study, groups: Mapping[str, str]) -> None:

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mien.study import Study
 from mien.web.films import Films
-from mien.web.store import AuditEntry, Invitation, Participant, StudyRow, now
-from mien.web.studies import Studies, lacks
+from mien.web.store import AuditEntry, Invitation, Participant, StudyRow
+from mien.web.studies import LinkState, Studies, lacks, link_state
 
 EXAMPLE_ID = "k3v9Qm0aZx81tRbW"
 EXAMPLE_INVITATION = "pV7xk2LqW9sYt0aB"
@@ -179,9 +179,7 @@ class InvitationView(BaseModel):
     closed: bool
     created_at: datetime
     link: str = Field(description="its address", examples=[EXAMPLE_LINK])
-    state: Literal["open", "used", "full", "ended", "closed"] = Field(
-        description="whether somebody could use it now, the study being open"
-    )
+    state: LinkState = Field(description="whether somebody could use it now, the study being open")
 
 
 class InvitationsPage(BaseModel):
@@ -327,7 +325,7 @@ class AuditPage(BaseModel):
 def study_view(row: StudyRow, studies: Studies, films: Films, address: str) -> StudyView:
     """A study for the API; `address` is the server's own."""
     study = Study.read(row.definition)
-    usable = [one for one in studies.invitations(row.id) if not one.one_time and invitation_state(one) == "open"]
+    usable = [one for one in studies.invitations(row.id) if not one.one_time and link_state(one) == "open"]
     return StudyView(
         id=row.id,
         title=row.title,
@@ -363,17 +361,6 @@ def film_view(row: StudyRow, stimulus: str, films: Films) -> FilmView:
     )
 
 
-def invitation_state(one: Invitation) -> Literal["open", "used", "full", "ended", "closed"]:
-    """Whether somebody could take part by this invitation now, were the study open."""
-    if one.closed:
-        return "closed"
-    if one.ends_at is not None and one.ends_at <= now():
-        return "ended"
-    if one.one_time and one.used:
-        return "used"
-    return "full" if one.limit is not None and one.used >= one.limit else "open"
-
-
 def invitation_view(one: Invitation, address: str) -> InvitationView:
     """An invitation for the API."""
     return InvitationView(
@@ -387,7 +374,7 @@ def invitation_view(one: Invitation, address: str) -> InvitationView:
         closed=one.closed,
         created_at=one.created_at,
         link=f"{address}/take-part/{one.id}",
-        state=invitation_state(one),
+        state=link_state(one),
     )
 
 
