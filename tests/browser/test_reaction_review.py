@@ -565,7 +565,7 @@ def test_from_the_idea_to_the_report(
         assert holding(server.data, content) == []
 
     found = review(server, id)
-    assert [found["counts"][name] for name in ("agreed", "finished", "measured", "shown", "withdrawn")] == [2, 2, 2, 2, 1]
+    assert [found["counts"][name] for name in ("agreed", "finished", "measured", "shown", "withdrawn")] == [3, 2, 2, 2, 1]
     tells(found, PEOPLE[:2])
     assert [viewer["name"] for viewer in found["viewers"]] == ["1", "2"]
     assert found["stimuli"][0]["n"][1:-1] == [2] * (len(found["stimuli"][0]["times"]) - 2)
