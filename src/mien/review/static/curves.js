@@ -47,7 +47,9 @@ export class Curves extends Plot {
    * stands in the place of the synchrony.
    */
   set(view) {
-    this.view = view;
+    // A film that is shorter than the window has no curve of it.
+    const alike = view.synchrony?.values.some((value) => value !== null) ? view.synchrony : null;
+    this.view = { ...view, synchrony: alike };
     this.draw();
     this.place();
   }

@@ -33,7 +33,7 @@ export function proof(found) {
 }
 
 /** The panel. `path` is the study's address in the API. */
-export function peoplePanel(study, { path, changed }) {
+export function peoplePanel(study, { path, changed, answered }) {
   const element = h("div", { class: "stack" });
   const heard = h("div", { class: "notice good", role: "status", hidden: true });
   const problem = h("p", { class: "problem break", role: "alert", hidden: true });
@@ -51,9 +51,10 @@ export function peoplePanel(study, { path, changed }) {
     clearTimeout(timer);
     if (!element.isConnected || element.closest("[hidden]")) return;
     try {
-      const found = await api("GET", `${path}/viewers`);
+      const found = await api("GET", `${path}/viewers`), many = all.length;
       all = found.items;
       problem.hidden = true;
+      if (all.length !== many) study.refresh().then(answered, () => {}); // the counts at the head of the page
     } catch (error) {
       say(problem, error.message);
       problem.hidden = false;
@@ -73,7 +74,7 @@ export function peoplePanel(study, { path, changed }) {
     const share = looks ? with_face / looks : null;
     const seen = share === null ? null : share >= GOOD ? ["good", "good"] : share >= FAIR ? ["fair", "warn"] : ["poor", "bad"];
     const done = [
-      viewer.pictures && "pictures kept", viewer.seat && `${seatWords(viewer.seat)} in the picture`, pauses && several(pauses, "pause"), viewer.seen_at && `heard of ${when(viewer.seen_at)}`,
+      viewer.pictures && "pictures kept", viewer.seat && `${seatWords(viewer.seat)} in the picture`, pauses && several(pauses, "pause"), viewer.seen_at && `last here ${when(viewer.seen_at)}`,
     ].filter(Boolean).join(" · ");
     return h(
       "tr",
