@@ -202,7 +202,7 @@ def test_groups_have_their_own_lines(offline: Offline) -> None:
     page.get_by_role("button", name="surprise", exact=True).click()
     page.get_by_role("combobox", name="Viewers").select_option("")
     assert page.locator(".reading li .reading-name").all_inner_texts() == ["surprise"]
-    assert page.get_by_text("by more than chance would have it (p").count() == 0
+    assert page.get_by_text("by more than chance would have it (p").is_hidden()
 
 
 def test_the_marked_moments_tell_before_and_after(offline: Offline) -> None:
@@ -265,6 +265,12 @@ def test_answers_are_charts(offline: Offline) -> None:
     heights = liked.locator(".column-bar").evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().height)")
     assert heights[4] == heights[5] == max(heights) > 60
     assert "Short cut: mean 5.8" in liked.inner_text()
+    thin = liked.locator(".column").nth(4).locator(".column-bar.thin")
+    assert thin.count() == 2
+    page.get_by_role("combobox", name="Answers").select_option("")
+    assert liked.locator(".column-bar.thin").count() == 0
+    assert "Short cut" not in liked.inner_text()
+    page.get_by_role("combobox", name="Answers").select_option(label="by group: Cut")
     felt = page.locator(".question", has_text="What did you feel")
     assert felt.locator("dt").first.inner_text() == "happiness"
     word = page.locator(".question", has_text="In one word?")

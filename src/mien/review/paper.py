@@ -537,7 +537,7 @@ class _Document:
         gap = found["raw"][signal]
         trace = Trace("", "#1f5a96", (), found["times"], gap["difference"], gap["low"], gap["high"])
         kind = "valence" if signal == "valence" else "change"
-        words = f"{_cut(first, 60)} minus {_cut(second, 60)}, {_chance(gap['p'])}; inside of the band it could be by chance"
+        words = f"{_cut(first, 60)} minus {_cut(second, 60)} (p = {_chance(gap['p'])}); inside of the band it could be by chance"
         return [_text(words, NOTE), curves(self.width, 62, [trace], end_s=end, kind=kind, markers=film["markers"], labels=False)]
 
     def _alike(self, film: Json) -> list[Flowable]:

@@ -196,7 +196,7 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
     if len(viewers) < of.smallest or duration_s <= 0:
         nothing = dict.fromkeys(("attention", "n", "curves", "synchrony")) | {"differences": {}}
         markers = [_marker(m, {}) for m in _markers(of)]
-        return _Part(head | {"times": []} | nothing | {"groups": {}, "differences": {}, "moments": [], "markers": markers, **pictures, "facts": []})
+        return _Part(head | {"times": []} | nothing | {"groups": {}, "moments": [], "markers": markers, **pictures, "facts": []})
     step_s = of.step_s or max(float(of.definition["every_s"]), duration_s / (TIMES_MAX - 1))
     fine = _aligned(of, viewers, step_s)
     drawn_step_s = max(step_s, duration_s / (DRAWN_MAX - 1))

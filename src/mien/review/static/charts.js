@@ -34,16 +34,22 @@ function counted(question, groups) {
   return h("dl", { class: `bars${groups.length ? " by-group" : ""}` }, ...rows);
 }
 
-/** Columns from the lowest to the highest answer. */
-function columns(cells, low, high) {
-  const most = Math.max(1, ...cells.map((cell) => cell.n));
+/** Columns from the lowest to the highest answer; with groups, of each a thin one beside it. Heights are shares: of all, and of each group. */
+function columns(cells, low, high, groups = []) {
+  const most = Math.max(...[cells, ...groups.map(({ answers }) => answers.counts)].flat().map((cell) => cell.share)) || 1;
   return h(
     "figure",
     { class: "columns" },
     h("div", { class: "columns-bars" }, ...cells.map((cell) => {
-      const block = h("span", { class: "column-bar" });
-      block.style.height = `${(cell.n / most) * 100}%`;
-      return h("div", { class: "column" }, h("span", { class: "column-n" }, String(cell.n)), h("span", { class: "column-space" }, block), h("span", { class: "column-name" }, cell.title));
+      const block = h("span", { class: `column-bar${groups.length ? " all" : ""}` });
+      block.style.height = `${(cell.share / most) * 100}%`;
+      const thin = groups.map(({ answers, k }) => {
+        const bar = h("span", { class: "column-bar thin" });
+        bar.style.height = `${((answers.counts.find((other) => other.id === cell.id)?.share ?? 0) / most) * 100}%`;
+        bar.style.background = groupColour(k);
+        return bar;
+      });
+      return h("div", { class: "column" }, h("span", { class: "column-n" }, String(cell.n)), h("span", { class: "column-space" }, block, ...thin), h("span", { class: "column-name" }, cell.title));
     })),
     low || high ? h("figcaption", { class: "row between small soft" }, h("span", {}, low ?? ""), h("span", {}, high ?? "")) : null,
   );
@@ -61,33 +67,39 @@ function texts(question) {
   return h("div", {}, list(first), rest.length ? h("details", {}, h("summary", {}, `${several(rest.length, "more answer")}`), list(rest)) : null);
 }
 
-function emotions(question) {
+function emotions(question, groups) {
   const rows = Object.entries(question.emotions).sort(([, a], [, b]) => b.mean - a.mean);
   return h(
     "div",
     {},
-    h("dl", { class: "bars" }, ...rows.flatMap(([label, answers]) => [
+    h("dl", { class: `bars${groups.length ? " by-group" : ""}` }, ...rows.flatMap(([label, answers]) => [
       h("dt", { class: "row one-line" }, dot(label), label),
-      h("dd", {}, bar(answers.mean / STRONGEST, (fill) => tint(fill, label))),
+      h("dd", {}, bar(answers.mean / STRONGEST, (fill) => tint(fill, label)),
+        ...groups.map(({ answers: of, k }) => bar((of.emotions?.[label]?.mean ?? 0) / STRONGEST, (fill) => (fill.style.background = groupColour(k))))),
       h("dd", { class: "num" }, round(answers.mean, 1)),
     ])),
     h("p", { class: "small soft" }, `Mean of 0 (not at all) to ${STRONGEST} (very strongly).`),
   );
 }
 
-/** A card for one question. `variables` as the review has them. */
-export function question(asked, variables) {
-  const part = variables.find((variable) => asked.by_group?.[variable.id]);
-  const groups = part ? part.values.map((value, k) => ({ name: value.title, k, answers: asked.by_group[part.id][value.id] })).filter(({ answers }) => answers) : [];
+/** The groups of `grouping`, a variable or null, of which the answers to a question may be told: [{name, k, answers}]. */
+function parted(asked, grouping) {
+  const of = grouping && asked.by_group?.[grouping.id];
+  return of ? grouping.values.map((value, k) => ({ name: value.title, k, answers: of[value.id] })).filter(({ answers }) => answers && !answers.hidden) : [];
+}
+
+/** A card for one question; with a `grouping`, a variable as the review has it, also by its groups. */
+export function question(asked, grouping) {
+  const groups = parted(asked, grouping);
   const body = [];
   if (asked.hidden) body.push(h("p", { class: "small soft" }, "Too few answers to show."));
   else if (asked.texts) body.push(texts(asked));
-  else if (asked.emotions) body.push(emotions(asked));
-  else if (asked.histogram) body.push(columns(asked.histogram.map((cell) => ({ n: cell.n, title: `${round(cell.low)}–${round(cell.high)}` }))), numbers(asked));
-  else if (asked.counts && ["scale5", "scale7", "liking"].includes(asked.kind)) body.push(columns(asked.counts.map((c) => ({ n: c.n, title: c.title || c.id })), asked.low, asked.high), numbers(asked));
+  else if (asked.emotions) body.push(emotions(asked, groups));
+  else if (asked.histogram) body.push(columns(asked.histogram.map((cell) => ({ n: cell.n, share: cell.n / asked.n, title: `${round(cell.low)}–${round(cell.high)}` }))), numbers(asked));
+  else if (asked.counts && ["scale5", "scale7", "liking"].includes(asked.kind)) body.push(columns(asked.counts.map((c) => ({ ...c, title: c.title || c.id })), asked.low, asked.high, groups.filter(({ answers }) => answers.counts)), numbers(asked));
   else if (asked.counts) body.push(counted(asked, groups));
   else body.push(numbers(asked));
-  if (groups.length && !asked.emotions) {
+  if (groups.length) {
     body.push(h("ul", { class: "legend small" }, ...groups.map(({ name, k, answers }) => {
       const swatch = h("i", { class: "swatch", "aria-hidden": "true" });
       swatch.style.background = groupColour(k);

@@ -56,6 +56,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   const places = Object.fromEntries(
     ["head", "films", "view", "moments", "markers", "synchrony", "viewers", "answers", "agreement", "methods"].map((name) => [name, h("section", { id: `review-${name}` })]),
   );
+  state.answersBy = review.variables.find((variable) => review.questions.some((asked) => asked.by_group?.[variable.id]))?.id ?? "";
   let drawn = {}, screen = null;
   root.classList.add("review");
   root.replaceChildren(...Object.values(places));
@@ -528,9 +529,17 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
 
   function answers() {
     if (!review.questions.length) return null;
+    const ways = review.variables.filter((variable) => review.questions.some((asked) => asked.by_group?.[variable.id]));
+    const grouping = ways.find((variable) => variable.id === state.answersBy) ?? null;
+    const by = h("select", { onchange: () => {
+      state.answersBy = by.value;
+      draw();
+      places.answers.querySelector("select").focus();
+    } }, ...[["", "all together"], ...ways.map((variable) => [variable.id, `by group: ${variable.title}`])].map(([value, text]) => h("option", { value, selected: value === (grouping?.id ?? "") }, text)));
+    const pick = ways.length ? h("label", { class: "pick small answers-by no-print" }, "Answers", by) : null;
     const of = (name) => review.questions.filter((asked) => asked.part === name);
-    const group = (title, some) => (some.length ? [h("h3", {}, title), h("div", { class: "questions" }, ...some.map((asked) => question(asked, review.variables)))] : []);
-    return [heading("answers", "What viewers answered"), ...group("Before the film", of("before")), ...group("After the film", of("after"))];
+    const group = (title, some) => (some.length ? [h("h3", {}, title), h("div", { class: "questions" }, ...some.map((asked) => question(asked, grouping)))] : []);
+    return [heading("answers", "What viewers answered"), pick, ...group("Before the film", of("before")), ...group("After the film", of("after"))].filter(Boolean);
   }
 
   function agreements() {
@@ -570,7 +579,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     fill("markers", ["markers", now?.markers, state.stimulus, Boolean(now?.curves)], markers);
     fill("synchrony", ["synchrony", state.stimulus, now?.synchrony && [now.synchrony.isc, now.synchrony.p]], synchrony);
     fill("viewers", [review.viewers, review.variables], viewers);
-    fill("answers", [review.questions, review.variables], answers);
+    fill("answers", [review.questions, review.variables, state.answersBy], answers);
     fill("agreement", [review.agreement], agreements);
     fill("methods", [review.methods, review.caveat, review.law, review.stimuli.map((one) => [one.title, one.facts])], methods);
   }
