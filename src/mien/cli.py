@@ -483,8 +483,14 @@ def _study(commands: Any) -> None:
     report = one("report", study_report, "write the report of a study as HTML, PDF, JSON and CSV")
     report.add_argument("--out", type=Path, metavar="DIR", help="folder of the results; default STUDY.review")
     report.add_argument("--paper", choices=("a4", "letter"), default="a4", help="paper of the PDF; default a4")
-    export = one("export", study_export, "write a study's definition as one JSON file", "Nobody's data is in it.")
-    export.add_argument("--out", type=Path, metavar="FILE", help="default: printed")
+    export = one(
+        "export",
+        study_export,
+        "write a study's definition, or all that is kept of one viewer, as a file",
+        "Nobody's data is in a definition. Where pictures of a viewer are kept, the file is a zip.",
+    )
+    export.add_argument("--viewer", metavar="NAME", help="this one's data instead: 3, or R1-3 for a face of a room")
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: a definition is printed, a viewer's file has a name")
     erase = one(
         "erase",
         study_erase,
@@ -562,7 +568,11 @@ def study_report(options: argparse.Namespace) -> int:
 
 def study_export(options: argparse.Namespace) -> int:
     with _offline(options) as offline:
-        definition = offline.exported(offline.found(options.study))
+        row = offline.found(options.study)
+        if options.viewer:
+            print(f"viewer: {offline.export_viewer(row, options.viewer, options.out)}")
+            return 0
+        definition = offline.exported(row)
     text = json.dumps(definition, ensure_ascii=False, indent=2)
     if options.out is None:
         print(text)

@@ -1,15 +1,22 @@
 """`mien study …`: on a data folder, without the server and beside one that runs."""
 
+import csv
 import json
+import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
+from browser import films
 from media_files import film
 from mien.cli import main
+from mien.web.wire import FilmHead, pack_film_frame
 from serving import Server
 from web.studies import EVENT, QUESTIONS
+from web.test_participant_live import frame_of_a_portrait
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -125,3 +132,65 @@ def test_it_works_beside_a_server_that_runs(run: Run, tmp_path: Path) -> None:
         assert run("erase", id, "--viewer", "1", "--yes")[0] == 1
         assert run("erase", id, "--yes")[0] == 0
         assert client.get(f"/api/studies/{id}").status_code == 404
+
+
+def test_what_was_measured_is_reported_exported_and_erased(run: Run, tmp_path: Path) -> None:
+    """Real faces: a participant with pictures through the socket, two viewers of a room from a film."""
+    portrait = frame_of_a_portrait()
+    (tmp_path / "study.json").write_text(
+        json.dumps(
+            {"title": "Night train", "purpose": "film_test", "contact": "ada@example.org", "keep": "pictures", "smallest_group": 2}
+            | {"stimuli": [EVENT | {"duration_s": 4}]}
+            | QUESTIONS
+        )
+    )
+    _, id, said = run("new", tmp_path / "study.json")
+    assert said == ""
+    with Server(tmp_path / "data") as server, server.client() as client:
+        client.post(f"/api/studies/{id}/state", json={"state": "open"}).raise_for_status()
+        invitation = client.post(f"/api/studies/{id}/invitations", json={}).raise_for_status().json()["id"]
+        agreed = {"language": "en", "version": 1, "pictures": True}
+        code = client.post(f"/api/take-part/{invitation}/consent", json=agreed).raise_for_status().json()["code"]
+        for step in ("before", "camera", "film:0"):
+            client.post("/api/participant/step", json={"step": step}, headers={"X-Participant-Code": code}).raise_for_status()
+        with connect(f"ws://127.0.0.1:{server.port}/api/participant/live") as socket:
+            socket.send(json.dumps({"type": "hello", "code": code, "stimulus": "s1"}))
+            assert json.loads(socket.recv())["type"] == "ready"
+            for k in range(8):
+                socket.send(pack_film_frame(FilmHead(k, 100 + k / 2, k / 2), portrait))
+                assert json.loads(socket.recv())["kept"]
+        with films.both_film(tmp_path / "audience.mp4").open("rb") as content:
+            form = {"stimulus": "s1", "agreed": "true"}
+            client.post(f"/api/studies/{id}/rooms", data=form, files={"file": ("audience.mp4", content)}).raise_for_status()
+        end = time.monotonic() + 120
+        while client.get(f"/api/studies/{id}/rooms/1").json()["state"] != "ready":
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    def measured(out: str) -> set[str]:
+        assert run("report", id, "--out", tmp_path / out)[0] == 0
+        with (tmp_path / out / "long.csv").open(encoding="utf-8", newline="") as file:
+            return {row["viewer"] for row in csv.DictReader(file) if row["seen"] == "1"}
+
+    assert measured("all") == {"1", "R1-1", "R1-2"}
+    review = json.loads((tmp_path / "all" / "review.json").read_text(encoding="utf-8"))
+    assert (review["counts"]["measured"], review["counts"]["rooms"], review["hidden"]) == (3, 1, None)
+    assert None not in review["stimuli"][0]["curves"]["raw"]["happiness"]["mean"][:6]
+
+    code, said, _ = run("export", id, "--viewer", "R1-1", "--out", tmp_path / "face.json")
+    assert (code, said) == (0, f"viewer: {tmp_path / 'face.json'}")
+    assert len(json.loads((tmp_path / "face.json").read_text())["looks"]) >= 4
+    assert run("export", id, "--viewer", "1", "--out", tmp_path / "one.zip")[0] == 0
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert len(json.loads(archive.read("participant.json"))["measured"]["s1"]["looks"]) == 8
+        assert archive.read("pictures/s1/00008-3.50s.jpg") == portrait
+    assert run("export", id, "--viewer", "2")[0] == 1
+
+    for viewer, left in (("R1-1", {"1", "R1-2"}), ("1", {"R1-2"})):
+        code, said, _ = run("erase", id, "--viewer", viewer, "--yes")
+        assert (code, said.splitlines()[1]) == (0, "left: 0 rows, 0 files")
+        assert measured(f"without {viewer}") == left
+    holding = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and portrait[:64] in path.read_bytes()]
+    assert holding == []
+    review = json.loads((tmp_path / "without 1" / "review.json").read_text(encoding="utf-8"))
+    assert (review["hidden"], review["stimuli"][0]["curves"]) == ("1 viewer so far; results are shown from 2.", None)

@@ -22,6 +22,7 @@ from mien.web.settings import Settings
 from mien.web.store import Store, StudyRow, new_id
 from mien.web.studies import UPLOADING, Studies, missing
 from mien.web.uploads import Upload, plain_name
+from mien.web.viewer_export import export_of_viewer
 
 
 class Offline:
@@ -118,6 +119,14 @@ class Offline:
         """The study's definition."""
         self.studies.note(row.id, "operator", "exported")
         return Study.read(row.definition).json()
+
+    def export_viewer(self, row: StudyRow, viewer: str, out: Path | None) -> Path:
+        """Writes all that is kept of one viewer to `out`, by default a file of its own name here; gives where that is."""
+        file = export_of_viewer(self.participants, self.rooms, row.id, viewer)
+        target = out or Path(file.name)
+        with target.open("wb") as written:
+            written.writelines(file.pieces)
+        return target
 
     def erase(self, row: StudyRow, viewer: str | None) -> dict[str, dict[str, int]]:
         """Erases the study, or one viewer of it; the proof."""

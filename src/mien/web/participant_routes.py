@@ -3,9 +3,6 @@
 Nothing here tells of the operator, of other participants, or of groups.
 """
 
-import json
-import zipfile
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -17,8 +14,9 @@ from mien.web import participant_log as logs
 from mien.web.errors import may_fail
 from mien.web.participants import Participants, public, refuse_ended
 from mien.web.store import Participant
-from mien.web.studies import LinkState, Who
+from mien.web.studies import LinkState
 from mien.web.study_json import ProofView
+from mien.web.viewer_export import ExportFile, export_of_participant
 
 CODE_HEADER = "X-Participant-Code"
 
@@ -283,52 +281,13 @@ def curve(request: Request, whose: Whose) -> Curve:
 )
 def export(request: Request, whose: Whose) -> Response:
     """One JSON file; with the pictures a zip of both, where pictures were kept."""
-    return exported(_participants(request), whose, "participant")
+    return sent(export_of_participant(_participants(request), whose, "participant"))
 
 
-def exported(participants: Participants, whose: Participant, who: Who) -> Response:
-    """All that is kept of somebody as a file, at whosever wish."""
-    text = json.dumps(participants.export(whose, who), ensure_ascii=False, indent=1).encode()
-    name = f"participant-{whose.name}"
-    if not (participants.folder(whose) / logs.PICTURES).is_file():
-        return Response(text, media_type="application/json", headers=_download(f"{name}.json"))
-    return StreamingResponse(
-        _zipped(text, logs.pictures(participants.folder(whose))), media_type="application/zip", headers=_download(f"{name}.zip")
-    )
-
-
-def _zipped(text: bytes, pictures: Iterator[tuple[str, float, bytes]]) -> Iterator[bytes]:
-    """A zip as it grows, of hours of pictures, too: one picture at a time is in memory."""
-    made = _Pieces()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]  # needs no more of a file
-        archive.writestr("participant.json", text)
-        for number, (stimulus, film_s, picture) in enumerate(pictures, start=1):
-            archive.writestr(f"pictures/{stimulus}/{number:05d}-{film_s:.2f}s.jpg", picture)
-            yield made.taken()
-    yield made.taken()
-
-
-class _Pieces:
-    """What a zip is written to."""
-
-    def __init__(self) -> None:
-        self._held: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._held.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def taken(self) -> bytes:
-        """What was written since the last time."""
-        held, self._held = b"".join(self._held), []
-        return held
-
-
-def _download(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{name}"'}
+def sent(file: ExportFile) -> Response:
+    """An export as the answer that a browser keeps as a file."""
+    headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
+    return StreamingResponse(file.pieces, media_type=file.kind, headers=headers)
 
 
 @router.post("/api/participant/leave", status_code=204, summary="Leave", responses=may_fail(401, 403, 429))

@@ -16,7 +16,7 @@ from mien.study import Study
 from mien.web.erasing import Eraser
 from mien.web.errors import ApiError, may_fail
 from mien.web.films import Films
-from mien.web.participant_routes import exported
+from mien.web.participant_routes import sent
 from mien.web.room_faces import RoomFaces
 from mien.web.store import StudyRow, new_id
 from mien.web.studies import UPLOADING, Studies, remove
@@ -43,6 +43,7 @@ from mien.web.study_json import (
     viewer_view,
 )
 from mien.web.uploads import receive
+from mien.web.viewer_export import export_of_viewer
 
 router = APIRouter(tags=["Studies"])
 
@@ -321,11 +322,7 @@ def export_viewer(request: Request, id: str, name: ViewerName) -> Response:
     """One JSON file; with the pictures a zip of both, where pictures were kept."""
     state = request.app.state
     state.studies.known(id)
-    if name.startswith("R"):
-        text = json.dumps(state.rooms.exported(id, name), ensure_ascii=False, indent=1)
-        state.studies.note(id, "operator", "exported one person", viewer=name)
-        return Response(text, media_type="application/json", headers=download(f"viewer-{name}.json"))
-    return exported(state.participants, state.studies.participant(id, name), "operator")
+    return sent(export_of_viewer(state.participants, state.rooms, id, name))
 
 
 @router.get("/api/studies/{id}/audit", summary="Who did what with a study", responses=may_fail(404))
