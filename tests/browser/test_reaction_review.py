@@ -372,6 +372,7 @@ def holding(folder: Path, content: str) -> list[str]:
 # --- the whole way ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(900)  # three films of 26 s, and what a busy machine adds
 def test_from_the_idea_to_the_report(
     open_page: Open,
     launch: Callable[..., Any],
