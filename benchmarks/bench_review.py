@@ -1,13 +1,15 @@
 """How long the review of a large study takes, and how much memory: python benchmarks/bench_review.py [--viewers 200] [--minutes 90]
 
-Simulated viewers, two looks a second, two variables of two and three groups, ten markers. Prints one table: the review from viewers
-in memory and its tables; with --server also the same through the server: every participant's log on the disk, the first build in
-its process, and the page from the cache. "cpu" is processor time, which others at work on the machine do not change.
+Simulated viewers, two looks a second, two variables of two and three groups, ten markers. One table of wall time, processor time
+(of all threads) and the most memory: the review from viewers in memory, its files, and the sample study. With --server also through
+the server: every participant's log on the disk, the first build in its process, and the answer from the cache. With --browser the
+offline page in Chromium, until its plot is drawn; needs chromium and playwright.
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import sys
@@ -18,12 +20,15 @@ from typing import Any
 
 import numpy as np
 
+import measure
 from mien.labels import FERPLUS
-from mien.review import results, tables
+from mien.review import page, paper, results, tables
 from mien.review.sample import DEFINITION, STIMULUS, Scene, simulate
 from mien.review.viewers import Viewer
 from mien.study import Study
 from mien.types import Faces
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 
 def main() -> None:
@@ -34,30 +39,45 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--film", type=Path, help="a film for the stills; default none")
     parser.add_argument("--server", action="store_true", help="also through the server: logs on the disk, the build in its process")
+    parser.add_argument("--browser", action="store_true", help="also the offline page in Chromium")
     options = parser.parse_args()
-    study, people = large(options.viewers, options.minutes * 60)
-    looks = sum(len(viewer.timelines[STIMULUS]) for viewer in people)
-    print(f"{options.viewers} viewers × {options.minutes:g} min at 2 looks/s, {looks:,} looks")
-    print(f"{'':34}{'seconds':>9}{'cpu':>9}{'peak MiB':>10}{'MB':>8}")
-    clock = Clock()
-    clock.row("viewers in memory")
-    films = {STIMULUS: options.film} if options.film else {}
-    review = results.build(study, people, films=films)
-    taken = clock.taken()
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "review.json"
-        path.write_text(json.dumps(review, separators=(",", ":")), encoding="utf-8")
-        clock.row("review", path.stat().st_size, taken)
+        # Before the viewers are there: a child's peak begins at what this process holds.
+        demo = measure.run(measure.mien("demo", "--study", "--out", f"{folder}/sample"))
+        study, people = large(options.viewers, options.minutes * 60)
+        looks = sum(len(viewer.timelines[STIMULUS]) for viewer in people)
+        clock = Clock(rows)
+        clock.row("viewers in memory")
+        review = results.build(study, people, films={STIMULUS: options.film} if options.film else {})
+        clock.row("review")
+        made = Path(folder) / "review.json"
+        made.write_text(json.dumps(review, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+        clock.row(made.name, made)
+        made = Path(folder) / "review.html"
+        page.html(review, made)
+        clock.row(made.name, made)
+        paper.pdf(review, Path(folder) / "review.pdf")
+        clock.row("review.pdf", Path(folder) / "review.pdf")
         for name in tables.NAMES:
-            clock.start()
             tables.write_one(Path(folder) / name, name, review, study, people)
-            clock.row(name, (Path(folder) / name).stat().st_size)
-    if options.server:
-        through_the_server(study, people, options.film)
+            clock.row(name, Path(folder) / name)
+        if options.server:
+            through_the_server(rows, study, people, options.film)
+        if options.browser:
+            rows.append(in_a_browser(made))
+    rows.append(["mien demo --study", f"{demo.wall_s:.2f}", f"{demo.cpu_s:.2f}", f"{demo.peak_bytes / 2**20:,.0f}", ""])
+    measure.table(
+        f"{options.viewers} viewers × {options.minutes:g} min at 2 looks a second, {looks:,} looks",
+        ["", "wall s", "CPU s", "peak MiB", "MB"],
+        rows,
+        "Peak: the most that the process has held up to then; of the first build, what its own process held.",
+        f"Load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
+    )
 
 
-def through_the_server(study: Study, people: list[Viewer], film: Path | None) -> None:
-    """The same people as participants whose logs lie on the disk; the children's peak memory is the build's."""
+def through_the_server(rows: list[list[str]], study: Study, people: list[Viewer], film: Path | None) -> None:
+    """The same people as participants whose logs lie on the disk."""
     from starlette.testclient import TestClient
 
     from mien.web.app import create_app
@@ -73,16 +93,52 @@ def through_the_server(study: Study, people: list[Viewer], film: Path | None) ->
             target.parent.mkdir(parents=True)
             shutil.copyfile(film, target)
         with TestClient(app, base_url="http://127.0.0.1:8700") as client:
-            address, clock = f"/api/studies/{row_of.id}/review", Clock(resource.RUSAGE_CHILDREN)
-            while (answer := client.get(address)).status_code == 202 or app.state.reviews._making:
-                time.sleep(0.05)
-            clock.row("first build, in its process", len(answer.content))
-            clock = Clock()
+            address, clock, peak = f"/api/studies/{row_of.id}/review", Clock(rows, resource.RUSAGE_CHILDREN), 0.0
+            while client.get(address).status_code == 202 or app.state.reviews._making:
+                for process in list(app.state.reviews._processes.values()):
+                    peak = max(peak, peak_mib(process.pid))
+                time.sleep(0.02)
+            clock.row("first build, in its process", peak=peak)
+            clock = Clock(rows)
             again = client.get(address)
-            clock.row("page from the cache", len(again.content))
-            clock.start()
+            clock.row("answer from the cache", again.content)
             same = client.get(address, headers={"If-None-Match": again.headers["ETag"]})
-            clock.row(f"page that is known ({same.status_code})", 0)
+            clock.row(f"answer that is known ({same.status_code})", same.content)
+
+
+def peak_mib(process: int) -> float:
+    """The most that another process has held so far; 0 where that cannot be known."""
+    try:
+        found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{process}/status").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def in_a_browser(file: Path) -> list[str]:
+    """A row: the page from its address to the drawn plot; CPU is that of its main thread."""
+    from playwright.sync_api import sync_playwright
+
+    from browser.chromium import find_chromium, launch_options
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(**launch_options(find_chromium()))
+        costs = []
+        for _ in range(3):
+            opened = browser.new_page(viewport={"width": 1280, "height": 900})
+            tools = opened.context.new_cdp_session(opened)
+            tools.send("Performance.enable")
+            began = time.perf_counter()
+            opened.goto(file.as_uri())
+            opened.wait_for_selector(".main-svg")
+            wall_s = time.perf_counter() - began
+            told = {one["name"]: one["value"] for one in tools.send("Performance.getMetrics")["metrics"]}
+            costs.append(measure.Cost(told["ThreadTime"], wall_s, round(told["JSHeapUsedSize"])))
+            opened.close()
+        browser.close()
+    cost = measure.median(costs)
+    what = "review.html in Chromium, its scripts' memory"
+    return [what, f"{cost.wall_s:.2f}", f"{cost.cpu_s:.2f}", f"{cost.peak_bytes / 2**20:.0f}", f"{file.stat().st_size / 1e6:.2f}"]
 
 
 def put_down(app: Any, study: str, viewer: Viewer) -> None:
@@ -135,27 +191,25 @@ def large(count: int, duration_s: float) -> tuple[Study, list[Viewer]]:
 
 
 class Clock:
-    """Time since its start, of this process or of those it has started, as rows of the table."""
+    """Rows of the table, each from the end of the one before: of this process, or of those it has started."""
 
-    def __init__(self, who: int = resource.RUSAGE_SELF) -> None:
-        self.who = who
-        self.start()
-
-    def start(self) -> None:
+    def __init__(self, rows: list[list[str]], who: int = resource.RUSAGE_SELF) -> None:
+        self.rows, self.who = rows, who
         self._from = self._now()
 
     def _now(self) -> tuple[float, float]:
         used = resource.getrusage(self.who)
         return time.perf_counter(), used.ru_utime + used.ru_stime
 
-    def taken(self) -> tuple[float, float]:
+    def row(self, what: str, made: Path | bytes | None = None, peak: float | None = None) -> None:
         now = self._now()
-        return now[0] - self._from[0], now[1] - self._from[1]
-
-    def row(self, what: str, size: int = 0, taken: tuple[float, float] | None = None) -> None:
-        seconds, cpu = taken or self.taken()
-        peak = resource.getrusage(self.who).ru_maxrss / 1024
-        print(f"{what:34}{seconds:9.2f}{cpu:9.2f}{peak:10.0f}{size / 1e6:8.2f}", flush=True)
+        wall_s, cpu_s = now[0] - self._from[0], now[1] - self._from[1]
+        if peak is None:
+            peak = resource.getrusage(self.who).ru_maxrss / 1024
+        size = len(made) if isinstance(made, bytes) else made.stat().st_size if made else None
+        self.rows.append([what, f"{wall_s:.2f}", f"{cpu_s:.2f}", f"{peak:,.0f}", "" if size is None else f"{size / 1e6:.2f}"])
+        print(f"{what}: {wall_s:.2f} s", file=sys.stderr, flush=True)
+        self._from = self._now()
 
 
 if __name__ == "__main__":
