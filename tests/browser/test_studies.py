@@ -529,6 +529,40 @@ def test_the_preview_goes_through_the_pages_and_keeps_nothing(editor: Any, open_
     expect(page.get_by_text("This is a preview.")).to_be_visible()
     expect(page.get_by_text(studies.WHOLE["about"]["en"])).to_be_visible()
     assert studies.told(server, id)["counts"]["agreed"] == 0
+    page.get_by_role("link", name="Back to the study").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(studies.WHOLE["title"])
+
+
+def test_the_preview_shows_what_was_just_written(editor: Any) -> None:
+    page, _ = editor(studies.WHOLE | {"languages": ["en"]})
+    page.get_by_label("Title").fill("A title of this moment")
+    page.get_by_role("link", name="Preview").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("A title of this moment")
+
+
+def test_what_cannot_change_any_more_is_said_before_somebody_types(editor: Any, server: Server, short: Path) -> None:
+    page, id = editor(studies.WHOLE, "films", short)
+    words = page.locator("#fixed")
+    expect(words).to_be_hidden()
+    invitation = studies.opened(server, id)
+    page.reload()
+    expect(words).to_contain_text("close it before you add films")
+    tab(page, "Questions")
+    expect(words).to_be_hidden()
+    studies.joined(server, invitation)
+    page.reload()
+    expect(words).to_contain_text("Somebody has taken part")
+    tab(page, "Invitations")
+    expect(words).to_be_hidden()
+    tab(page, "Groups")
+    words.get_by_role("button", name="Duplicate").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{studies.WHOLE['title']} (copy)")
+
+
+def test_groups_that_are_called_like_a_film_lead_to_the_groups(editor: Any) -> None:
+    page, _ = editor(studies.WHOLE | {"variables": [{"id": "v1", "title": "Film club, any question", "by": "link", "values": []}]})
+    page.get_by_role("link", name="the groups of “Film club, any question”").click()
+    expect(page.locator("#panel-groups")).to_be_visible()
 
 
 def test_a_study_that_is_not_there_is_a_page_that_says_so(open_page: Open, server: Server, watch: Watch) -> None:

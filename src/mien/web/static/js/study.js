@@ -86,6 +86,7 @@ function drawHead() {
   }
   say(get("missing-title"), `Before it can open, it needs ${missing.length === 1 ? "one thing" : `${missing.length} things`}`);
   const c = study.counts ?? {};
+  drawFixed();
   say(get("counts"), c.agreed ? [`${several(c.agreed, "person", "people")} agreed`, `${c.finished ?? 0} finished`].join(" · ") : "");
   const open = get("open"), close = get("close");
   open.hidden = !draftOrClosed;
@@ -97,6 +98,17 @@ function drawHead() {
   for (const [tab, count] of Object.entries({ films: written.now.stimuli.length, questions: written.now.before.length + written.now.after.length, groups: written.now.variables.length, people: c.agreed ?? 0 })) {
     say(document.querySelector(`[data-tab="${tab}"] .count`), count ? String(count) : "");
   }
+}
+
+/** Says beforehand what the server will not let be changed, where it would be written. */
+function drawFixed() {
+  const c = study.counts ?? {}, part = (c.agreed ?? 0) > (c.withdrawn ?? 0) || c.rooms > 0;
+  const words = part && ["films", "questions", "groups"].includes(shown)
+    ? "Somebody has taken part: films, questions and groups stay as they are, but for what only helps to read them. Duplicate the study and change the copy."
+    : study.state === "open" && shown === "films" ? "The study is open, and somebody may be watching: close it before you add films or take them away." : "";
+  say(get("fixed-words"), words);
+  get("fixed").hidden = !words;
+  get("fixed-duplicate").hidden = !part;
 }
 
 function answered(found) {
@@ -131,7 +143,13 @@ async function move(state, button) {
   }
 }
 
-get("preview").addEventListener("click", () => written.flush()); // it shows what the server has
+get("preview").addEventListener("click", async (press) => { // it shows what the server has
+  if (!written?.unsaved || press.ctrlKey || press.metaKey || press.shiftKey) return;
+  press.preventDefault();
+  await written.flush();
+  if (!written.unsaved) location.assign(get("preview").href);
+  else toast("Something is not saved yet; see above. The preview shows what is saved.");
+});
 get("open").addEventListener("click", () => move("open", get("open")));
 get("close").addEventListener("click", async () => {
   if (await confirm({ title: "Close the study?", text: "Nobody can start any more. Who is in the middle can finish. You can open it again.", action: "Close", danger: false })) move("closed", get("close"));
@@ -141,7 +159,7 @@ get("archive").addEventListener("click", async () => {
   if (await confirm({ title: "Archive the study?", text: "It leaves the list and nobody can take part. What was measured stays until its time is over, and you can take it out again.", action: "Archive", danger: false })) move("archived", get("archive"));
 });
 get("unarchive").addEventListener("click", () => move("closed", get("unarchive")));
-get("duplicate").addEventListener("click", async () => {
+async function duplicate() {
   get("more").open = false;
   try {
     await written.flush();
@@ -150,7 +168,8 @@ get("duplicate").addEventListener("click", async () => {
   } catch (error) {
     toast(error.message);
   }
-});
+}
+for (const button of [get("duplicate"), get("fixed-duplicate")]) button.addEventListener("click", duplicate);
 get("erase").addEventListener("click", async () => {
   get("more").open = false;
   const people = study.counts?.agreed ? ` and everything of ${several(study.counts.agreed, "person", "people")}` : "";
@@ -184,6 +203,7 @@ function show(focus = false) {
   get("texts").hidden = !WITH_TEXTS.has(wanted);
   if (shown !== wanted) {
     shown = wanted;
+    drawFixed();
     panels[wanted].draw();
     panels[wanted].enter?.();
   }

@@ -92,7 +92,7 @@ export function codeForm(go, done, value = "") {
         } catch (error) {
           if (error.status === 429) fail(() => t("return.too_many"));
           else if ([401, 403, 404, 410].includes(error.status)) fail(() => t("return.wrong"));
-          else fail(() => error.message);
+          else fail(() => (error.status === undefined ? error.message : `${t("page.failed_title")}: ${error.message}`));
         }
       },
     },

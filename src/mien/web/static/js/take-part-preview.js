@@ -36,7 +36,8 @@ export class Preview {
   /** `id`: the study's. */
   constructor(id) {
     this.#id = id;
-    document.getElementById("main").before(notice("warn", w("p", {}, () => t("page.preview"))));
+    const back = w("a", { href: `/studies/${encodeURIComponent(id)}` }, () => t("page.preview_back"));
+    document.getElementById("main").before(h("div", { class: "column preview-note" }, notice("warn", h("p", {}, w("span", {}, () => t("page.preview")), " ", back))));
   }
 
   hurry() {}

@@ -74,7 +74,7 @@ export function questionForm({ questions, answers, changed, send, go }) {
           await send(given);
         } catch (error) {
           summary.hidden = false;
-          list.replaceChildren(h("li", {}, error.message));
+          list.replaceChildren(h("li", { lang: "en" }, error.message));
           summary.focus();
         } finally {
           submit.disabled = false;

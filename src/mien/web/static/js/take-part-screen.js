@@ -41,6 +41,9 @@ export const notice = (kind, ...content) => h("div", { class: `notice ${kind}`, 
 /** A heading within a notice and the words below it. */
 export const told = (kind, title, text, ...more) => notice(kind, h("div", { class: "stack tight" }, w("strong", {}, title), text && w("p", {}, text), ...more));
 
+/** What went wrong at the server: what to do, and its own words, which are English. */
+export const wrong = (error) => notice("bad", h("div", { class: "stack tight" }, w("p", {}, () => t("page.failed_text")), h("p", { lang: "en", class: "break" }, error.message)));
+
 /** Asks; true for `yes`. The button that changes nothing has the focus. */
 export function ask({ title, text, yes, no, danger = false }) {
   return new Promise((resolve) => {

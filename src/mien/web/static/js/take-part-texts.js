@@ -74,9 +74,6 @@ export const number = (n) => new Intl.NumberFormat(language, { maximumFractionDi
 
 export const percent = (share) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 }).format(share);
 
-/** A length as people say it: under two minutes in seconds, then in minutes. */
-export const length = (seconds) => (seconds < 100 ? quantity(Math.max(1, Math.round(seconds)), "second") : quantity(Math.ceil(seconds / 60), "minute"));
-
 /** 65 → "1:05". */
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds)), rest = String(whole % 60).padStart(2, "0");

@@ -3,7 +3,7 @@
 import { h } from "./element.js";
 import { Client } from "./take-part-client.js";
 import { codeForm, forgetCode, save } from "./take-part-code.js";
-import { GoneLine, actions, ask, button, notice, retitle, show, told, w } from "./take-part-screen.js";
+import { GoneLine, actions, ask, button, retitle, show, told, w, wrong } from "./take-part-screen.js";
 import { clock, onLanguage, t, theirs, tongue } from "./take-part-texts.js";
 
 const gone = new GoneLine();
@@ -48,7 +48,7 @@ async function erase() {
   try {
     proof = await client.erase();
   } catch (error) {
-    show({ title: () => t("withdraw.left_title") }, w("p", { class: "lead" }, () => t("withdraw.left_text")), notice("bad", h("p", {}, error.message)), actions(button(() => t("page.again"), erase)));
+    show({ title: () => t("withdraw.left_title") }, w("p", { class: "lead" }, () => t("withdraw.left_text")), wrong(error), actions(button(() => t("page.again"), erase)));
     return;
   }
   const { erased, left } = proof, whole = left.rows + left.files === 0;

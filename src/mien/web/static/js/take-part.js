@@ -9,8 +9,8 @@ import { curves } from "./take-part-curve.js";
 import { EventView, FilmView } from "./take-part-film.js";
 import { Preview } from "./take-part-preview.js";
 import { questionForm } from "./take-part-questions.js";
-import { GoneLine, actions, ask, button, notice, progress, retitle, show, told, w, waiting } from "./take-part-screen.js";
-import { chooseLanguage, clock, length, number, offer, onLanguage, put, quantity, t, theirs, tongue } from "./take-part-texts.js";
+import { GoneLine, actions, ask, button, progress, retitle, show, told, w, waiting, wrong } from "./take-part-screen.js";
+import { chooseLanguage, clock, number, offer, onLanguage, put, quantity, t, theirs, tongue } from "./take-part-texts.js";
 
 const MINUTES_BESIDE_FILMS = 4;
 const SAVE_MS = 1500;
@@ -82,7 +82,7 @@ function nowhere() {
 }
 
 function failed(error) {
-  show({ title: () => t("page.failed_title") }, notice("bad", h("p", {}, error.message)), actions(button(() => t("page.again"), () => location.reload())));
+  show({ title: () => t("page.failed_title") }, wrong(error), actions(button(() => t("page.again"), () => location.reload())));
 }
 
 function notOpen(state) {
@@ -247,7 +247,7 @@ function consent(changed = false) {
             } else if (error.code?.startsWith("invitation_") && CLOSED[error.code.slice(11)]) notOpen(error.code.slice(11));
             else {
               go.disabled = false;
-              put(problem, () => error.message);
+              put(problem, () => `${t("page.failed_title")}: ${error.message}`);
             }
           }
         },
@@ -551,7 +551,7 @@ function done() {
   );
   client.curve().then(
     (found) => wheel.replaceWith(curves(found) ?? w("p", { class: "soft" }, () => t("done.no_curve"))),
-    (error) => wheel.replaceWith(notice("warn", h("p", {}, error.message))),
+    (error) => wheel.replaceWith(wrong(error)),
   );
 }
 
