@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from test_small_groups import told
 
 from mien import audience
 from mien.labels import FERPLUS
-from mien.review import results, sample
+from mien.review import results, sample, tables
 from mien.review.results import build
 from mien.review.sample import AT, DEFINITION, STIMULUS, Scene, simulate, timeline_of
 from mien.review.viewers import Viewer
@@ -342,6 +343,63 @@ def test_self_reports_of_few_are_not_set_beside_expressions() -> None:
     viewers = [replace(v, answers={"felt": felt, "liking": 4} if int(v.name) < 5 else {}) for v in people()]
     agreement = build(study(), viewers)["agreement"]
     assert (agreement["rows"], agreement["liking"]) == ([], None)
+
+
+def test_what_one_person_said_follows_from_no_two_means() -> None:
+    """Everybody answered, and of one no face was seen: the mean of all answers less that of the others would be that one's."""
+    felt = dict.fromkeys(FERPLUS, 1)
+    viewers = [replace(v, answers={"felt": felt | {"sadness": int(v.name) % 5}, "liking": 4}) for v in people()]
+    seen = build(study(), viewers)["agreement"]
+    assert all(row["reported_mean"] is not None for row in (*seen["rows"], seen["liking"]))
+    viewers[9] = replace(viewers[9], timelines={}, baseline=None)
+    one_less = build(study(), viewers)["agreement"]
+    assert {row["n"] for row in one_less["rows"]} == {9}
+    assert all(row["reported_mean"] is None for row in (*one_less["rows"], one_less["liking"]))
+
+
+def test_the_table_of_viewers_tells_no_answer() -> None:
+    assert all(viewer["groups"] == {} for viewer in build(study(), people())["viewers"])
+    by_link = [DEFINITION["variables"][0] | {"by": "link", "question": None}]
+    rows = build(study(variables=by_link), people())["viewers"]
+    assert [row["groups"] for row in rows] == HALF
+
+
+def test_another_model_for_some_leaves_the_curves_of_the_rest(tmp_path: Path) -> None:
+    viewers = people()
+    seven = FERPLUS[:7]
+    for k in (2, 5):
+        given = viewers[k].timelines[STIMULUS]
+        scores = given.emotions[:, :7] / given.emotions[:, :7].sum(axis=1, keepdims=True)
+        other = replace(given, labels=seven, emotions=scores, smoothed=scores)
+        viewers[k] = replace(viewers[k], timelines={STIMULUS: other}, baseline=None, answers={"mood": 4})
+    review = build(study(), viewers)
+    assert (review["labels"], film(review)["viewers"], len(review["viewers"])) == (list(FERPLUS), 8, 10)
+    assert "Measured by a model that names other expressions, and so in no curve: 3, 6." in review["methods"]["text"]
+    assert next(q["n"] for q in review["questions"] if q["id"] == "mood") == 2 + sum("mood" in v.answers for v in people())
+    tables.write(tmp_path, review, study(), viewers)
+    assert {line.split(",")[0] for line in (tmp_path / "long.csv").read_text().splitlines()[1:]} == set("124578") | {"9", "10"}
+
+
+def test_both_models_of_a_film_are_named() -> None:
+    viewers = people()
+    first, then = ({"models": {"expression": {"name": name, "sha256": name * 20}}} for name in ("one", "two"))
+    given = viewers[0].timelines[STIMULUS]
+    settings = first | {"then": [{"from": 20, "settings": then}]}
+    viewers[0] = replace(viewers[0], timelines={STIMULUS: replace(given, settings=settings)})
+    assert (
+        "with the models one (sha256 oneoneoneone…), two (sha256 twotwotwotwo…)." in build(study(), viewers)["methods"]["text"][0]
+    )
+
+
+def test_one_page_with_a_wild_clock_does_not_stretch_an_event() -> None:
+    viewers = people()
+    given = viewers[0].timelines[STIMULUS]
+    wild = replace(given, times=np.append(given.times[:-1], 1e6))
+    viewers[0] = replace(viewers[0], timelines={STIMULUS: wild})
+    event = [DEFINITION["stimuli"][0] | {"kind": "event", "duration_s": None}]
+    found = film(build(study(stimuli=event), viewers))
+    assert 71 <= found["duration_s"] <= 72
+    assert np.diff(found["times"]).max() < 0.6
 
 
 def test_a_still_face_breaks_nothing() -> None:

@@ -97,7 +97,8 @@ def test_answers_and_viewers(folder: Path, viewers: list[Viewer]) -> None:
     assert rows["2"]["best"] == "|".join(viewers[1].answers["best"])
     assert rows["9"]["liking"] == ""
     people = {row["viewer"]: row for row in read(folder / "viewers.csv")}
-    assert (people["9"]["finished"], people["9"]["quality"], people["1"]["group_cinema"]) == ("0", "fair", "often")
+    assert (people["9"]["finished"], people["9"]["quality"], rows["1"]["group_cinema"]) == ("0", "fair", "often")
+    assert "group_cinema" not in people["1"]  # it is what was answered
 
 
 def test_moments_are_those_of_the_review(folder: Path, review: dict[str, Any]) -> None:

@@ -139,18 +139,23 @@ def agreement(
             for viewer, shown in zip(viewers, expressed, strict=True)
             if shown is not None and felt in viewer.answers and label in viewer.answers[felt]
         ]
-        if found := _agree(pairs, smallest, draws, (0, EMOTION_STEPS - 1)):
+        answered = sum(label in viewer.answers.get(felt, ()) for viewer in viewers)
+        if found := _agree(pairs, answered, smallest, draws, (0, EMOTION_STEPS - 1)):
             rows.append({"label": label, **found})
     pairs = [
         (viewer.answers[liked], shown["valence"])
         for viewer, shown in zip(viewers, expressed, strict=True)
         if shown is not None and liked in viewer.answers
     ]
-    return {"text": AGREEMENT, "rows": rows, "liking": _agree(pairs, smallest, draws, (1, LIKING_STEPS))}
+    answered = sum(liked in viewer.answers for viewer in viewers)
+    return {"text": AGREEMENT, "rows": rows, "liking": _agree(pairs, answered, smallest, draws, (1, LIKING_STEPS))}
 
 
-def _agree(pairs: list[tuple[float, float]], smallest: int, draws: int, scale: tuple[int, int]) -> Json | None:
+def _agree(pairs: list[tuple[float, float]], answered: int, smallest: int, draws: int, scale: tuple[int, int]) -> Json | None:
     """None for fewer than `smallest` viewers, and for fewer than three, whose order says nothing.
+
+    What these said on average is left out where a few more have `answered` whose faces were not seen: the mean of all answers is
+    shown as well, and the few would follow from both.
 
     For the concordance, which compares the values themselves, the `scale` of the answers is laid on 0 to 1.
     """
@@ -164,7 +169,7 @@ def _agree(pairs: list[tuple[float, float]], smallest: int, draws: int, scale: t
         "low": _known(found.low),
         "high": _known(found.high),
         "ccc": _known(found.ccc),
-        "reported_mean": round(float(reported.mean()), 4),
+        "reported_mean": None if 0 < answered - len(pairs) < smallest else round(float(reported.mean()), 4),
         "expressed_mean": round(float(shown.mean()), 4),
     }
 

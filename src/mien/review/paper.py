@@ -693,7 +693,7 @@ class _Document:
         viewers = self.review["viewers"]
         if not viewers:
             return []
-        variables = [one for one in self.review["variables"] if any(value["shown"] for value in one["values"])][:2]
+        variables = [one for one in self.review["variables"] if any(one["id"] in viewer["groups"] for viewer in viewers)][:2]
         names: list[tuple[str, float, bool]] = [("Viewer", 1.0, False), ("Quality", 0.9, False), ("Face found", 0.9, True)]
         names += [(_cut(variable["title"], 40), 1.6, False) for variable in variables]
         names += [

@@ -23,7 +23,7 @@ from mien.review.answers import agreement, questions, said
 from mien.review.headline import clearest, clock, headline
 from mien.review.small_groups import Group, may_show
 from mien.review.stills import still, strip
-from mien.review.viewers import Viewer
+from mien.review.viewers import Viewer, comparable
 
 FORMAT = "mien-review 1"
 TIMES_MAX = 3600
@@ -65,9 +65,9 @@ def build(
     definition = study.json()
     language = definition["languages"][0]
     smallest = max(1, int(definition["smallest_group"]))
-    viewers = [viewer for viewer in viewers if until is None or counts_by(viewer, until)]
+    viewers, others = comparable([viewer for viewer in viewers if until is None or counts_by(viewer, until)])
     measured = [viewer for viewer in viewers if any(len(t) for t in viewer.timelines.values())]
-    labels = next((t.labels for v in measured for t in v.timelines.values()), FERPLUS)
+    labels = next((viewer.labels for viewer in measured if viewer.labels), FERPLUS)
     hidden = None
     if len(measured) < smallest:
         several = "1 viewer" if len(measured) == 1 else f"{len(measured) or 'No'} viewers"
@@ -75,6 +75,7 @@ def build(
     members = _members(definition, viewers)
     everybody = np.ones(len(viewers), bool)
     shown = may_show(members, everybody, smallest) if not hidden else set()
+    by_link = {variable["id"] for variable in definition.get("variables") or () if variable["by"] == "link"}
     films = films or {}
     parts = [
         _stimulus(_Of(definition, stimulus, viewers, labels, smallest, step_s), films.get(stimulus["id"]))
@@ -96,7 +97,7 @@ def build(
         "colours": colours(labels),
         "counts": _counts(viewers, measured, counts, bool(hidden)),
         "hidden": hidden,
-        "methods": _methods(definition, measured, parts, simulated),
+        "methods": _methods(definition, measured, others, parts, simulated),
         "variables": [
             {
                 "id": variable["id"],
@@ -114,7 +115,7 @@ def build(
             for variable in definition.get("variables") or ()
         ],
         "stimuli": [part.json for part in parts],
-        "viewers": [_viewer_row(viewer, shown) for viewer in viewers],
+        "viewers": [_viewer_row(viewer, {(v, value) for v, value in shown if v in by_link}) for viewer in viewers],
         "questions": questions(definition, viewers, members, smallest),
         "agreement": None if hidden else agreement(definition, viewers, labels, _expressed(viewers, labels), smallest, DRAWS),
     }
@@ -171,8 +172,12 @@ class _Of:
 
     @property
     def duration_s(self) -> float:
-        told = self.stimulus.get("duration_s")
-        return float(told or max((v.timelines[self.stimulus["id"]].times[-1] for v in self.viewers), default=0.0))
+        """Of the film; of an event whose length nobody knows, as long as so many were there as may be shown: one page alone that
+        tells a wild time does not stretch it."""
+        if told := self.stimulus.get("duration_s"):
+            return float(told)
+        ends = sorted((float(v.timelines[self.stimulus["id"]].times[-1]) for v in self.viewers), reverse=True)
+        return ends[min(self.smallest, len(ends)) - 1] if ends else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +439,9 @@ def _baseline_notes(viewers: Sequence[Viewer], drawn: Audience, of: _Of) -> tupl
     return (f"{title}: {own} of {len(viewers)} viewers have a rest face of their own; for the others the mean of these stands in.",)
 
 
-def _methods(definition: Json, measured: Sequence[Viewer], parts: Sequence[_Part], simulated: str | None) -> Json:
+def _methods(
+    definition: Json, measured: Sequence[Viewer], others: Sequence[str], parts: Sequence[_Part], simulated: str | None
+) -> Json:
     smoothing_s, baseline_s, smallest = definition["smoothing_s"], definition["baseline_s"], definition["smallest_group"]
     step_s = max((part.step_s for part in parts), default=0.0) or float(definition["every_s"])
     text = [
@@ -457,6 +464,8 @@ def _methods(definition: Json, measured: Sequence[Viewer], parts: Sequence[_Part
         "Attention: of the viewers who were being measured, the share in whom a face was found.",
         f"Nothing is shown of fewer than {smallest} viewers, nor what would give it away by subtraction.",
     ]
+    if others:
+        text.append(f"Measured by a model that names other expressions, and so in no curve: {', '.join(others)}.")
     text += [note for part in parts for note in part.notes]
     return {
         "step_s": _rounded(step_s, 4),
@@ -471,21 +480,23 @@ def _methods(definition: Json, measured: Sequence[Viewer], parts: Sequence[_Part
 
 
 def _models(measured: Sequence[Viewer]) -> str:
-    """ ", model mien-lite0 (1a2b3c4d)", from the settings of the timelines."""
+    """ " with the model mien-lite0 (sha256 1a2b3c4d…)", from the settings of the timelines."""
     found = set()
     for viewer in measured:
         for timeline in viewer.timelines.values():
-            model = timeline.settings.get("models", {}).get("expression")
-            if model:
-                found.add(f"{model.get('name')} (sha256 {str(model.get('sha256', ''))[:12]}…)")
-    return f" with the model {', '.join(sorted(found))}" if found else ""
+            then = (one["settings"] for one in timeline.settings.get("then", ()))  # another one may have gone on
+            for settings in (timeline.settings, *then):
+                if model := settings.get("models", {}).get("expression"):
+                    found.add(f"{model.get('name')} (sha256 {str(model.get('sha256', ''))[:12]}…)")
+    several = "s" if len(found) > 1 else ""
+    return f" with the model{several} {', '.join(sorted(found))}" if found else ""
 
 
 # --- viewers
 
 
-def _viewer_row(viewer: Viewer, shown: set[Group]) -> Json:
-    """One viewer in the table; of the groups only those that are shown, as somebody's group may be what that person answered."""
+def _viewer_row(viewer: Viewer, told: set[Group]) -> Json:
+    """One viewer in the table. Of groups only those of links are told, not of questions: those are what that person answered."""
     facts = viewer.quality
     looks, late, dropped = (int(facts.get(name) or 0) for name in ("looks", "late", "dropped"))
     share = min(1.0, float(facts.get("with_face") or 0) / looks) if looks else None
@@ -496,7 +507,7 @@ def _viewer_row(viewer: Viewer, shown: set[Group]) -> Json:
     return {
         "name": viewer.name,
         "room": viewer.room,
-        "groups": {variable: value for variable, value in viewer.groups.items() if (variable, value) in shown},
+        "groups": {variable: value for variable, value in viewer.groups.items() if (variable, value) in told},
         "started_at": _moment(viewer.started_at),
         "minutes": minutes,
         "finished": bool(facts.get("finished")),

@@ -22,7 +22,7 @@ from mien import audience
 from mien.errors import MediaError
 from mien.labels import FERPLUS, valence
 from mien.review.results import Json
-from mien.review.viewers import Viewer
+from mien.review.viewers import Viewer, comparable
 from mien.types import leading
 
 NAMES = ("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv")
@@ -61,7 +61,8 @@ def long(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
     """
     definition = study.json()
     variables = [variable["id"] for variable in definition.get("variables") or ()]
-    labels = _labels(viewers)
+    viewers, _ = comparable(viewers)
+    labels = next((viewer.labels for viewer in viewers if viewer.labels), FERPLUS)
     header = ["viewer", "room", *variables, "stimulus", "time_s", *labels, "expression", "valence", "seen"]
     header += [f"{label}_corrected" for label in labels] + ["valence_corrected"]
     k = len(labels)
@@ -104,6 +105,7 @@ def wide(path: StrPath, review: Json, study: Any, viewers: Sequence[Viewer]) -> 
     stimulus, time_s, viewers_seen, attention; for each signal `<signal>_mean`, `_low`, `_high`, raw, then the same with
     `_corrected`; then `valence_<viewer>`, the raw, unsmoothed valence of each single viewer. Empty where unknown or not shown.
     """
+    viewers, _ = comparable(viewers)
     signals = [*review["labels"], "valence"]
     kinds = [(kind, "" if kind == "raw" else "_corrected") for kind in ("raw", "corrected")]
     curve_names = [f"{s}{end}_{part}" for _, end in kinds for s in signals for part in ("mean", "low", "high")]
@@ -171,8 +173,9 @@ def answers(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
 
 
 def people(path: StrPath, review: Json) -> None:
-    """The table of viewers of the review."""
-    variables = [variable["id"] for variable in review["variables"]]
+    """The table of viewers of the review; of groups those of links, while those of answers stand in answers.csv."""
+    named = {variable for viewer in review["viewers"] for variable in viewer["groups"]}
+    variables = [variable["id"] for variable in review["variables"] if variable["id"] in named]
     columns = (
         "room",
         "started_at",
@@ -201,10 +204,6 @@ def moments(path: StrPath, review: Json) -> None:
         for moment in part["moments"]
     )
     _write(path, (_line(row) for row in (["stimulus", *columns, "viewers"], *rows)))
-
-
-def _labels(viewers: Sequence[Viewer]) -> tuple[str, ...]:
-    return next((timeline.labels for viewer in viewers for timeline in viewer.timelines.values()), FERPLUS)
 
 
 class _Echo:

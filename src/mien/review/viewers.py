@@ -1,7 +1,8 @@
 """Who counts in a review: a viewer is anybody whose face was measured, without a name."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -47,3 +48,17 @@ class Viewer:
         if self.baseline is not None:
             k = len(next(iter(kinds))) if kinds else None
             object.__setattr__(self, "baseline", _array(self.baseline, "baseline", (k,), np.float32))
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """What was measured, K names; None where nothing was."""
+        return next((timeline.labels for timeline in self.timelines.values()), None)
+
+
+def comparable(viewers: Sequence[Viewer]) -> tuple[list[Viewer], list[str]]:
+    """The same viewers, and the names of those of whom only the answers are left here, as they were measured by a model that names
+    other expressions than that of most."""
+    kinds = Counter(viewer.labels for viewer in viewers if viewer.labels)
+    most = next(iter(kinds.most_common(1)), (None,))[0]
+    others = [viewer.name for viewer in viewers if viewer.labels not in (None, most)]
+    return [replace(v, timelines={}, baseline=None) if v.name in others else v for v in viewers], others
