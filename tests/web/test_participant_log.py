@@ -130,6 +130,13 @@ def test_pictures_are_found_once_each(tmp_path: Path) -> None:
     log.close()
     assert list(pictures(tmp_path)) == [("s1", 0.0, b"first"), ("s1", 0.5, b"second")]
     assert list(pictures(tmp_path / "nobody")) == []
+    with (tmp_path / "pictures.log").open("ab") as file:
+        file.write(bytes(4096))  # as a file may end after a power cut
+    assert len(list(pictures(tmp_path))) == 2
+    log = writer(tmp_path, pictures=True)
+    add(log, 2, 1.0, picture=b"third")
+    log.close()
+    assert [picture for _, _, picture in pictures(tmp_path)] == [b"first", b"second", b"third"]
 
 
 def test_another_model_is_noted_where_it_goes_on(tmp_path: Path) -> None:

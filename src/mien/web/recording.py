@@ -133,7 +133,8 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
     with path.open("rb") as file:
         while len(head := file.read(_RECORD.size)) == _RECORD.size:
             length, check = _RECORD.unpack(head)
-            if length > _MAX_RECORD or len(record := file.read(length)) < length or zlib.crc32(record) != check:
+            # No record is empty: after a power cut a file may end in zeros, which would pass for records of nothing.
+            if not 0 < length <= _MAX_RECORD or len(record := file.read(length)) < length or zlib.crc32(record) != check:
                 return
             end += _RECORD.size + length
             yield end, record
