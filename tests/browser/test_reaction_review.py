@@ -480,7 +480,8 @@ def test_from_the_idea_to_the_report(
     two = of(found, "2")
     assert two["finished"]
     assert two["looks"] == pytest.approx(CELLS, abs=4)
-    expect(fact(report, "Viewers in the report")).to_have_text("2", timeout=PATIENT_S * 1000)
+    expect(fact(report, "Finished")).to_have_text("2", timeout=PATIENT_S * 1000)
+    expect(fact(report, "Viewers in the report")).to_have_text("2")
     report.wait_for_selector(".plot .main-svg")
     look(report, "report-two")
 
@@ -587,7 +588,7 @@ def test_from_the_idea_to_the_report(
     report.get_by_role("button", name="Mark this moment").wait_for()
     expect(operator.locator("[data-viewer='3']")).to_have_count(0, timeout=PATIENT_S * 1000)
     tab(operator, "Log")
-    expect(operator.get_by_role("region", name="Lines of the log")).to_contain_text("ithdrew")
+    expect(operator.get_by_role("row", name="Participant Withdrawn")).to_contain_text("viewer: 3")
     look(operator, "log")
     operator.goto("/studies")
     expect(operator.locator(f"[data-study='{id}']")).to_be_visible()
