@@ -1102,7 +1102,7 @@ def compare(
 
     rng = np.random.default_rng(seed)
     dealt = np.stack([rng.permutation(first) for _ in range(draws)])
-    chunk = max(1, _CACHE_BYTES // (4 * max(len(there), 1)))
+    chunk = max(1, _CACHE_BYTES // (32 * max(len(there), 1)))
     null = np.concatenate([largest(dealt[k : k + chunk]) for k in range(0, draws, chunk)])
     gap, error, n1, n2 = (row[0] for row in parted(first[None]))
     tested = (n1 > 1) & (n2 > 1)
