@@ -360,6 +360,13 @@ def test_the_last_two_in_the_room_are_no_moment() -> None:
     assert not [m for m in audience.moments(alone) if m.time_s > 100]
 
 
+def test_what_shifted_viewers_give_exactly_is_no_moment() -> None:
+    """Two single spikes that no shift brings together: the mean is as far out as in each shifted audience, to the last digit."""
+    values, seen = np.zeros((2, 10)), np.ones((2, 10), bool)
+    values[0, 0], values[1, 5], seen[0, 8] = 0.5, 0.9144408, False
+    assert audience.moments(of(values, seen), shifts=5) == []
+
+
 # --- markers, groups, answers
 
 

@@ -812,15 +812,16 @@ def moments(
     overall = [float(one.sum(dtype=np.float64) / seen.sum()) for one in values]
     root = np.sqrt(np.maximum(n, 1))
     # One signal after the other, as all at once would take much memory; the same seed shifts them alike.
-    there = np.array([np.rint(_added(views)[0]) for views in _shifted(seen[:, None].astype(np.float32), shifts, seed)])
+    there = np.array([_added(views)[0] for views in _shifted(seen[:, None].astype(np.float32), shifts, seed)], np.float64)
+    moved_root = np.sqrt(np.maximum(there, 1))
     means, families, far, nulls = [], [], [], []
     for i, name in enumerate(names):
         centred = np.where(seen, values[i] - np.float32(overall[i]), np.float32(0))
         means.append(centred.sum(axis=0, dtype=np.float64) / np.maximum(n, 1))  # against the film's
-        moved = np.array([_added(views)[0] for views in _shifted(centred[:, None], shifts, seed)]) / np.sqrt(np.maximum(there, 1))
+        moved = np.array([_added(views)[0] for views in _shifted(centred[:, None], shifts, seed)], np.float64) / moved_root
         for sign in (1, -1) if name == VALENCE else (1,):
             families.append((i, sign))
-            far.append(np.where(n >= fewest, sign * centred.sum(axis=0) / root, -np.inf))
+            far.append(np.where(n >= fewest, sign * centred.sum(axis=0).astype(np.float64) / root, -np.inf))
             nulls.append(np.max(sign * moved, axis=1, where=there >= fewest, initial=-np.inf))
     null = np.stack(nulls, axis=1)
     null = np.where(np.isfinite(null), null, 0)  # shifted so that nowhere enough are seen
