@@ -408,9 +408,6 @@ def test_from_the_idea_to_the_report(
     expect(page.get_by_text("Offline – will be sent later")).to_be_visible()
     at(page, 5.0)
     look(page, "take-part-film-offline", widths=(1280,))
-    found = review(server, id)
-    hides(found, "1 viewer so far; results are shown from 2.")
-    assert (found["counts"]["agreed"], found["counts"]["finished"]) == (1, 0)
     while time.monotonic() - cut_s < OFFLINE_S:
         page.wait_for_timeout(100)
     waiting = state(page)
@@ -419,6 +416,9 @@ def test_from_the_idea_to_the_report(
     assert waiting["lost"] == 0
     assert not waiting["over"]
     line.mend()
+    found = review(server, id)
+    hides(found, "1 viewer so far; results are shown from 2.")
+    assert (found["counts"]["agreed"], found["counts"]["finished"]) == (1, 0)
     answer(page, PEOPLE[0], look)
     kept = invited.kept(first)
     (looks,) = [film["looks"] for stimulus, film in kept["measured"].items() if stimulus != "baseline"]
