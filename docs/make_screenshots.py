@@ -18,8 +18,10 @@ from PIL import Image, ImageOps
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+import watched  # noqa: E402
 from browser import films, studies  # noqa: E402
 from browser.chromium import find_chromium, launch_options  # noqa: E402
+from mien.review.sample_film import film as sample_film  # noqa: E402
 from serving import Server  # noqa: E402
 
 OUT = Path(__file__).parent / "images"
@@ -86,6 +88,17 @@ def study(page: Any, server: Server, film: Path) -> None:
     save(page, "study-invitations", 940)
 
 
+def report(page: Any, server: Server, film: Path) -> None:
+    """The report of the sample study, at what stands out most."""
+    id = watched.screened(server, film)
+    page.goto(f"/studies/{id}/review")
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    page.locator(".moment-go").first.click()
+    page.wait_for_timeout(1000)
+    page.evaluate("scrollTo(0, 0)")
+    save(page, "study-report", 1330)
+
+
 def main() -> int:
     argparse.ArgumentParser(description="Make the pictures of docs/web.md and docs/studies.md.").parse_args()
     chromium = find_chromium()
@@ -110,6 +123,7 @@ def main() -> int:
             compare(page, done, other)
             live(page)
             study(page, server, film)
+            report(page, server, sample_film(folder / "balloon.mp4"))
             page.close()
         browser.close()
     return 0

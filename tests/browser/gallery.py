@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import watched
 from browser import studies
+from mien.review.sample_film import film as sample_film
 from serving import Server
 
 PASSWORD = "a long enough pass phrase"
@@ -45,11 +47,29 @@ PLACES = {
     "study-people": Place("filled", "/studies/{study}#people", "[data-viewer]"),
     "study-log": Place("filled", "/studies/{study}#log", "#panel-log td"),
     "room": Place("filled", "/studies/{study}/room", "main h1"),
+    "review": Place("filled", "/studies/{report}/review", ".js-plotly-plot .main-svg"),
+    "review-empty": Place("filled", "/studies/{draft}/review", "#review-methods h2"),
+    "poster": Place("filled", "/studies/{study}/poster/{invitation}", "main h1"),
+    "notice": Place("filled", "/studies/{study}/notice", "main h1"),
+    "preview": Place("filled", "/studies/{study}/preview", "main h1"),
+    "take-part": Place("filled", "/take-part/{open_to_all}", ".explained"),
+    "take-part-unknown": Place("filled", "/take-part/nothing", "main h1"),
+    "withdraw": Place("filled", "/withdraw", "#code"),
     "responsible-use": Place("filled", "/responsible-use", "main h1"),
     "api": Place("filled", "/api", "main h1"),
     "error": Place("filled", "/no-such-page", "main h1"),
     "login": Place("locked", "/login", "main h1"),
 }
+
+
+PAPER = {"poster", "notice"}
+"""Sheets to print, which are light whatever the screen is."""
+
+APART = PAPER | {"preview", "take-part", "take-part-unknown", "withdraw"}
+"""Pages for people who are no operators: without the application's head and foot."""
+
+NOT_FOUND = {"error", "take-part-unknown"}
+"""Pages of what is not there."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +85,13 @@ class Gallery:
     failed: str
     study: str
     draft: str
+    report: str
+    invitation: str
+    open_to_all: str
 
     def address(self, name: str) -> tuple[Server, str]:
         place = PLACES[name]
-        names = ("film", "other", "picture", "failed", "study", "draft")
+        names = ("film", "other", "picture", "failed", "study", "draft", "report", "invitation", "open_to_all")
         return getattr(self, place.server), place.path.format(**{name: getattr(self, name) for name in names})
 
 
@@ -82,7 +105,10 @@ def fill(empty: Server, filled: Server, locked: Server, *, film: Path, other: Pa
 
     draft = studies.made(filled, studies.WHOLE | {"title": "Night train, third cut", "contact": ""})
     study = studies.made(filled, film=film)
-    studies.joined(filled, studies.opened(filled, study, groups={"place": "rex"}))
+    invitation = studies.opened(filled, study, groups={"place": "rex"})
+    studies.joined(filled, invitation)
+    report = watched.screened(filled, sample_film(film.with_name("balloon.mp4")))
+    open_to_all = studies.opened(filled, report)
     return Gallery(
         empty,
         filled,
@@ -93,6 +119,9 @@ def fill(empty: Server, filled: Server, locked: Server, *, film: Path, other: Pa
         failed=done(broken, "Broken.mp4", "failed"),
         study=study,
         draft=draft,
+        report=report,
+        invitation=invitation,
+        open_to_all=open_to_all,
     )
 
 

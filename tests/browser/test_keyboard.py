@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import Open, Watch
-from browser.gallery import PLACES, Gallery, whole
+from browser.gallery import NOT_FOUND, PLACES, Gallery, whole
 from serving import Server
 
 STOPS_MAX = 600
@@ -50,7 +50,7 @@ MISSED = """() => {
 
 @pytest.mark.parametrize("name", PLACES)
 def test_tab_reaches_everything_and_shows_where_it_is(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> None:
-    if name == "error":
+    if name in NOT_FOUND:
         watch.expect("status of 404")
     server, path = gallery.address(name)
     page = whole(open_page(path, server=server), name)

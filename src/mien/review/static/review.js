@@ -46,7 +46,7 @@ function liveliest(part, labels) {
 }
 
 /**
- * Draws the review into `root` and returns {update(review), seek(t), time(), stimulus()}.
+ * Draws the review into `root` and returns {update(review), seek(t), time(), stimulus(), end()}; `end` before another one takes its place.
  *
  * film(stimulus) gives the address of a film or null; acts: elements for the right of the head; back: an element over the title;
  * editable: markers can be changed, by edit({stimulus, time_s, marker}) (marker null: a new one) and erase({stimulus, marker}).
@@ -589,8 +589,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     document.documentElement.classList.toggle("on-paper", on);
     screen?.curves?.print(on);
   };
-  addEventListener("beforeprint", paper(true));
-  addEventListener("afterprint", paper(false));
+  const printing = { beforeprint: paper(true), afterprint: paper(false) };
+  for (const [type, listener] of Object.entries(printing)) addEventListener(type, listener);
 
   draw();
   return {
@@ -602,6 +602,9 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     seek: (t) => screen?.seek(t),
     time: () => state.t,
     stimulus: () => state.stimulus,
+    end() {
+      for (const [type, listener] of Object.entries(printing)) removeEventListener(type, listener);
+    },
   };
 }
 

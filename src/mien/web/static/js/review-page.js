@@ -5,6 +5,7 @@ import { api, errorOf } from "./api.js";
 import { ask, confirm, open, toast } from "./dialogs.js";
 import { h, say } from "./element.js";
 import { clock } from "./format.js";
+import "./menus.js";
 import { show } from "/static/review/review.js";
 
 const SOON_MS = 1500, STALE_MS = 4000, LATER_MS = 8000;
@@ -96,12 +97,6 @@ function acts() {
   const links = FILES.map(([name, title, words]) =>
     h("a", { class: "button", href: `${base}/${name}${frozen ? `${name.includes("?") ? "&" : "?"}frozen=${encodeURIComponent(frozen)}` : ""}`, download: true }, title, h("span", { class: "soft small" }, words)));
   const menu = h("details", { class: "menu" }, h("summary", { class: "button" }, "Download"), h("div", { class: "downloads" }, ...links));
-  menu.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !menu.open) return;
-    menu.open = false;
-    menu.firstElementChild.focus();
-  });
-  addEventListener("click", (event) => (menu.open &&= menu.contains(event.target) && !event.target.closest("a")));
   return [
     h("label", { class: "pick small" }, "Report", states),
     frozen ? h("button", { type: "button", class: "danger", onclick: forget }, "Delete this one") : h("button", { type: "button", onclick: freeze }, "Keep as it is now"),
@@ -114,6 +109,7 @@ function acts() {
 function choose(name) {
   frozen = name;
   tag = null;
+  report?.end();
   report = null;
   const address = new URL(location.href);
   if (frozen) address.searchParams.set("frozen", frozen);
