@@ -220,7 +220,7 @@ def test_the_changelog_knows_this_version() -> None:
 
 def test_pictures_are_small() -> None:
     pictures = sorted((DOCS / "images").glob("*"))
-    web = [f"web-{name}.png" for name in ("compare", "home", "live", "result", "study-invitations", "study")]
+    web = [f"web-{name}.png" for name in ("compare", "home", "live", "result", "study-invitations", "study-report", "study")]
     assert [path.name for path in pictures] == ["annotated.png", "report.png", *web]
     for path in pictures:
         assert path.stat().st_size < 400_000
