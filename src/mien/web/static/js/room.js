@@ -443,17 +443,6 @@ setInterval(() => {
   remember();
 }, 250);
 
-/** The notice to print belongs to an invitation, if there is one. */
-async function findPoster() {
-  try {
-    const found = await api("GET", `/api/studies/${encodeURIComponent(study.id)}/invitations`);
-    const open = found.items.find(({ closed }) => !closed);
-    if (open) Object.assign($("poster"), { href: `/studies/${encodeURIComponent(study.id)}/poster/${encodeURIComponent(open.id)}`, target: "_blank" });
-  } catch {
-    // the link leads to the invitations, where one can be made
-  }
-}
-
 // For tests and for whoever wants to see the numbers.
 window.mienRoom = {
   get state() {
@@ -473,6 +462,5 @@ else {
 }
 list.read();
 others.read();
-findPoster();
 ask();
 show();
