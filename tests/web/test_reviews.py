@@ -135,7 +135,7 @@ def test_all_files_can_be_had_and_each_is_in_the_log(app: FastAPI, client: TestC
         "long.csv": b"viewer,room,cinema,stimulus,time_s",
         "wide.csv": b"stimulus,time_s,viewers_seen",
         "answers.csv": b"viewer,group_cinema,cinema,mood",
-        "viewers.csv": b"viewer,group_cinema",
+        "viewers.csv": b"viewer,room,started_at",
         "moments.csv": b"stimulus,signal,direction",
     }
     for name, start in starts.items():

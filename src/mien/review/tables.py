@@ -3,7 +3,7 @@
 long.csv      a row per viewer, film and cell of time, of single viewers
 wide.csv      times down, a column per signal and, of single viewers, each one's valence
 answers.csv   a row per viewer, a column per question, of single viewers
-viewers.csv   a row per viewer: groups and quality
+viewers.csv   a row per viewer: groups by link, and quality
 moments.csv   a row per moment that stands out
 
 long, wide and answers hold what single viewers showed and said: research data for whoever runs the study, which no smallest group

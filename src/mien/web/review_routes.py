@@ -187,7 +187,7 @@ def _table(name: str) -> Any:
         "long.csv": "A row per viewer and time, of single viewers",
         "wide.csv": "A row per time: curves, and each viewer's valence",
         "answers.csv": "A row per viewer: the answers",
-        "viewers.csv": "A row per viewer: groups and quality",
+        "viewers.csv": "A row per viewer: groups by link, and quality",
         "moments.csv": "A row per moment that stands out",
     }
 
