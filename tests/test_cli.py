@@ -548,7 +548,7 @@ def test_live_names_its_folder_by_the_clock(here: Path, capsys: pytest.CaptureFi
 
 
 def test_the_terminal_view_draws_bars_in_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((80, 30)))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((80, 30)))
     results = list(ANALYZER.stream(frames([(0.0, []), (0.1, [FACE])])))
     with cli._LiveView("talk.mp4", 0.0) as view:
         view.terminal, view.INTERVAL_S = True, 0.0  # type: ignore[misc]
