@@ -583,6 +583,7 @@ def test_from_the_idea_to_the_report(
     report.bring_to_front()
     look(report, "report-withdrawn")
     report.get_by_role("combobox", name="Report").select_option(label="All three")
+    expect(report.get_by_text("As it stood")).to_be_visible(timeout=PATIENT_S * 1000)
     expect(fact(report, "Viewers in the report")).to_have_text("2", timeout=PATIENT_S * 1000)
     expect(chart(report, "What will you remember?")).not_to_contain_text(SECRET)
     look(report, "report-kept")

@@ -62,6 +62,7 @@ async function follow() {
     if (mine !== asked) return;
     if (error.status >= 400) {
       making("");
+      root.classList.remove("waiting");
       root.replaceChildren(h("h1", {}, "There is no report"), h("p", { class: "notice bad" }, error.message), h("p", {}, h("a", { href: `/studies/${study}` }, "Back to the study")));
       return;
     }
@@ -82,6 +83,7 @@ const back = h("a", { href: `/studies/${study}` }, "‹ The study");
 
 function draw(next) {
   review = next;
+  root.classList.remove("waiting");
   if (report) report.update(review);
   else {
     paint(review.colours);
@@ -111,6 +113,7 @@ function choose(name) {
   tag = null;
   report?.end();
   report = null;
+  root.classList.add("waiting"); // what is there is of another report
   const address = new URL(location.href);
   if (frozen) address.searchParams.set("frozen", frozen);
   else address.searchParams.delete("frozen");

@@ -29,6 +29,7 @@ function joined(entries) {
 export function logPanel(study, { path }) {
   function told(name, value) {
     if (name === "fields") return value.map((field) => FIELDS[field] ?? field).join(", ");
+    if (typeof value === "boolean") return value ? "yes" : "no";
     if (name === "step") return stepWords(value, study.now.stimuli.length);
     if (name === "film" || name === "stimulus") return study.now.stimuli.find((film) => film.id === value)?.title ?? value;
     return value !== null && typeof value === "object" ? JSON.stringify(value).replaceAll(/[{}"[\]]/g, "").replaceAll(/([:,])/g, "$1 ") : String(value);
