@@ -305,7 +305,7 @@ def complete(looks: list[dict[str, Any]]) -> None:
 
 
 def throughout(found: list[int | None], many: int) -> None:
-    """So many viewers were seen all along. A browser on a machine that is busy with other things may leave out a look here and there."""
+    """So many viewers were seen all along. A browser on a busy machine may leave out a look here and there."""
     assert max(n or 0 for n in found) == many
     assert sum(n == many for n in found) >= 0.9 * len(found), found
 
