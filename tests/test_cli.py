@@ -686,10 +686,17 @@ def test_doctor_names_what_is_broken(capsys: pytest.CaptureFixture[str], monkeyp
 # --- help
 
 
-COMMANDS = ["analyze", "live", "serve", "demo", "data", "evaluate", "train", "compare", "export", "models", "doctor"]
+COMMANDS = ["analyze", "live", "serve", "study", "demo", "data", "evaluate", "train", "compare", "export", "models", "doctor"]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "data describe", "data prepare", "models list", "models show", "models pull"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *COMMANDS,
+        *("data describe", "data prepare", "models list", "models show", "models pull"),
+        *("study new", "study list", "study report", "study export", "study erase"),
+    ],
+)
 def test_every_command_helps(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, err = call(capsys, *command.split(), "--help")
     assert (code, err) == (0, "")
