@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from fakes import LABELS
 from mien.errors import MediaError
 from mien.types import Faces
+from mien.web.log_file import Log
 from mien.web.participant_log import Looks, LookWriter, _row, first_exposure, looks, pictures
-from mien.web.recording import Log
 from mien.web.wire import FilmHead
 
 ONE = Faces(np.array([[1, 2, 11, 22]]), np.array([0.75]), np.zeros((1, 5, 2)))

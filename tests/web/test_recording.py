@@ -15,7 +15,8 @@ from mien.analyze import Analyzer, Recorder
 from mien.errors import MediaError
 from mien.media import open_media
 from mien.types import Frame, FrameResult, Timeline
-from mien.web.recording import FRAMES, ROWS, Facts, Logged, Row, Writer, make_result, records
+from mien.web.log_file import records
+from mien.web.recording import FRAMES, ROWS, Facts, Logged, Row, Writer, make_result
 from web.live_page import jpeg
 
 FACTS = Facts("view", "Kitchen", "camera", LABELS, {"every_s": 0.1, "smoothing_s": 0.2}, film=False)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mien.errors import MediaError
 from mien.types import Faces, MediaInfo, Timeline
-from mien.web.recording import Log, records
+from mien.web.log_file import Log, records
 from mien.web.wire import FilmHead
 
 BASELINE, PICTURES = "baseline", "pictures.log"

@@ -3,20 +3,13 @@
     rows.log     what was read in each frame: a record of facts, then a record per answer
     frames.log   the pictures as they came, only where the film is to be kept; gone when the film is made
 
-Each record is its length, its CRC-32 and its bytes, written at once and brought to the disk once a second. So a server that is
-killed loses nothing that was answered, and a machine that loses power a second at most: reading ends at the first record that is
-not whole, and writing goes on from there.
-
 The result is made in a process of its own, `python -m mien.web.recording FOLDER`, so that open live views do not wait for it.
 """
 
 import json
 import math
-import os
 import struct
 import sys
-import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,13 +23,11 @@ from mien.analyze import Recorder
 from mien.errors import MediaError, MienError
 from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
 from mien.web.child import answers, end_with_the_server, give_way, listed
+from mien.web.log_file import Log, records
 
 ROWS, FRAMES, RESULT = "rows.log", "frames.log", "result"
 _FORMAT = "mien-rows 1"
-_RECORD = struct.Struct("<II")
 _ROW = struct.Struct("<IddIIHH")
-_MAX_RECORD = 1 << 28
-"""A longer record than this is none: its length is damaged."""
 
 _TIME = struct.Struct("<d")
 _TICK_S = 1e-3
@@ -125,51 +116,6 @@ def _unpacked(record: bytes, index: int, labels: tuple[str, ...]) -> Row:
     faces = Faces(boxes, scores, np.full((n, 5, 2), np.nan, np.float32))
     result = FrameResult(Frame(index, time_s, _UNSEEN), faces, tracks, labels, emotions, smoothed)
     return Row(sequence, captured_s, width, height, part, left_out, result)
-
-
-def records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Each whole record with the place of its end, up to the first that is torn or damaged. Raises `OSError`."""
-    end = 0
-    with path.open("rb") as file:
-        while len(head := file.read(_RECORD.size)) == _RECORD.size:
-            length, check = _RECORD.unpack(head)
-            # No record is empty: after a power cut a file may end in zeros, which would pass for records of nothing.
-            if not 0 < length <= _MAX_RECORD or len(record := file.read(length)) < length or zlib.crc32(record) != check:
-                return
-            end += _RECORD.size + length
-            yield end, record
-
-
-class Log:
-    """A file of records that grows at its end. `append` is for one thread; `sync` may come from another one.
-
-    keep_bytes  of a log that is there already, whose whole records `records` found; 0 begins a new one
-    """
-
-    def __init__(self, path: Path, *, keep_bytes: int = 0) -> None:
-        self._file = path.open("r+b" if keep_bytes else "wb", buffering=0)
-        if keep_bytes:
-            self._file.truncate(keep_bytes)  # what follows was torn
-            self._file.seek(keep_bytes)
-        self._closing = threading.Lock()
-        self._synced = True
-
-    def append(self, record: bytes) -> None:
-        self._synced = False
-        rest = memoryview(_RECORD.pack(len(record), zlib.crc32(record)) + record)
-        while rest:  # without a buffer the system may take a part only
-            rest = rest[self._file.write(rest) :]
-
-    def sync(self) -> None:
-        with self._closing:
-            if not self._synced and not self._file.closed:
-                self._synced = True
-                os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self.sync()
-        with self._closing:
-            self._file.close()
 
 
 class Writer:
