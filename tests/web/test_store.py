@@ -284,3 +284,9 @@ def test_what_was_erased_is_not_in_the_file_any_more(tmp_path: Path) -> None:
     store.shrink()
     store.close()
     assert all(b"MARIANNE-EXAMPLE" not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_an_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["-abc", "-x", "k3v9-_aZ"])
+    monkeypatch.setattr("mien.web.store.secrets.token_urlsafe", lambda size: next(made))
+    assert new_id() == "k3v9-_aZ"

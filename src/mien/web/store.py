@@ -54,8 +54,10 @@ def now() -> datetime:
 
 
 def new_id() -> str:
-    """16 letters that fit into an address and that nobody guesses."""
-    return secrets.token_urlsafe(ID_BYTES)
+    """16 letters that fit into an address and that nobody guesses. None begins with a dash: a command line takes that for an option."""
+    while (made := secrets.token_urlsafe(ID_BYTES)).startswith("-"):
+        pass
+    return made
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -218,7 +218,8 @@ export class FilmView {
     if (!this.#playing || this.#film.ended) return;
     this.#playing = false;
     this.#tell("pause");
-    if (!this.#reason && !this.#over) this.#pause("person"); // by a media key, or the system
+    // By a media key, or the system. The event comes late: whoever went on at once would be stopped again.
+    if (this.#film.paused && !this.#reason && !this.#over) this.#pause("person");
   }
 
   #stalls() {
