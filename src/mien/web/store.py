@@ -54,7 +54,7 @@ def now() -> datetime:
 
 
 def new_id() -> str:
-    """16 letters that fit into an address and that nobody guesses. None begins with a dash: a command line takes that for an option."""
+    """16 letters that fit into an address and that nobody guesses; never a dash first, which a command line takes for an option."""
     while (made := secrets.token_urlsafe(ID_BYTES)).startswith("-"):
         pass
     return made
