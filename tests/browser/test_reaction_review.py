@@ -698,8 +698,8 @@ def test_of_fewer_than_the_smallest_group_nothing_is_told(open_page: Open, serve
         watched(server, invitation, picture, "young", f"AARDVARK-{number}")
     found = review(server, id)
     hides(found, "2 viewers so far; results are shown from 3.")
+    expect(page.locator("h1")).to_have_text("2 viewers so far; results are shown from 3.", timeout=PATIENT_S * 1000)
     text = shown("Finished:2")
-    assert page.locator("h1").inner_text() == "2 viewers so far; results are shown from 3."
     assert page.locator(".plot").count() == 0
     with server.client() as client:
         html = client.get(f"/api/studies/{id}/review.html").raise_for_status().text

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_small_groups import told
 
 from mien import audience
 from mien.labels import FERPLUS
@@ -17,6 +16,7 @@ from mien.review.results import build
 from mien.review.sample import AT, DEFINITION, STIMULUS, Scene, simulate, timeline_of
 from mien.review.viewers import Viewer
 from mien.study import Study
+from review.test_small_groups import told
 
 HALF = [{"cinema": ("often", "rarely")[n % 2]} for n in range(10)]
 SIGNALS = {*FERPLUS, "valence"}
