@@ -15,7 +15,7 @@ import pytest
 from media_files import png_header
 from mien.cluster import RESULT_FILES
 from mien.types import Timeline
-from mien.web.worker import is_about_memory
+from mien.web.child import is_about_memory
 
 MEMORY_MIB = 4096
 

@@ -1,9 +1,74 @@
-"""What the processes that the server starts have in common: how they answer, when they end, and what they tell of a result."""
+"""What the processes that the server starts have in common: their task, their limits, how they answer, and when they end."""
 
+import json
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
+
+NICENESS = 5
+
+
+def work(do: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) -> int:
+    """A whole process for one file: its task is read from standard input, done within its limits, and answered.
+
+    `do(task, tell)` gives what is told as done; `tell(progress=…)` may be called meanwhile, from any thread. Answers are lines of
+    JSON: {"progress": …}, at the end {"done": …} or {"failed": "…"}. 0 also where the file could not be read: that is an answer.
+    """
+    task = json.loads(first_line())
+    end_with_the_server()
+    out = answers()
+    limit(task["memory_max_mib"])
+    told = threading.Lock()
+
+    def tell(**answer: Any) -> None:
+        with told:
+            out.write(json.dumps(answer) + "\n")
+            out.flush()
+
+    try:
+        tell(done=do(task, tell))
+    except Exception as error:
+        from mien.errors import MienError
+
+        if is_about_memory(str(error)) or isinstance(error, MemoryError):
+            tell(failed=too_large(task["name"], task["memory_max_mib"]))
+        elif isinstance(error, MienError):
+            tell(failed=str(error))
+        else:
+            raise
+    return 0
+
+
+def is_about_memory(said: str) -> bool:
+    """Whether an error, of Python or of a library, says that there was too little memory."""
+    words = (
+        "MemoryError",
+        "bad_alloc",
+        "out of memory",
+        "Insufficient memory",
+        "llocate memory",
+        "Memory allocation",
+        "failed to map",
+        "alloc failed",
+    )
+    return any(word in said for word in words)
+
+
+def too_large(name: str, memory_max_mib: int) -> str:
+    """What is told of a file that asks for too much."""
+    return f"{name}: needs more than the {memory_max_mib} MiB of memory that one file may take; make it smaller"
+
+
+def first_line() -> bytes:
+    """The task. Read without Python's buffer: its lock would be held by the thread below when the process ends."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not (byte := os.read(0, 1)):
+            break
+        line += byte
+    return line
 
 
 def end_with_the_server() -> None:
@@ -31,6 +96,20 @@ def give_way(niceness: int) -> None:
     """Leaves the processor to others, where the system has a way to say so."""
     with suppress(OSError, AttributeError):
         os.nice(niceness)
+
+
+def limit(memory_max_mib: int) -> None:
+    """As little of the machine as one file may take: memory, one thread, what others leave of the processor, and no core dump."""
+    give_way(NICENESS)
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limits
+        return
+    most = memory_max_mib * 1024 * 1024
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold faces
 
 
 def listed(summary: dict[str, Any]) -> dict[str, Any]:

@@ -8,43 +8,15 @@ or {"failed": "…"}.
 """
 
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mien.web.child import answers, end_with_the_server
-from mien.web.worker import first_line, is_about_memory, limit, too_large
+from mien.web.child import work
 
 PROGRESS_EVERY_S = 0.2
-READ_AT_ONCE = 1 << 20
-
-
-def main() -> int:
-    """Reads the task from standard input and does it. 0 also where the film cannot be read: that is an answer."""
-    task = json.loads(first_line())
-    end_with_the_server()
-    out = answers()
-    limit(task["memory_max_mib"])
-
-    def tell(**answer: Any) -> None:
-        out.write(json.dumps(answer) + "\n")
-        out.flush()
-
-    try:
-        tell(done=make_ready(task, tell))
-    except Exception as error:
-        from mien.errors import MienError
-
-        if is_about_memory(str(error)) or isinstance(error, MemoryError):
-            tell(failed=too_large(task["name"], task["memory_max_mib"]))
-        elif isinstance(error, MienError):
-            tell(failed=str(error))
-        else:
-            raise
-    return 0
 
 
 def make_ready(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
@@ -63,24 +35,18 @@ def make_ready(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any
     info, converted = film_for_browsers(
         source, target, name=task["name"], max_pixels=task["max_pixels"], max_film_s=task["max_film_s"], progress=progress
     )
+    with target.open("rb") as film:
+        sha256 = hashlib.file_digest(film, "sha256").hexdigest()
     return {
         "duration_s": info.duration_s,
         "width": info.width,
         "height": info.height,
         "sound": info.has_audio,
         "converted": converted,
-        "sha256": _sha256(target),
+        "sha256": sha256,
         "size_bytes": target.stat().st_size,
     }
 
 
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(READ_AT_ONCE):
-            found.update(chunk)
-    return found.hexdigest()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(work(make_ready))

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from mien.study import Stimulus, Study
+from mien.web.child import is_about_memory, too_large
 from mien.web.errors import ApiError
 from mien.web.job_json import shown
 from mien.web.settings import Settings
 from mien.web.studies import Studies, check_films_may_change, in_step, keep, locked, note, remove
 from mien.web.uploads import Upload
-from mien.web.worker import is_about_memory, too_large
 
 log = logging.getLogger(__name__)
 

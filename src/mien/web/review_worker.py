@@ -17,11 +17,10 @@ from typing import Any
 from mien.errors import DataError, MediaError, MienError
 from mien.review.viewers import Viewer
 from mien.study import Study
-from mien.web.child import answers, end_with_the_server, give_way
+from mien.web.child import NICENESS, answers, end_with_the_server, first_line, give_way
 from mien.web.settings import Settings
 from mien.web.store import Store, StudyRow
 from mien.web.studies import Studies
-from mien.web.worker import NICENESS, first_line
 
 PAPERS = {"review.pdf": "a4", "review-letter.pdf": "letter"}
 """File → its paper."""

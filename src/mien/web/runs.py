@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mien.web.child import is_about_memory, too_large
 from mien.web.job_json import JobOptions
 from mien.web.settings import Settings
 from mien.web.store import Job
 from mien.web.uploads import Upload
-from mien.web.worker import is_about_memory, too_large
 
 WRITING_S = 2.0
 """What tables, plots and the report take after the last look; belongs to the time left."""
