@@ -1,13 +1,8 @@
 """Films of studies: taken in as they are sent, and made ready one after the other, each in a process of its own."""
 
-import json
 import logging
-import os
-import subprocess
 import sys
-import tempfile
 import threading
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +11,7 @@ from mien.study import Stimulus, Study
 from mien.web.child import is_about_memory, too_large
 from mien.web.errors import ApiError
 from mien.web.job_json import shown
+from mien.web.process import Process
 from mien.web.settings import Settings
 from mien.web.studies import Studies, check_films_may_change, in_step, keep, locked, note, remove
 from mien.web.uploads import Upload
@@ -32,9 +28,8 @@ class Films:
         self._wake = threading.Condition()
         self._waiting: list[tuple[str, str]] = []
         self._current: tuple[str, str] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._share: float | None = None
-        self._ended_by = ""  # "asked" or "time": why the process was killed, where it was
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -56,14 +51,15 @@ class Films:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        self._kill("asked")
+        if self._process is not None:
+            self._process.kill("asked")
         if self._thread is not None:
             self._thread.join(5)
 
     def finish(self) -> None:
         """Makes ready what waits, in the thread that calls, where no server does it."""
         while self._waiting:
-            self._make_ready(*self._waiting.pop(0))
+            self._make_ready(*self._take())
 
     def check(self, id: str, stimulus: str | None) -> None:
         """Raises `ApiError` where a study can take no film now, or has no such stimulus."""
@@ -116,9 +112,9 @@ class Films:
         """Ends what is under way for a film, or for all of a study."""
         with self._wake:
             self._waiting = [one for one in self._waiting if not (one[0] == id and stimulus in (None, one[1]))]
-            current = self._current
-        if current is not None and current[0] == id and stimulus in (None, current[1]):
-            self._kill("asked")
+            current, process = self._current, self._process
+        if current is not None and process is not None and current[0] == id and stimulus in (None, current[1]):
+            process.kill("asked")
             with self._wake:
                 self._wake.wait_for(lambda: self._current != current, 5)
 
@@ -137,14 +133,19 @@ class Films:
 
     # --- the thread
 
+    def _take(self) -> tuple[str, str]:
+        """The next film, with a process of its own, which can be ended from now on by "asked" or "time"."""
+        self._current, self._share = self._waiting.pop(0), None
+        self._process = Process(self.settings.job_max_minutes * 60)
+        return self._current
+
     def _work_for_ever(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: bool(self._waiting) or self._stopping)
                 if self._stopping:
                     return
-                self._current, self._share = self._waiting.pop(0), None
-                id, stimulus = self._current
+                id, stimulus = self._take()
             try:
                 self._make_ready(id, stimulus)
             except Exception:
@@ -183,53 +184,21 @@ class Films:
 
     def _run(self, task: dict[str, Any]) -> dict[str, Any] | None:
         """The process's last answer, or what is told where it gave none; None where it was ended."""
-        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        with tempfile.TemporaryFile() as complaints:
-            with self._wake:
-                if self._stopping:
-                    return None
-                pipe, self._ended_by = subprocess.PIPE, ""
-                self._process = process = subprocess.Popen(
-                    self.command, stdin=pipe, stdout=pipe, stderr=complaints, env=environment, start_new_session=True
-                )
-            assert process.stdin is not None
-            assert process.stdout is not None
-            answer: dict[str, Any] | None = None
-            clock = threading.Timer(self.settings.job_max_minutes * 60, self._kill, ["time"])
-            clock.daemon = True
-            clock.start()
-            try:
-                with process:
-                    with suppress(BrokenPipeError):
-                        process.stdin.write(json.dumps(task).encode() + b"\n")
-                        process.stdin.flush()
-                    for line in process.stdout:
-                        told = json.loads(line)
-                        if "progress" in told:
-                            self._share = told["progress"]
-                        else:
-                            answer = told
-                    code = process.wait()
-            finally:
-                clock.cancel()
-                self._process = None
-            if answer is not None or self._ended_by == "asked":
-                return answer
-            if self._ended_by == "time":
-                most = self.settings.job_max_minutes
-                return {"failed": f"{task['name']}: took longer than the {most} minutes that one film may take; make it smaller"}
-            complaints.seek(0)
-            said = complaints.read().decode("utf-8", "replace")[-4000:]
-        log.warning("the process of a film ended with %s: %s", code, said.strip() or "nothing said")
-        if is_about_memory(said):
+
+        def progress(share: float | None) -> None:
+            self._share = share
+
+        assert self._process is not None
+        ended = self._process.work(self.command, task, progress=progress)
+        if ended is None or ended.answer is not None or ended.by == "asked":
+            return None if ended is None else ended.answer
+        if ended.by == "time":
+            most = self.settings.job_max_minutes
+            return {"failed": f"{task['name']}: took longer than the {most} minutes that one film may take; make it smaller"}
+        log.warning("the process of a film ended with %s: %s", ended.code, ended.said or "nothing said")
+        if is_about_memory(ended.said):
             return {"failed": too_large(task["name"], self.settings.job_memory_max_mib)}
         return {"failed": f"{task['name']}: cannot be made ready; export it again, best as MP4 with H.264 and AAC"}
-
-    def _kill(self, why: str) -> None:
-        process, self._ended_by = self._process, why
-        if process is not None and process.poll() is None:
-            with suppress(OSError):
-                process.kill()
 
 
 def _film(study: Study, stimulus: str) -> Stimulus:

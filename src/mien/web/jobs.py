@@ -110,7 +110,7 @@ class Jobs:
             self._stopping = True
             self._wake.notify_all()
         for run in list(self._runs.values()):
-            run.kill("stop")
+            run.process.kill("stop")
         for thread in self._threads:
             await run_in_threadpool(thread.join, WAIT_FOR_THE_END_S)
         self._threads.clear()
@@ -310,9 +310,9 @@ class Jobs:
         self._queue_moved()
         try:
             answer = run.work(job, self.command, lambda: self.changed(job.id))
-            if run.ended_by == "stop":
+            if run.process.ended_by == "stop":
                 self.store.update_job(job.id, only_in=("running",), state="queued", started_at=None)
-            elif run.ended_by != "cancel":
+            elif run.process.ended_by != "cancel":
                 self._finish(job, run, answer)
         except Exception as error:
             log.exception("an analysis could not be run")
@@ -343,7 +343,7 @@ class Jobs:
     def _end(self, id: str) -> None:
         run = self._runs.get(id)
         if run is not None:
-            run.kill("cancel")
+            run.process.kill("cancel")
             run.over.wait(WAIT_FOR_THE_END_S)
 
 

@@ -6,13 +6,9 @@ All of it is made from what is measured and may be deleted at any time. A kept (
 what had been measured and said by then, so that who withdraws later is gone from it, too.
 """
 
-import json
 import logging
-import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import zipfile
@@ -28,6 +24,7 @@ from sqlalchemy import select
 
 from mien import __version__
 from mien.web.errors import ApiError
+from mien.web.process import Process
 from mien.web.review_worker import FILES
 from mien.web.settings import Settings
 from mien.web.store import Frozen, Store, now
@@ -62,7 +59,7 @@ class Reviews:
         self._one = threading.Lock()  # one process at a time
         self._state = threading.Lock()
         self._making: set[tuple[str, str]] = set()
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, Process] = {}
         self._next: dict[tuple[str, str], float] = {}
         self._failed: dict[tuple[str, str, int], tuple[float, str]] = {}
         self._stopping = False
@@ -182,39 +179,21 @@ class Reviews:
 
     def _ask(self, id: str, task: dict[str, Any]) -> dict[str, Any]:
         """What the process answers: {"done"}, {"failed"}, or {"stopped"} where it was ended by `forget` or `stop`."""
-        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        with tempfile.TemporaryFile() as complaints:
-            with self._state:
-                if self._stopping:
-                    return {"stopped": True}
-                process = subprocess.Popen(
-                    self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=environment
-                )
-                self._processes[id] = process
-            clock = threading.Timer(MOST_S, process.kill)
-            clock.daemon = True
-            clock.start()
-            try:
-                with process:
-                    assert process.stdin is not None
-                    assert process.stdout is not None
-                    with suppress(BrokenPipeError):
-                        process.stdin.write(json.dumps(task).encode() + b"\n")
-                        process.stdin.flush()
-                    line = process.stdout.readline()
-                    process.wait()
-            finally:
-                clock.cancel()
-                with self._state:
-                    stopped = self._processes.pop(id, None) is None
-            if stopped:
+        process = Process(MOST_S)
+        with self._state:
+            if self._stopping:
                 return {"stopped": True}
-            if line:
-                found: dict[str, Any] = json.loads(line)
-                return found
-            complaints.seek(0)
-            said = complaints.read().decode("utf-8", "replace")[-4000:].strip()
-        log.warning("the process of a review of study %s ended with %s: %s", id, process.returncode, said or "nothing said")
+            self._processes[id] = process
+        try:
+            ended = process.work(self.command, task)
+        finally:
+            with self._state:
+                stopped = self._processes.pop(id, None) is None
+        if stopped or ended is None:
+            return {"stopped": True}
+        if ended.answer is not None:
+            return ended.answer
+        log.warning("the process of a review of study %s ended with %s: %s", id, ended.code, ended.said or "nothing said")
         return {"failed": "the process that made it ended unexpectedly; the server's output says more"}
 
     def _check_failed(self, id: str, until: datetime | None, version: int) -> None:
@@ -230,7 +209,7 @@ class Reviews:
         with self._state:
             process = self._processes.pop(id, None)
         if process is not None:
-            process.kill()
+            process.kill("asked")
             process.wait()
 
     def stop(self) -> None:
@@ -239,7 +218,7 @@ class Reviews:
             self._stopping = True
             processes, self._processes = list(self._processes.values()), {}
         for process in processes:
-            process.kill()
+            process.kill("asked")
             process.wait()
 
     # --- reviews that are kept

@@ -1,21 +1,16 @@
 """One analysis under way: its process, how far it is, and what is told of it when it ends without an answer."""
 
-import json
 import logging
-import os
 import shutil
-import signal
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mien.web.child import is_about_memory, too_large
 from mien.web.job_json import JobOptions
+from mien.web.process import Ended, Process
 from mien.web.settings import Settings
 from mien.web.store import Job
 from mien.web.uploads import Upload
@@ -31,25 +26,10 @@ class Run:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
-        self.lock = threading.Lock()
-        self.process: subprocess.Popen[bytes] | None = None
-        self.ended_by = ""  # "cancel", "time", "stop": why it was killed, where it was
+        self.process = Process(settings.job_max_minutes * 60)  # killed by "cancel", "time" or "stop"
         self.over = threading.Event()
         self.progress: dict[str, Any] | None = None
         self.first: tuple[float, int, float] | None = None  # moment, looks and seconds of film of the first progress
-
-    def kill(self, why: str) -> None:
-        """Ends the process and all that it started, at once; also one that is only about to start."""
-        with self.lock:
-            if not self.ended_by:
-                self.ended_by = why
-            process = self.process
-            if process is None or process.poll() is not None:
-                return
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except (AttributeError, OSError):  # Windows; or it has just ended
-                process.kill()
 
     def advance(self, told: dict[str, Any]) -> None:
         """Takes what the process tells and adds share, pace and time left."""
@@ -84,45 +64,15 @@ class Run:
         for left in folder.iterdir():  # of a process that was killed
             if left.name != Upload.NAME:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        with tempfile.TemporaryFile() as complaints:
-            with self.lock:
-                if self.ended_by:
-                    return {}
-                self.process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=complaints,
-                    cwd=folder,
-                    env=environment,
-                    start_new_session=True,
-                )
-            clock = threading.Timer(self.settings.job_max_minutes * 60, self.kill, ["time"])
-            clock.daemon = True
-            clock.start()
-            answer: dict[str, Any] = {}
-            try:
-                with self.process as process:
-                    assert process.stdin is not None
-                    assert process.stdout is not None
-                    with suppress(BrokenPipeError):
-                        process.stdin.write(json.dumps(self._task(job)).encode() + b"\n")
-                        process.stdin.flush()
-                    for line in process.stdout:
-                        told = json.loads(line)
-                        if "progress" in told:
-                            self.advance(told["progress"])
-                            advanced()
-                        else:
-                            answer = told
-                    code, ended_by = process.wait(), self.ended_by
-            finally:
-                self.kill("error")
-                clock.cancel()
-            complaints.seek(0)
-            said = complaints.read().decode("utf-8", "replace")[-4000:]
-        return answer or self._crash(job, code, said, ended_by)
+
+        def told(progress: Any) -> None:
+            self.advance(progress)
+            advanced()
+
+        ended = self.process.work(command, self._task(job), progress=told, folder=folder)
+        if ended is None:
+            return {}
+        return ended.answer or self._crash(job, ended)
 
     def _task(self, job: Job) -> dict[str, Any]:
         """What the process reads."""
@@ -144,15 +94,15 @@ class Run:
             },
         }
 
-    def _crash(self, job: Job, code: int, said: str, ended_by: str) -> dict[str, Any]:
+    def _crash(self, job: Job, ended: Ended) -> dict[str, Any]:
         """What is told of a process that ended without an answer."""
-        if ended_by == "time":
+        if ended.by == "time":
             return {"failed": f"{job.name}: took longer than the {self.settings.job_max_minutes} minutes that one file may take"}
-        if not ended_by:
-            log.warning("the process of analysis %s ended with %s: %s", job.id, code, said.strip() or "nothing said")
-        if is_about_memory(said):
+        if not ended.by:
+            log.warning("the process of analysis %s ended with %s: %s", job.id, ended.code, ended.said or "nothing said")
+        if is_about_memory(ended.said):
             return {"failed": too_large(job.name, self.settings.job_memory_max_mib)}
-        why = f"signal {-code}" if code < 0 else f"code {code}"
+        why = f"signal {-ended.code}" if ended.code < 0 else f"code {ended.code}"
         return {
             "failed": f"{job.name}: the process that analysed it ended unexpectedly ({why}); try it again, or export the file anew"
         }
