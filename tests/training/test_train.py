@@ -392,7 +392,7 @@ def test_two_processes_train_one_network(recipe: Path, data: Path, tmp_path: Pat
         [sys.executable, str(script), "train", str(recipe), "--data", str(data), *options],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     for told in ("best epoch: ", "report: ", "next: "):  # by the first process alone

@@ -25,6 +25,7 @@ from mien.models import Head, ModelSpec, OnnxSession, Prior, load_model, sha256_
 from mien.training.card import card
 from mien.training.data import SPLITS, FaceSet, load_faces
 from mien.training.evaluate import class_scores, evaluate, evaluate_bundle, is_fer2013
+from mien.training.face_weights import LICENCE as FACES_LICENCE
 from mien.training.networks import ORIGINS
 from mien.training.recipe import Recipe
 from mien.training.start import is_run
@@ -49,12 +50,15 @@ FER2013_LICENCE = (
 def _licences(recipe: Recipe, faces: FaceSet) -> dict[str, str]:
     """Those of the weights that the network started from belong to it too, through all the runs before."""
     data = FER2013_LICENCE if is_fer2013(faces) else "the pictures' own; see whoever made the data set"
-    return CODE_AND_WEIGHTS | {"weights": _weights_licence(recipe), "data": data}
+    return CODE_AND_WEIGHTS | {"weights": weights_licence(recipe), "data": data}
 
 
-def _weights_licence(recipe: Recipe) -> str:
+def weights_licence(recipe: Recipe) -> str:
+    """Of a network that is trained by this recipe: that of the weights it started from is named, through all the runs before."""
     if recipe.start and is_run(recipe.start):
-        return _weights_licence(run_recipe(Path(recipe.start)))
+        return weights_licence(run_recipe(Path(recipe.start)))
+    if recipe.start.endswith(".json"):
+        return FACES_LICENCE
     if recipe.start and Path(recipe.start).is_file():
         return f"Apache-2.0 for what was added; started from the published weights {Path(recipe.start).name}, under their own terms"
     if recipe.start:

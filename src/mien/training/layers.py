@@ -76,6 +76,16 @@ class SameMaxPool2d(nn.MaxPool2d):
         return cast(torch.Tensor, super().forward(F.pad(batch, (*columns, *rows), value=-math.inf)))
 
 
+class SameConv2d(nn.Conv2d):
+    """Conv2D(padding='same'): where it strides, the odd pixel of the padding comes after."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        rows = same_padding(batch.shape[2], kernel, stride)
+        columns = same_padding(batch.shape[3], kernel, stride)
+        return super().forward(F.pad(batch, (*columns, *rows)))
+
+
 class SeparableConv2d(nn.Module):
     """SeparableConv2D(padding='same', use_bias=False): each channel for itself, then all of them in each pixel."""
 

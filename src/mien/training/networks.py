@@ -14,7 +14,16 @@ from torch import nn
 from mien.errors import ModelError
 from mien.labels import LABEL_SETS
 from mien.models import load_model
-from mien.training.layers import Add, GlobalMeanPool2d, Network, check_channels, check_size, dense_heads
+from mien.training.layers import (
+    Add,
+    GlobalMeanPool2d,
+    Network,
+    SameConv2d,
+    check_channels,
+    check_size,
+    dense_heads,
+    keras_batch_norm,
+)
 from mien.training.papers import LISTINGS, PAPER_NETWORKS
 from mien.training.recipe import read_recipe
 
@@ -144,10 +153,48 @@ class MienMedium(MienSmall):
     STAGES = ((64, 2, 2), (128, 3, 2), (256, 3, 2))
 
 
+class MobileNet(Network):
+    """MobileNet of width 1 (Howard et al. 2017) as Keras has it: TensorFlow's 'same' padding, ReLU6.
+
+    Networks that recognise faces are published in this form: see `mien.training.face_weights`. `dropout` None is 0.3.
+    """
+
+    FEATURES = 1024
+    LEAST = 32
+    BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+    """Width and stride of each depthwise convolution with its 1×1 convolution."""
+
+    def __init__(
+        self,
+        heads: Mapping[str, int],
+        size: int,
+        *,
+        channels: int = 1,
+        pretrained: bool = False,
+        dropout: float | None = None,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_channels("mobilenet", 1, channels)
+        check_size("mobilenet", self.LEAST, size)
+        layers: list[nn.Module] = [SameConv2d(1, 32, 3, stride=2, bias=False), keras_batch_norm(32), nn.ReLU6()]
+        given = 32
+        for width, stride in self.BLOCKS:
+            layers += [SameConv2d(given, given, 3, stride=stride, groups=given, bias=False), keras_batch_norm(given), nn.ReLU6()]
+            layers += [nn.Conv2d(given, width, 1, bias=False), keras_batch_norm(width), nn.ReLU6()]
+            given = width
+        for layer in layers:
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 0.1  # Keras' .01 is made for runs a hundred times as long
+        self.trunk = nn.Sequential(*layers, GlobalMeanPool2d(), nn.Dropout(0.3 if dropout is None else dropout))
+        self.heads = dense_heads(heads, self.FEATURES)
+
+
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "efficientnet-lite0": EfficientNetLite0,
     "mien-medium": MienMedium,
     "mien-small": MienSmall,
+    "mobilenet": MobileNet,
     **PAPER_NETWORKS,
 }
 
@@ -170,6 +217,7 @@ ORIGINS: dict[str, Origin] = {
     "efficientnet-lite0": Origin("Tan & Le 2019; Lite: 2020", 64, ("ferplus", "fer2013"), "package"),
     "mien-medium": Origin("this project", 64, ("ferplus", "fer2013")),
     "mien-small": Origin("this project", 64, ("ferplus", "fer2013")),
+    "mobilenet": Origin("Howard et al. 2017; as Keras has it", 112, ("ferplus", "fer2013")),
     **{name: Origin(listing.paper, listing.size, (listing.classes,)) for name, listing in LISTINGS.items()},
     "p4-resnet50": Origin("P4, He et al. 2015; as Keras has it", 48, imagenet="file"),
     "p4-resnet50-torchvision": Origin("P4, He et al. 2015; as torchvision has it", 48, imagenet="file"),

@@ -55,11 +55,11 @@ def start_from_bundle(network: nn.Module, model: str, batch: torch.Tensor) -> li
                 layer.bias.copy_(bias)
             elif bias is not None:
                 folded[layer] = bias
-    _restore_normalisation(network, folded, batch)
+    restore_normalisation(network, folded, batch)
     return missing
 
 
-def _restore_normalisation(network: nn.Module, folded: dict[nn.Module, torch.Tensor], batch: torch.Tensor) -> None:
+def restore_normalisation(network: nn.Module, folded: dict[nn.Module, torch.Tensor], batch: torch.Tensor) -> None:
     """One pass in which every normalisation is set so that it adds the folded bias of the convolution before it, and no more."""
     last: list[nn.Module] = []
 
