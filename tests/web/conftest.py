@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from starlette.testclient import TestClient
 
 from mien.web.app import create_app
 from mien.web.settings import Settings
-from serving import Server
+from serving import KeptPort, Server
 
 HERE = "http://127.0.0.1:8700"
 PASSWORD = "a long pass phrase"
@@ -107,18 +106,16 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         folder.mkdir()
         if user:
             shutil.chown(folder, user["user"])
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = KeptPort()
 
         def call(*command: object) -> None:
-            done = subprocess.run([str(part) for part in command], cwd="/", capture_output=True, text=True, timeout=120, **user)  # type: ignore[call-overload]
+            done = subprocess.run([str(part) for part in command], cwd="/", capture_output=True, text=True, timeout=240, **user)  # type: ignore[call-overload]
             assert done.returncode == 0, done.stdout + done.stderr
 
         call(programs / "initdb", "-D", folder, "-U", "mien", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        options = f"-p {port.number} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
         call(programs / "pg_ctl", "-D", folder, "-w", "-l", folder / "log", "-o", options, "start")
         try:
-            yield f"postgresql://mien@127.0.0.1:{port}/postgres"
+            yield f"postgresql://mien@127.0.0.1:{port.number}/postgres"
         finally:
             call(programs / "pg_ctl", "-D", folder, "-w", "-m", "immediate", "stop")
