@@ -6,8 +6,13 @@ from pathlib import Path
 
 import cv2
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mien.demo import PORTRAITS, TALKER, installed_file
+
+# The same examples in each run, and none that fails because the machine had much else to do at that moment.
+settings.register_profile("mien", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mien")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Clips and data beside the repository, on machines that have them."""
