@@ -11,7 +11,11 @@ import pytest
 
 from mien.flow import Latest, prefetch
 
-pytestmark = pytest.mark.timeout(20)
+PATIENCE_S = 60.0
+"""For what must come true: so long that only a fault makes a test fail, also on a machine that is busy with other things."""
+ENDLESS = 10**15
+
+pytestmark = pytest.mark.timeout(2 * PATIENCE_S)
 
 
 class Source:
@@ -28,7 +32,7 @@ class Source:
 
     def __next__(self) -> int:
         if self.gate is not None:
-            assert self.gate.acquire(timeout=10)
+            assert self.gate.acquire(timeout=PATIENCE_S)
         if self.made == self.fail_at:
             raise OSError(f"no item {self.made}")
         if self.made == self.count:
@@ -47,13 +51,19 @@ def threads() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that only comes late is not left behind as one that hangs."""
+    monkeypatch.setattr("mien.flow._PATIENCE_S", PATIENCE_S)
+
+
+@pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     yield
     assert threads() == []
 
 
 def wait_for(condition: Any) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.001)
@@ -100,7 +110,7 @@ def test_prefetch_refuses_a_size_at_once(size: int) -> None:
 
 
 def test_both_sides_run_at_the_same_time() -> None:
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=PATIENCE_S)
 
     def items() -> Iterator[int]:
         yield 0
@@ -130,7 +140,7 @@ def test_an_error_comes_after_the_items_before_it(flow: Any) -> None:
 @pytest.mark.parametrize("flow", [prefetch, Latest])
 @pytest.mark.parametrize("fail_at_close", [False, True])
 def test_leaving_early_ends_the_thread_and_closes_the_source(flow: Any, fail_at_close: bool) -> None:
-    source = Source(1_000_000, fail_at_close=fail_at_close)
+    source = Source(ENDLESS, fail_at_close=fail_at_close)
     items = iter(flow(source))
     next(items)
     items.close()
@@ -143,7 +153,7 @@ def test_leaving_early_ends_the_thread_and_closes_the_source(flow: Any, fail_at_
 
 @pytest.mark.parametrize("flow", [prefetch, Latest])
 def test_an_error_at_the_consumer_ends_the_thread(flow: Any) -> None:
-    source = Source(1_000_000)
+    source = Source(ENDLESS)
 
     def consume() -> None:
         for item in flow(source):
@@ -158,7 +168,7 @@ def test_an_error_at_the_consumer_ends_the_thread(flow: Any) -> None:
 
 @pytest.mark.parametrize("flow", [prefetch, Latest])
 def test_dropping_the_generator_ends_the_thread(flow: Any) -> None:
-    items = iter(flow(Source(1_000_000)))
+    items = iter(flow(Source(ENDLESS)))
     next(items)
     assert len(threads()) == 1
     del items
@@ -214,9 +224,8 @@ def test_a_producer_that_hangs_is_left_behind(flow: Any, monkeypatch: pytest.Mon
     assert source.gate is not None
     source.gate.release()
     assert next(items) == 0
-    begun = time.monotonic()
     items.close()
-    assert time.monotonic() - begun < 5
+    assert threads() != []  # it still hangs, and was not waited for
     source.gate.release()
     wait_for(lambda: threads() == [])
     assert source.closed_in is not None
