@@ -1,8 +1,11 @@
 """Results: what was seen, the lines, stills and files, and what a person changes in them afterwards."""
 
 import csv
+import hashlib
 import io
 import json
+import pickle
+import shutil
 import threading
 import zipfile
 from pathlib import Path
@@ -73,18 +76,20 @@ def stills_of(timeline: Timeline) -> report.Stills:
     return stills
 
 
-class Kept:
-    """An application, and a way to give it analyses that are done without analysing anything."""
+class Written:
+    """The files of analyses, each written once: most tests look at the same one, and its plots and report take a second."""
 
-    def __init__(self, app: FastAPI, client: TestClient) -> None:
-        self.app, self.client = app, client
-        self.results: Results = app.state.results
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    def job(self, timeline: Timeline, *, pictures: bool = True, film: bool = True, **row: Any) -> str:
-        store, jobs = self.app.state.store, self.app.state.jobs
-        kind = "live" if timeline.info.kind == "camera" else "file"
-        job = store.create_job(**{"kind": kind, "state": "done", "name": timeline.info.name, "media": timeline.info.kind} | row)
-        folder = jobs.folder(job.id)
+    def copy(self, target: Path, timeline: Timeline, *, pictures: bool, film: bool) -> None:
+        key = hashlib.sha256(pickle.dumps((timeline, pictures, film))).hexdigest()
+        if not (self.folder / key).is_dir():
+            self._write(self.folder / key, timeline, pictures=pictures, film=film)
+        shutil.copytree(self.folder / key, target)
+
+    @staticmethod
+    def _write(folder: Path, timeline: Timeline, *, pictures: bool, film: bool) -> None:
         (folder / "result").mkdir(parents=True)
         if film and timeline.info.kind != "picture":
             with VideoWriter(folder / "result" / "annotated.mp4", 240, 120, fps_hint=4) as out:
@@ -92,6 +97,20 @@ class Kept:
                     out.write(RGB, t)
         stills = stills_of(timeline) if pictures else None
         write_results(timeline, folder / "result", stills, annotated=film, pictures=pictures, keep=folder, speed={"seconds": 3.0})
+
+
+class Kept:
+    """An application, and a way to give it analyses that are done without analysing anything."""
+
+    def __init__(self, app: FastAPI, client: TestClient, written: Written) -> None:
+        self.app, self.client, self.written = app, client, written
+        self.results: Results = app.state.results
+
+    def job(self, timeline: Timeline, *, pictures: bool = True, film: bool = True, **row: Any) -> str:
+        store, jobs = self.app.state.store, self.app.state.jobs
+        kind = "live" if timeline.info.kind == "camera" else "file"
+        job = store.create_job(**{"kind": kind, "state": "done", "name": timeline.info.name, "media": timeline.info.kind} | row)
+        self.written.copy(jobs.folder(job.id), timeline, pictures=pictures, film=film)
         id: str = job.id
         return id
 
@@ -111,9 +130,14 @@ class Kept:
         return answer.json()
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return Written(tmp_path_factory.mktemp("written"))
+
+
 @pytest.fixture
-def kept(app: FastAPI, client: TestClient) -> Kept:
-    return Kept(app, client)
+def kept(app: FastAPI, client: TestClient, written: Written) -> Kept:
+    return Kept(app, client, written)
 
 
 def names(result: dict[str, Any]) -> list[str]:
