@@ -14,7 +14,7 @@ serve: .venv/installed
 
 test: .venv-test/installed
 	.ci/chromium .venv-test/no-chromium
-	.venv-test/bin/python -m pytest --numprocesses auto --dist loadfile
+	.venv-test/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv-test/installed
 	.venv-test/bin/ruff check .
