@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ from mien.training.train import (
     run_recipe,
     train,
 )
+from serving import KeptPort
 
 
 def metrics(run: Path) -> list[dict[str, str]]:
@@ -388,11 +390,13 @@ def test_two_processes_train_one_network(recipe: Path, data: Path, tmp_path: Pat
     script = tmp_path / "train.py"
     script.write_text(program)
     options = ["--accelerator", "cpu", "--devices", "2", "--strategy", "ddp", "--run", str(tmp_path / "two")]
+    port = KeptPort()  # where the two meet
     done = subprocess.run(
         [sys.executable, str(script), "train", str(recipe), "--data", str(data), *options],
+        env=os.environ | {"MASTER_PORT": str(port.number)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr
     for told in ("best epoch: ", "report: ", "next: "):  # by the first process alone
