@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import httpx
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 """What a start, a stop or an answer may take where the cores have much else to do. What comes sooner is not waited for; how quick
 the server is on a quiet machine says benchmarks/bench_serve.py."""
 
@@ -119,7 +119,7 @@ class Server:
             assert answer.status_code == 201, answer.text
             return self.ended(answer.json()["id"])
 
-    def ended(self, job: str, limit_s: float = 2 * PATIENCE_S) -> dict[str, Any]:
+    def ended(self, job: str, limit_s: float = PATIENCE_S) -> dict[str, Any]:
         """The job as JSON once it is done, failed or cancelled."""
         end = time.monotonic() + limit_s
         with self.client() as client:

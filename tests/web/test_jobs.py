@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -19,12 +20,13 @@ from starlette.testclient import TestClient
 
 from mien.web.app import create_app
 from mien.web.jobs import Jobs, Listener
+from mien.web.runs import Run
 from mien.web.settings import Settings
 from serving import Server
 from web.conftest import HERE
 
 FAKE = Path(__file__).with_name("fake_worker.py")
-SECONDS = 30  # that anything may take on a busy machine
+SECONDS = 240  # that anything may take on a busy machine
 
 
 @pytest.fixture
@@ -230,21 +232,33 @@ def test_progress_has_share_pace_and_time_left(client: TestClient) -> None:
     while not (progress := client.get(f"/api/jobs/{id}").json()["progress"] or {}).get("left_s"):
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert progress["share"] == pytest.approx(progress["done_s"] / 60, abs=1e-3)
-    assert 1 < progress["frames_per_s"] <= 15  # it pretends ten a second
-    assert progress["left_s"] > 30
+    assert progress["share"] == pytest.approx(min(progress["done_s"] / 60, 0.99), abs=1e-3)
+    assert progress["frames_per_s"] >= 0
     client.delete(f"/api/jobs/{id}")
 
 
-def test_cancel_kills_within_a_second_and_retry_starts_again(client: TestClient, jobs: Jobs) -> None:
+def test_pace_and_time_left_are_measured_from_the_first_look_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four looks a second of a film of 60 s with ten a second; loading, before the first look, says nothing about the pace."""
+    run, clock = Run(settings, settings.data_dir), SimpleNamespace()
+    monkeypatch.setattr("mien.web.runs.time", clock)
+    told = []
+    for moment_s, frames in ((100.0, 0), (107.0, 1), (107.1, 2), (108.0, 5), (112.0, 21)):
+        clock.monotonic = lambda now_s=moment_s: now_s
+        run.advance({"frames": frames, "done_s": frames / 10, "total_s": 60.0})
+        assert run.progress is not None
+        told.append((run.progress["share"], run.progress["frames_per_s"], run.progress["left_s"]))
+    assert told[:3] == [(0.0, None, None), (0.0017, None, None), (0.0033, None, None)]
+    assert told[3:] == [(0.0083, 4.0, 150.8), (0.035, 4.0, 146.8)]
+
+
+def test_cancel_kills_before_it_answers_and_retry_starts_again(client: TestClient, jobs: Jobs) -> None:
     id = sent(client, "wait")
     moving(client, id)
     process = jobs._runs[id].process
     assert process is not None
-    began = time.monotonic()
     cancelled = client.post(f"/api/jobs/{id}/cancel").json()
-    assert time.monotonic() - began < 1
-    assert not alive(process.pid)
+    assert not alive(process.pid)  # at the answer; by itself it would never have ended
+    assert process.returncode == -signal.SIGKILL
     assert (cancelled["state"], cancelled["progress"], cancelled["error"]) == ("cancelled", None, None)
     assert cancelled["ended_at"]
     assert client.post(f"/api/jobs/{id}/cancel").json()["state"] == "cancelled"
@@ -357,13 +371,13 @@ def test_a_slow_page_misses_only_what_was_in_between() -> None:
         assert await listener.take(1) == ["b0", "a last"]
         assert await listener.take(0.01) == []
         threading.Timer(0.05, listener.give, ["c", "c0"]).start()
-        assert await listener.take(5) == ["c0"]
+        assert await listener.take(60) == ["c0"]
 
     asyncio.run(scenario())
 
 
 def read_events(address: str, heard: list[tuple[str, dict[str, Any]]], ready: threading.Event) -> None:
-    with contextlib.suppress(httpx.HTTPError), httpx.stream("GET", f"{address}/api/jobs/events", timeout=60) as answer:
+    with contextlib.suppress(httpx.HTTPError), httpx.stream("GET", f"{address}/api/jobs/events", timeout=SECONDS) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         kind = ""
         for line in answer.iter_lines():
@@ -410,19 +424,20 @@ def test_after_a_power_cut_the_job_that_ran_starts_again_and_those_that_waited_w
         workers = children(server.process.pid)
         assert workers
     server.kill()
-    end = time.monotonic() + 5
+    end = time.monotonic() + SECONDS
     while any(alive(pid) for pid in workers):
         assert time.monotonic() < end, "the process outlived its server"
         time.sleep(0.05)
+    assert not (server.data / "jobs" / running / "result").exists(), "it was not ended, it had done its work"
     server.start()
     with server.client() as client:
         states = {job["id"]: job["state"] for job in client.get("/api/jobs").json()["items"]}
         assert set(states) == {running, waiting}
         assert set(states.values()) <= {"queued", "running"}
-        done = until(client, running, "done", "failed", seconds=150)
+        done = until(client, running, "done", "failed", seconds=SECONDS)
         assert done["state"] == "done", done["error"]
         assert done["people"] >= 1
-        later = until(client, waiting, "done", "failed", seconds=150)
+        later = until(client, waiting, "done", "failed", seconds=SECONDS)
         assert later["state"] == "done", later["error"]
         assert later["started_at"] >= done["ended_at"]
         result = client.get(f"/api/jobs/{running}/result").json()
@@ -445,7 +460,7 @@ def test_pages_are_told_and_a_server_that_stops_in_peace_does_not_wait_for_them(
         assert ready.wait(SECONDS)
     with server.client() as client:
         id = upload(client, carphone, every_s="1", keep_film="false")
-        until(client, id, "done", "failed", seconds=120)
+        until(client, id, "done", "failed")
         end = time.monotonic() + SECONDS
         while not all(own and own[-1][1].get("state") == "done" for own in heard):
             assert time.monotonic() < end, heard
@@ -466,10 +481,9 @@ def test_pages_are_told_and_a_server_that_stops_in_peace_does_not_wait_for_them(
         assert ready.wait(SECONDS)
         id = upload(client, carphone, every_s="0")
         moving(client, id)
-    began = time.monotonic()
-    assert server.stop() == 0
-    assert time.monotonic() - began < 8
+    assert server.stop() == 0  # while the page still listens; whoever waited for it would wait for ever
     page.join(SECONDS)
+    assert not page.is_alive()
     server.start()
     with server.client() as client:
         assert client.get(f"/api/jobs/{id}").json()["state"] in ("queued", "running")
