@@ -54,7 +54,7 @@ export function length(file) {
       URL.revokeObjectURL(url);
       resolve(Number.isFinite(seconds) && seconds > 0 ? seconds : null);
     };
-    const timer = setTimeout(() => done(null), 8000);
+    const timer = setTimeout(() => done(null), 20_000);
     video.preload = "metadata";
     video.muted = true;
     video.addEventListener("loadedmetadata", () => done(video.duration), { once: true });

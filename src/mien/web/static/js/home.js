@@ -16,6 +16,7 @@ const USUAL = { smoothing_s: "0.2", baseline_s: "0", keep_film: "true", keep_sti
 const get = (id) => document.getElementById(id);
 const given = new Map(); // File → seconds: 0 picture, null not known, undefined not yet known
 let info = { intervals_s: [0, 0.2, 0.5, 1, 2, 5], looks_per_s: null, limits: {} };
+const informed = api("GET", "/api/info").then((found) => (info = found));
 
 // --- how often to look ------------------------------------------------------------------------------------------------------------
 
@@ -23,6 +24,8 @@ const OFTEN = { 0: "Every frame", 0.2: "5 times a second", 0.5: "Twice a second"
 const often = (s) => OFTEN[s] ?? `Every ${s} s`;
 
 function drawOften() {
+  // Whoever is choosing already keeps the focus, and the press.
+  if ([...document.getElementsByName("every_s")].map((one) => Number(one.value)).join() === info.intervals_s.join()) return;
   const chosen = choices().every_s;
   get("often").replaceChildren(
     ...info.intervals_s.map((s) =>
@@ -123,7 +126,8 @@ function drawGiven() {
 
 let probing = Promise.resolve();
 
-function give({ files, left = 0 }) {
+async function give({ files, left = 0 }) {
+  await informed.catch(() => {}); // how large a file may be; `start` says what went wrong
   const most = info.limits.upload_max_mib;
   const refused = [];
   for (const file of files) {
@@ -187,7 +191,7 @@ addEventListener("drop", async (event) => {
   event.preventDefault();
   mark((over = 0) > 0);
   try {
-    give(await dropped(event.dataTransfer));
+    await give(await dropped(event.dataTransfer));
   } catch {
     toast("The browser could not read what was dropped. Use “Choose files” or “Choose a folder”.");
   }
@@ -270,7 +274,7 @@ async function start() {
   drawOften();
   drawGiven();
   try {
-    [info] = await Promise.all([api("GET", "/api/info"), readLatest()]);
+    await Promise.all([informed, readLatest()]);
     drawOften();
     tellTimes();
   } catch (error) {

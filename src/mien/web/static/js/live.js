@@ -142,6 +142,7 @@ async function begin(kind, stream) {
 /** Lets go of the camera or the screen; the socket stays. */
 function release() {
   pace.stop();
+  if (waiting) counts.droppedHere += 1;
   waiting = false;
   for (const track of source?.stream.getTracks() ?? []) track.stop();
   source = null;
