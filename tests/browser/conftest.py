@@ -20,8 +20,8 @@ from browser.gallery import PASSWORD, Gallery, fill
 from mien.demo import demo_film
 from serving import Server
 
-PATIENCE_MS = 20_000
-"""Two cores are shared with the analysis; what takes longer hangs."""
+PATIENCE_MS = 60_000
+"""Two cores are shared with the analysis, at times with much else; what takes longer hangs. What is there is not waited for."""
 
 LOCAL = ("blob:", "data:", "about:")
 
