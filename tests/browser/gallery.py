@@ -1,5 +1,6 @@
 """Every page of the application, in every state that looks different: what the tests of looks and access go through."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import watched
 from browser import studies
 from mien.review.sample_film import film as sample_film
 from serving import Server
+
+READY_S = 60.0
 
 PASSWORD = "a long enough pass phrase"
 
@@ -22,16 +25,16 @@ class Place:
 
 
 PLACES = {
-    "home-empty": Place("empty", "/", "main h1"),
-    "home": Place("filled", "/", "main h1"),
-    "result-film": Place("filled", "/analyses/{film}", ".js-plotly-plot"),
+    "home-empty": Place("empty", "/", "#empty:not([hidden])"),
+    "home": Place("filled", "/", "#latest li.job"),
+    "result-film": Place("filled", "/analyses/{film}", "[role=slider][aria-valuenow]"),
     "result-picture": Place("filled", "/analyses/{picture}", "img.picture"),
-    "result-failed": Place("filled", "/analyses/{failed}", "main h1"),
+    "result-failed": Place("filled", "/analyses/{failed}", "#waiting .notice"),
     "table-faces": Place("filled", "/analyses/{other}/tables/faces.csv", "#body th a"),
     "table-empty": Place("filled", "/analyses/{picture}/tables/episodes.csv", "#none:not([hidden])"),
-    "analyses-empty": Place("empty", "/analyses", "main h1"),
-    "analyses": Place("filled", "/analyses", "main h1"),
-    "compare": Place("filled", "/compare?a={film}&b={other}", ".js-plotly-plot"),
+    "analyses-empty": Place("empty", "/analyses", "#empty:not([hidden])"),
+    "analyses": Place("filled", "/analyses", "#rows tr"),
+    "compare": Place("filled", "/compare?a={film}&b={other}", "#share-rows tr"),
     "live": Place("filled", "/live", "main h1"),
     "stored-empty": Place("empty", "/stored", "main h1"),
     "stored": Place("filled", "/stored", "main h1"),
@@ -129,6 +132,17 @@ def whole(page: Any, name: str) -> Any:
     """Wait until the page shows all that it is going to show."""
     page.locator(PLACES[name].ready).first.wait_for()
     page.wait_for_load_state("load")
-    page.wait_for_function("() => !document.querySelector('[aria-busy=true]') && document.fonts.status === 'loaded'")
-    page.wait_for_timeout(300)  # what a script draws after its data came
-    return page
+    end = time.monotonic() + READY_S
+    while True:  # an answer may make a script ask for more
+        page.wait_for_function("() => !document.querySelector('[aria-busy=true]') && document.fonts.status === 'loaded'")
+        page.wait_for_timeout(300)  # what a script draws after its data came
+        waiting = unanswered(page)
+        if not waiting:
+            return page
+        assert time.monotonic() < end, f"no answer: {waiting}"
+
+
+def unanswered(page: Any) -> list[str]:
+    """What the page asked for and has not got to its end; what never ends does not count."""
+    asked = [request for request in page.requests() if request.resource_type not in ("eventsource", "media", "websocket")]
+    return [one.url for one in asked if one.failure is None and one.timing["responseEnd"] < 0]

@@ -12,6 +12,8 @@ RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21
 
 NARROW = 360
 
+pytestmark = pytest.mark.timeout(900)
+
 
 def visit(open_page: Open, gallery: Gallery, watch: Watch, name: str, **options: Any) -> Any:
     if name in NOT_FOUND:
@@ -34,6 +36,26 @@ def serious(page: Any) -> list[str]:
     return told([violation for violation in found if violation["impact"] in ("serious", "critical")])
 
 
+def fits(page: Any, width: int) -> list[str]:
+    """What reaches beyond the width of a page that does not fit. A plot is drawn anew some frames after its place changed."""
+    wide: list[str] = page.evaluate(
+        """async width => {
+            const fits = () => Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) <= width;
+            // Ten frames in a row without overflow, or it never comes to that.
+            for (let still = 0, end = performance.now() + 20_000; still < 10 && performance.now() < end; ) {
+                await new Promise(requestAnimationFrame);
+                still = fits() ? still + 1 : 0;
+            }
+            if (fits()) return [];
+            const right = e => e.getBoundingClientRect().right;
+            const beyond = [...document.querySelectorAll("body *")].filter(e => right(e) > width + 1 && e.checkVisibility());
+            return ["too wide", ...beyond.slice(0, 5).map(e => `${e.tagName}.${e.className} to ${right(e)}`)];
+        }""",
+        width,
+    )
+    return wide
+
+
 @pytest.mark.parametrize("name", PLACES)
 def test_light(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> None:
     page = visit(open_page, gallery, watch, name)
@@ -47,7 +69,7 @@ def test_light(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> No
         assert "not what people feel" in foot.inner_text()
     # WCAG 1.4.4: at twice the size of letters nothing runs out of the page.
     page.add_style_tag(content="html { font-size: 200% !important }")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert fits(page, 1280) == []
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -58,11 +80,4 @@ def test_dark(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> Non
 @pytest.mark.parametrize("name", PLACES)
 def test_nothing_is_cut_off_at_360_pixels(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> None:
     page = visit(open_page, gallery, watch, name, width=NARROW, height=740)
-    wide = page.evaluate(
-        """limit => [...document.querySelectorAll("body *")]
-            .filter(e => e.getBoundingClientRect().right > limit + 1 && e.checkVisibility())
-            .map(e => `${e.tagName}.${e.className} to ${e.getBoundingClientRect().right}`)""",
-        NARROW,
-    )
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, wide[:5]
-    assert page.evaluate("document.body.scrollWidth") <= NARROW, wide[:5]
+    assert fits(page, NARROW) == []

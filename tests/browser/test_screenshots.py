@@ -18,6 +18,9 @@ LOOKS = {
 }
 
 
+pytestmark = pytest.mark.timeout(900)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted = os.environ.get("MIEN_SCREENSHOTS")
