@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from shapes import RECIPE, Tiny, write_tables
 
 from mien.cli import main
@@ -13,6 +14,12 @@ from mien.training import networks
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(networks.NETWORKS, "tiny", Tiny)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Weights and batches that a test draws are the same in each run, whichever tests came before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
