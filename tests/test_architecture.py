@@ -41,6 +41,7 @@ WITHOUT_TORCH = {
     "training.data",
     "training.describe",
     "training.evaluate",
+    "training.face_weights",
     "training.experiment",
     "training.layouts",
     "training.pictures",
@@ -253,7 +254,7 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
 
 
 def python(code: str, *arguments: object) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -307,7 +308,7 @@ def test_the_block_blocks() -> None:
 def test_evaluate_needs_no_torch(tmp_path: Path) -> None:
     code = f"{BLOCKED}\nfrom mien.cli import main\nsys.exit(main(sys.argv[1:]))"
     arguments = ["evaluate", "default", "--data", str(tmp_path), "--protocol", "fer2013"]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=240)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "wanted fer2013.csv and fer2013new.csv" in done.stderr  # it came as far as the data
 
@@ -325,7 +326,7 @@ def test_onnxruntime_tells_nobody_anything() -> None:
     code = "import os, mien.models; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
     for given, wanted in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")):
-        done = subprocess.run([sys.executable, "-c", code], env=environment | given, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code], env=environment | given, capture_output=True, text=True, timeout=240)
         assert done.stdout.strip() == wanted
     text = (SOURCE / "models.py").read_text(encoding="utf-8")
     assert re.search(r"ORT_DISABLE_TELEMETRY.*import onnxruntime", text, re.S)

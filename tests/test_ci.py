@@ -37,7 +37,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     bash = shutil.which("bash")
     assert bash is not None
     return subprocess.run(
-        [bash, SCRIPT, *arguments], env=clean | {"PATH": str(folder)} | environment, capture_output=True, text=True, timeout=60
+        [bash, SCRIPT, *arguments], env=clean | {"PATH": str(folder)} | environment, capture_output=True, text=True, timeout=240
     )
 
 

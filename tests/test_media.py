@@ -253,9 +253,9 @@ def test_closing_while_another_thread_decodes(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=read)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     opened.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert ended == [] or "is closed" in ended[0]
 

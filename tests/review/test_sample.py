@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
         [sys.executable, "-m", "mien", "demo", "--study", "--out", str(tmp_path / "file" / "x")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

@@ -14,7 +14,7 @@ from browser import films
 from media_files import film
 from mien.cli import main
 from mien.web.wire import FilmHead, pack_film_frame
-from serving import Server
+from serving import PATIENCE_S, Server
 from web.studies import EVENT, QUESTIONS
 from web.test_participant_live import frame_of_a_portrait
 
@@ -153,7 +153,8 @@ def test_what_was_measured_is_reported_exported_and_erased(run: Run, tmp_path: P
         code = client.post(f"/api/take-part/{invitation}/consent", json=agreed).raise_for_status().json()["code"]
         for step in ("before", "camera", "film:0"):
             client.post("/api/participant/step", json={"step": step}, headers={"X-Participant-Code": code}).raise_for_status()
-        with connect(f"ws://127.0.0.1:{server.port}/api/participant/live") as socket:
+        address = f"ws://127.0.0.1:{server.port}/api/participant/live"
+        with connect(address, open_timeout=PATIENCE_S, ping_timeout=None) as socket:
             socket.send(json.dumps({"type": "hello", "code": code, "stimulus": "s1"}))
             assert json.loads(socket.recv())["type"] == "ready"
             for k in range(8):
@@ -162,7 +163,7 @@ def test_what_was_measured_is_reported_exported_and_erased(run: Run, tmp_path: P
         with films.both_film(tmp_path / "audience.mp4").open("rb") as content:
             form = {"stimulus": "s1", "agreed": "true"}
             client.post(f"/api/studies/{id}/rooms", data=form, files={"file": ("audience.mp4", content)}).raise_for_status()
-        end = time.monotonic() + 120
+        end = time.monotonic() + 240
         while client.get(f"/api/studies/{id}/rooms/1").json()["state"] != "ready":
             assert time.monotonic() < end
             time.sleep(0.1)

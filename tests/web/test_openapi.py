@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from mien.demo import PORTRAITS, installed_file
 from mien.web.app import create_app
 from mien.web.settings import Settings
-from serving import Server
+from serving import PATIENCE_S, Server
 
 CHECKS = [
     not_a_server_error,
@@ -223,7 +223,7 @@ def test_answers_are_as_described(case: Any, served: Server, job: Job, study: St
         given["id"] = job.there()
         if turn % 4 == 1:
             given |= {name: value for name, value in {"track": 1, "name": "faces.csv"}.items() if name in given}
-    answer = case.call_and_validate(base_url=served.url, checks=CHECKS, timeout=30)
+    answer = case.call_and_validate(base_url=served.url, checks=CHECKS, timeout=PATIENCE_S)
     explicit = {int(status) for status in case.operation.definition.raw["responses"] if status.isdigit()}
     assert answer.status_code in explicit | EVERYWHERE, answer.text
 

@@ -21,7 +21,7 @@ from mien.web.participants import load_viewer
 from mien.web.settings import Settings
 from mien.web.store import now
 from mien.web.wire import FILM_HEADER, HEADER, FilmHead, pack_film_frame
-from serving import Server
+from serving import PATIENCE_S, Server
 from web.conftest import HERE
 from web.live_page import jpeg, live_page, picture
 from web.participant_page import SOCKET, STUDY, Open, Person, WatchPage
@@ -545,7 +545,7 @@ def test_a_server_that_is_killed_loses_nothing_that_was_answered(tmp_path: Path)
         sent = received = 0
         answered: set[int] = set()
         for killing in (True, True, False):
-            with connect(address) as socket:
+            with connect(address, open_timeout=PATIENCE_S, ping_timeout=None) as socket:
                 socket.send(json.dumps({"type": "hello", "code": code, "stimulus": "s1", "resume": sent > 0}))
                 received = json.loads(socket.recv())["received"]
                 assert received >= max(answered, default=-1)

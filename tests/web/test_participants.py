@@ -143,11 +143,12 @@ def test_a_study_that_is_not_open_takes_nobody(client: TestClient, study: Open, 
 
 
 def test_consent_is_put_down(client: TestClient, study: Open) -> None:
+    before = now()
     answer = consent(client, study.invitation, language="fr")
     assert answer.status_code == 201
     row = study.row()
     assert (row.language, row.consent_version, row.step, row.pictures, row.order) == ("fr", 1, "agreed", False, ["s1", "s2"])
-    assert abs((now() - row.consented_at).total_seconds()) < 30
+    assert before <= row.consented_at <= now()
     assert ("participant", "agreed") in study.audit()
     assert study.app.state.studies.invitation(study.invitation).used == 1
 
@@ -174,7 +175,7 @@ def test_two_at_once_do_not_both_get_the_last_place(client: TestClient, study: O
     together = threading.Barrier(8)
 
     def come(_: int) -> int:
-        together.wait(10)
+        together.wait(120)
         return int(consent(client, link).status_code)
 
     with ThreadPoolExecutor(8) as crowd:

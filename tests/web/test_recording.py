@@ -272,7 +272,7 @@ def save(folder: Path) -> Any:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.read()
-        assert process.wait(60) == 0
+        assert process.wait(240) == 0
     return json.loads(said)
 
 
@@ -291,4 +291,4 @@ def test_the_process_answers_in_one_line(tmp_path: Path) -> None:
 def test_the_process_ends_with_the_server(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "mien.web.recording", str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        assert process.wait(60) in (0, 3)
+        assert process.wait(240) in (0, 3)
