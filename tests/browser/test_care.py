@@ -4,6 +4,7 @@ import functools
 import http.server
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from browser.conftest import Open, Watch
+from browser.conftest import PATIENCE_MS, Open, Watch
 from mien.web.security import is_for_participants
+from mien.web.uploads import Upload
 from serving import Server
+
+pytestmark = pytest.mark.timeout(900)
 
 PASSWORD = "a long enough pass phrase"
 
@@ -95,7 +99,12 @@ def elsewhere() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def job(server: Server, short: Path) -> str:
     """An analysis that another site would like to have, or to be gone."""
-    return str(server.analyse(short, every_s=0.5, keep_film=False)["id"])
+    id = str(server.analyse(short, every_s=0.5, keep_film=False)["id"])
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while (server.data / "jobs" / id / Upload.NAME).exists():  # it goes just after the analysis is called done
+        assert time.monotonic() < end, "the upload stays"
+        time.sleep(0.05)
+    return id
 
 
 def routes(server: Server, job: str) -> list[tuple[str, str]]:
@@ -156,9 +165,15 @@ def test_another_site_frames_no_page(open_page: Open, server: Server, elsewhere:
     watch.expect(".*")
     page = open_page("/")
     page.goto(elsewhere)
-    page.evaluate("url => { const f = document.createElement('iframe'); f.src = url; document.body.append(f); }", server.url + "/")
-    page.wait_for_timeout(1000)
-    assert [frame.url for frame in page.frames[1:] if frame.url.startswith(server.url)] == []
+    with page.expect_response(server.url + "/"):
+        page.evaluate(
+            "url => { const f = document.createElement('iframe'); f.src = url; document.body.append(f); }", server.url + "/"
+        )
+    # Whatever comes in place of the empty page is of another origin, and that shows nothing of itself.
+    page.wait_for_function("() => document.querySelector('iframe').contentDocument === null")
+    (frame,) = page.frames[1:]
+    frame.wait_for_load_state()
+    assert not frame.url.startswith(server.url), frame.url
 
 
 def test_every_changing_call_is_refused(server: Server, job: str) -> None:
@@ -258,6 +273,7 @@ def test_erase_leaves_nothing(open_page: Open, serve: Any, short: Path, broken: 
         assert client.get("/api/jobs").json()["items"] == []
         assert client.get("/api/storage").json()["jobs"] == 0
     page.goto("/analyses")
+    expect(page.get_by_text("No analysis yet")).to_be_visible()
     assert "Anna" not in page.locator("main").inner_text()
     page.close()
     server.stop()
