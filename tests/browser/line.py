@@ -6,14 +6,16 @@ import threading
 import time
 from typing import Any
 
-from serving import Server, free_port
+from serving import KeptPort, Server
 
 
 class Line:
     """A line to a server that can be cut (both ends hear it), and mended; `frozen`: nothing passes, and nobody hears of it."""
 
     def __init__(self, server: Server) -> None:
-        self.server, self.port, self.up, self.frozen = server, free_port(), True, False
+        self.server, self.up, self.frozen = server, True, False
+        self._kept = KeptPort()  # nobody else gets it while the line is cut
+        self.port = self._kept.number
         self.url = f"http://127.0.0.1:{self.port}"
         self._ends: list[socket.socket] = []
         self._listening: socket.socket | None = None

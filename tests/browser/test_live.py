@@ -19,13 +19,16 @@ from playwright.sync_api import expect
 import mien
 from browser.films import motion_jpeg, part
 from browser.line import Line, over
+from browser.passing import note, noted
 from media_files import encoded, film
 from mien.demo import FPS, HEIGHT, WIDTH
 from serving import Server
 
+pytestmark = pytest.mark.timeout(900)
+
 CLIPS = Path(__file__).parents[3] / "shared" / "media"
 
-SAVED_MS = 150_000
+SAVED_MS = 300_000
 """Making the result of a recording, in a process that gives way to whatever else runs."""
 
 ALLOW = "--use-fake-ui-for-media-stream"
@@ -123,7 +126,7 @@ def state(page: Any) -> dict[str, Any]:
     return found
 
 
-def until(page: Any, expression: str, *, patience_s: float = 30.0) -> None:
+def until(page: Any, expression: str, *, patience_s: float = 90.0) -> None:
     """Waits until it is true in the page; Playwright's own way would need `eval` there, which the page forbids."""
     end = time.monotonic() + patience_s
     while not page.evaluate(expression):
@@ -142,8 +145,69 @@ def shows(page: Any, name: str, text: str = "") -> None:
         expect(place).to_contain_text(text)
 
 
+def passing(page: Any, name: str) -> None:
+    """From now on the page notes that a state is shown, with a sign, which is taken away again by itself; see `passed`."""
+    note(page, sign(name))
+
+
+def passed(page: Any, name: str, text: str) -> None:
+    """Waits until the state was told since `passing`, whether or not it still is."""
+    noted(page, sign(name), re.escape(text))
+
+
+def sign(name: str) -> str:
+    return f"#states [data-state='{name}']:has(svg, .spin)"
+
+
 def gone(page: Any, name: str) -> None:
     expect(page.locator(f"#states [data-state='{name}']")).to_have_count(0)
+
+
+class Heard:
+    """What the server answered to a page about faces, from before it is started, in the order in which it came."""
+
+    def __init__(self, page: Any) -> None:
+        self.answers = list[dict[str, Any]]()
+        page.on("websocket", lambda socket: socket.on("framereceived", self._take))
+
+    def _take(self, payload: str | bytes) -> None:
+        message = json.loads(payload)
+        if message["type"] == "faces":
+            self.answers.append(message)
+
+    def stalls(self) -> int:
+        """How often more than a second passed between two looks, after which the people may be numbered anew."""
+        times = [answer["captured_s"] for answer in self.answers]
+        return sum(b - a > 1.0 for a, b in itertools.pairwise(times))
+
+    def begun_s(self) -> float:
+        """When the recording's second 0 was, on the page's own clock; for one without a pause."""
+        return next(float(answer["captured_s"] - answer["time_s"]) for answer in self.answers if answer["recorded"])
+
+
+def numbers(heard: Heard, people: int) -> set[int]:
+    """The numbers that so many people may have: the first ones, and so many anew after each second without a look."""
+    return set(range(1, people * (1 + heard.stalls()) + 1))
+
+
+KEPT = "[(performance.timeOrigin + performance.now()) / 1000, mienLive.stats().kept]"
+
+
+def kept_from(page: Any) -> tuple[float, int]:
+    """Now on the page's own clock, and how many looks are kept for the server; for `nothing_is_missing`."""
+    now_s, kept = page.evaluate(KEPT)
+    return float(now_s), int(kept)
+
+
+def nothing_is_missing(times: np.ndarray, heard: Heard, begin: tuple[float, int], end: tuple[float, int]) -> None:
+    """Every look that was kept between two moments, while the server was away, is in the recording, at whatever pace.
+
+    Two that were in flight as it began, and two that were being taken, may be kept and older.
+    """
+    (begin_s, kept_before), (end_s, kept) = begin, end
+    taken_s = times + heard.begun_s()
+    assert np.diff(times).min() > 0
+    assert ((taken_s > begin_s - 0.001) & (taken_s < end_s + 0.001)).sum() >= kept - kept_before - 4 > 0
 
 
 def start(page: Any, *, looks: int = 3) -> None:
@@ -173,20 +237,30 @@ def table(server: Server, job: str, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(client.get(f"/api/jobs/{job}/files/{name}").raise_for_status().text)))
 
 
-def painted(page: Any, box: list[float]) -> int:
-    """How many pixels of the drawing lie in a frame of eight pixels about a box, given as shares of the picture."""
-    count: int = page.evaluate(
-        """([left, top, right, bottom]) => {
-            const canvas = document.getElementById("overlay"), pen = canvas.getContext("2d");
-            const x = left * canvas.width - 8, y = top * canvas.height - 8;
-            const data = pen.getImageData(x, y, (right - left) * canvas.width + 16, 16).data;
-            let painted = 0;
-            for (let k = 3; k < data.length; k += 4) painted += data[k] > 100;
-            return painted;
-        }""",
-        box,
-    )
-    return count
+PAINTED = """([left, top, right, bottom]) => {
+    const canvas = document.getElementById("overlay"), pen = canvas.getContext("2d");
+    const x = left * canvas.width - 8, y = top * canvas.height - 8;
+    const data = pen.getImageData(x, y, (right - left) * canvas.width + 16, 16).data;
+    let painted = 0;
+    for (let k = 3; k < data.length; k += 4) painted += data[k] > 100;
+    return painted;
+}"""
+
+
+def painted(page: Any, box: list[float], pixels: int) -> None:
+    """Waits for so many pixels of the drawing in a strip about the upper edge of a box, given as shares of the picture."""
+    until(page, f"({PAINTED})({json.dumps(box)}) > {pixels}")
+
+
+def faces(page: Any, count: int) -> list[dict[str, Any]]:
+    """Waits for an answer with so many faces; these, all of one answer."""
+    found: list[dict[str, Any]] = []
+    end = time.monotonic() + 90
+    while len(found) != count:
+        assert time.monotonic() < end, f"not {count} faces but {len(found)}; {stats(page) | {'delays_ms': ''}}"
+        page.wait_for_timeout(50)
+        found = state(page)["faces"]
+    return found
 
 
 @pytest.fixture
@@ -219,13 +293,14 @@ def test_a_camera_is_read_and_drawn(live: Callable[..., Any], camera: Any) -> No
     expect(page.locator("#pulse")).to_contain_text("looks a second · answer in")
     expect(page.locator("#legend .chip").first).to_contain_text(re.compile(r"neutral\d+%"))
     until(page, f"({COLOURED})() > 20")  # lines, not only the grey grid
+    until(page, "mienLive.stats().drawn >= 5")
     page.get_by_text("How well it keeps up").click()
     expect(page.locator("#count-median")).to_have_text(re.compile(r"^\d+ ms$"))
     expect(page.locator("#count-p95")).to_have_text(re.compile(r"^\d+ ms$"))
     page.get_by_role("button", name="Turn the camera off").click()
     expect(page.get_by_text("Nothing is seen yet")).to_be_visible()
+    until(page, "mienLive.stats().taking === 0")  # a picture that was being taken is dropped, too
     seen = stats(page)
-    assert seen["drawn"] >= 5
     assert seen["captured"] == seen["answered"] + seen["droppedHere"] + seen["droppedThere"] + seen["waiting"]
     assert page.evaluate("mienLive.stream") is None
 
@@ -234,7 +309,7 @@ def test_the_lines_of_one_person(live: Callable[..., Any], camera: Any) -> None:
     page = live(within=camera)
     start(page, looks=8)
     who = page.get_by_label("Whose lines are drawn")
-    expect(who.locator("option")).to_have_count(3)
+    expect(who.locator("option").nth(2)).to_be_attached()  # everybody's mean, and both; more where a slow machine numbered anew
     person = who.locator("option").nth(1).inner_text()
     who.select_option(label=person)
     until(page, f"document.getElementById('chart').getAttribute('aria-label').startsWith('{person} in the last minute')")
@@ -257,14 +332,23 @@ def test_how_often_it_looks(live: Callable[..., Any], camera: Any) -> None:
     page = live(within=camera)
     start(page)
     page.get_by_label("How often to look").select_option("1")
-    before = stats(page)["captured"]
-    page.wait_for_timeout(3500)
-    assert 2 <= stats(page)["captured"] - before <= 5
+    looks, took_s = paced(page, 6)
+    assert looks <= took_s + 3  # not more often than once a second, but for those that a busy machine was late with
     page.get_by_label("How often to look").select_option("0")
-    before = stats(page)["captured"]
-    until(page, f"mienLive.stats().captured >= {before} + 25", patience_s=15)
+    often, often_s = paced(page, 25)
+    assert often_s / often < took_s / looks / 2
     page.reload()
     expect(page.get_by_label("How often to look")).to_have_value("0")  # remembered
+
+
+def paced(page: Any, looks: int) -> tuple[int, float]:
+    """Waits for so many looks from the next one on; how many there were, and in how many seconds."""
+    until(page, f"mienLive.stats().captured > {stats(page)['captured']}")
+    read = "[mienLive.stats().captured, performance.now()]"
+    before, from_ms = page.evaluate(read)
+    until(page, f"mienLive.stats().captured >= {before + looks}")
+    after, to_ms = page.evaluate(read)
+    return after - before, (to_ms - from_ms) / 1000
 
 
 def test_a_shared_tab_and_a_part_of_it(live: Callable[..., Any], launch: Callable[..., Any], puppet: str) -> None:
@@ -290,11 +374,10 @@ def test_a_shared_tab_and_a_part_of_it(live: Callable[..., Any], launch: Callabl
     for label, value in (("From the left", "70"), ("From the top", "70"), ("Width", "30"), ("Height", "30")):
         page.get_by_label(label).fill(value)
         page.keyboard.press("Enter")
-    region = state(page)["region"]
-    assert {name: round(share, 2) for name, share in region.items()} == {"x": 0.7, "y": 0.7, "width": 0.3, "height": 0.3}
+    until(page, "Object.values(mienLive.state.region).map((share) => share.toFixed(2)).join() === '0.70,0.70,0.30,0.30'")
     until(page, "mienLive.state.faces.length === 1")
     page.get_by_role("button", name="Whole picture").click()
-    assert state(page)["region"] is None
+    until(page, "mienLive.state.region === null")
     page.evaluate("mienLive.stream.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
     shows(page, "share-ended", "Share again")
 
@@ -306,24 +389,26 @@ def test_a_part_is_marked_with_the_mouse_and_the_keys(live: Callable[..., Any], 
     expect(page.locator("#people li")).to_have_count(2)
     page.get_by_label("As in a mirror").uncheck()
     page.get_by_role("button", name="Mark a part").click()
-    box = page.locator("#stage").bounding_box()
-    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    stage = page.locator("#stage")
+    box = stage.bounding_box()  # of its place only the size is taken: what appears above it moves it
+    stage.hover(position={"x": 3, "y": 3})
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3, steps=4)
+    for share in (0.25, 0.5):
+        stage.hover(position={"x": box["width"] * share, "y": box["height"] * 2 * share - 3})
     page.mouse.up()
+    until(page, "Math.abs(mienLive.state.region?.width - 0.5) < 0.02")
     expect(page.locator("#people li")).to_have_count(1)
-    assert abs(state(page)["region"]["width"] - 0.5) < 0.02
     page.locator("#region").focus()
     for _ in range(25):
         page.keyboard.press("ArrowRight")
-    assert abs(state(page)["region"]["x"] - 0.5) < 0.02  # as far as it goes
+    until(page, "Math.abs(mienLive.state.region.x - 0.5) < 0.02")  # as far as it goes
     page.keyboard.press("Shift+ArrowUp")
-    assert abs(state(page)["region"]["height"] - 0.96) < 0.03
+    until(page, "Math.abs(mienLive.state.region.height - 0.96) < 0.03")
     answered(page, 3)
-    face = state(page)["faces"][0]["box"]
+    face = faces(page, 1)[0]["box"]
     # The other face now: its box is drawn where it is on the whole picture, in the right half.
     left, right = 0.5 + 0.5 * face[0] / 320, 0.5 + 0.5 * face[2] / 320
-    assert painted(page, [left, state(page)["region"]["height"] * face[1] / 346, right, 1]) > 100
+    painted(page, [left, state(page)["region"]["height"] * face[1] / 346, right, 1], 100)
 
 
 def test_a_mirror_turns_what_is_shown_and_its_boxes(live: Callable[..., Any], puppet: str) -> None:
@@ -332,16 +417,16 @@ def test_a_mirror_turns_what_is_shown_and_its_boxes(live: Callable[..., Any], pu
     page.get_by_label("Bars beside each face").uncheck()
     page.get_by_label("As in a mirror").uncheck()
     start(page)
-    until(page, "mienLive.state.faces.length === 2")
-    before = sorted(face["box"][0] for face in state(page)["faces"])
-    x1, y1, x2, y2 = max((face["box"] for face in state(page)["faces"]), key=lambda box: box[2] - box[0])
+    both = faces(page, 2)
+    before = sorted(face["box"][0] for face in both)
+    x1, y1, x2, y2 = max((face["box"] for face in both), key=lambda box: box[2] - box[0])
     plain, mirrored = [x1 / 640, y1 / 360, x2 / 640, y2 / 360], [1 - x2 / 640, y1 / 360, 1 - x1 / 640, y2 / 360]
-    assert painted(page, plain) > 300
+    painted(page, plain, 300)
     page.get_by_label("As in a mirror").check()
     answered(page, 2)
-    assert painted(page, mirrored) > 300
+    painted(page, mirrored, 300)
     assert "scaleX(-1)" in page.locator("#video").evaluate("(video) => video.style.transform")
-    sent = sorted(face["box"][0] for face in state(page)["faces"])  # as before
+    sent = sorted(face["box"][0] for face in faces(page, 2))  # as before
     assert np.abs(np.array(sent) - before).max() < 20
 
 
@@ -350,8 +435,7 @@ def test_a_camera_that_hangs_upside_down(live: Callable[..., Any], puppet: str) 
     page.evaluate("puppet.show('upside_down')")
     page.get_by_label("Turn the right way up").check()
     start(page)
-    until(page, "mienLive.state.faces.length === 1")
-    x1, y1, x2, y2 = state(page)["faces"][0]["box"]
+    x1, y1, x2, y2 = faces(page, 1)[0]["box"]
     expected = mien.Analyzer().faces(frame(0))[0].boxes[0]
     assert np.abs(np.array([x1, y1, x2, y2]) - expected).max() < 12
 
@@ -512,12 +596,14 @@ def test_a_tab_in_the_background(live: Callable[..., Any], puppet: str) -> None:
     }"""
     page.evaluate(hide, "hidden")
     shows(page, "hidden", "goes on looking")
-    drawn = stats(page)["drawn"]
-    answered(page, 12)  # at 0.2 s: longer than the two seconds under which nothing is said on return
+    drawn, long_ms = page.evaluate("[mienLive.stats().drawn, performance.now() + 2500]")
+    answered(page, 12)
+    until(page, f"performance.now() > {long_ms}")  # under two seconds nothing is said on return
     assert stats(page)["drawn"] <= drawn + 1
+    passing(page, "was-hidden")
     page.evaluate(hide, "visible")
     gone(page, "hidden")
-    shows(page, "was-hidden", "mien went on looking")
+    passed(page, "was-hidden", "mien went on looking")
     until(page, f"mienLive.stats().drawn > {drawn} + 1")
 
 
@@ -526,6 +612,7 @@ def test_a_tab_in_the_background(live: Callable[..., Any], puppet: str) -> None:
 
 def test_record_pause_go_on_save(live: Callable[..., Any], camera: Any, server: Server) -> None:
     page = live(within=camera)
+    heard = Heard(page)
     start(page)
     page.get_by_label("Name").fill("a <b>take</b>")
     begun_s = time.monotonic()
@@ -552,12 +639,16 @@ def test_record_pause_go_on_save(live: Callable[..., Any], camera: Any, server: 
     assert len(times) >= recorded >= 10
     assert all(a < b for a, b in itertools.pairwise(times))
     assert times[-1] < took_s - paused_s  # the pause is left out
-    assert {row["track"] for row in table(server, job, "faces.csv")} == {"1", "2"}
+    sides = {(int(row["track"]), float(row["x1"]) < WIDTH / 2) for row in table(server, job, "faces.csv")}
+    tracks = {track for track, _ in sides}
+    assert len(sides) == len(tracks)  # a number is one person's
+    assert {left for _, left in sides} == {True, False}
+    assert tracks <= numbers(heard, 2)
     with server.client() as client:
         names = {file["name"] for file in client.get(f"/api/jobs/{job}/result").json()["files"]}
         assert client.get(f"/api/jobs/{job}").json()["kind"] == "live"
     assert "annotated.mp4" not in names
-    assert not list(server.data.rglob("frames.log"))
+    assert not list((server.data / "jobs" / job).rglob("frames.log"))
 
 
 def test_the_picture_is_kept_where_it_is_wanted(live: Callable[..., Any], camera: Any, server: Server, tmp_path: Path) -> None:
@@ -573,7 +664,7 @@ def test_the_picture_is_kept_where_it_is_wanted(live: Callable[..., Any], camera
         frames = list(media.frames())
     assert len(frames) == len(table(server, job, "timeline.csv"))
     assert (media.info.width, media.info.height) == (WIDTH, HEIGHT)
-    assert not list(server.data.rglob("frames.log"))
+    assert not list((server.data / "jobs" / job).rglob("frames.log"))
 
 
 def test_a_recording_through_a_line_that_breaks(
@@ -581,45 +672,46 @@ def test_a_recording_through_a_line_that_breaks(
 ) -> None:
     watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
+    heard = Heard(page)
     start(page)
     record(page, 5)
-    cut_s = state(page)["recording"]["base_s"]
+    begin = kept_from(page)
     line.cut()
     shows(page, "gone", "The recording goes on here")
     expect(page.locator("[data-state='gone'] .left")).to_have_text(re.compile(r"^ \d+ s\.$"))
-    page.wait_for_timeout(4000)
-    kept = stats(page)["kept"]
-    assert kept >= 10  # five looks a second were due
+    until(page, "mienLive.stats().kept >= 14")
+    end = kept_from(page)
+    passing(page, "back")
     line.mend()
-    shows(page, "back", "Nothing is missing")
+    passed(page, "back", "Nothing is missing")
     until(page, "mienLive.stats().kept === 0")
     answered(page, 5)
     seen = stats(page)
     on_the_way = seen["captured"] - seen["answered"] - seen["droppedHere"] - seen["droppedThere"]
     assert 0 <= on_the_way <= 5
     times = np.array([float(row["time_s"]) for row in table(server, save(page), "timeline.csv")])
-    assert np.diff(times).min() > 0
-    away = times[(times > cut_s + 0.5) & (times < cut_s + 4)]
-    assert len(away) >= 10
-    assert np.diff(away).max() < 1.0
+    nothing_is_missing(times, heard, begin, end)
 
 
 def test_a_line_that_falls_silent(live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any) -> None:
+    watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
+    heard = Heard(page)
     start(page)
     record(page, 5)
-    cut_s = state(page)["recording"]["base_s"]
+    passing(page, "slow")
     line.frozen = True
-    shows(page, "slow", "slow to answer")
-    watch.expect(NO_LINE)
-    until(page, "mienLive.stats().kept >= 12")
+    # For two seconds the newest of the looks wins as ever; then it counts as slow, and they are kept.
+    until(page, "mienLive.stats().kept > 0")
+    begin = kept_from(page)
+    until(page, f"mienLive.stats().kept >= {begin[1] + 14}")
+    end = kept_from(page)
+    passed(page, "slow", "slow to answer")
     line.frozen = False
     until(page, "mienLive.stats().kept === 0")
     gone(page, "slow")
     times = np.array([float(row["time_s"]) for row in table(server, save(page), "timeline.csv")])
-    assert np.diff(times).min() > 0
-    # For two seconds the newest of the looks wins as ever; then it counts as slow, and they are kept.
-    assert len(times[(times > cut_s + 2.5) & (times < cut_s + 5)]) >= 4
+    nothing_is_missing(times, heard, begin, end)
 
 
 def test_stopped_while_the_server_is_away(live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any) -> None:
@@ -641,20 +733,23 @@ def test_the_server_is_killed_and_started_again(live: Callable[..., Any], camera
     watch.expect(NO_LINE)
     with Server(tmp_path / "data") as server:
         page = live(within=camera, server=server)
+        heard = Heard(page)
         start(page)
         record(page, 10)
-        before = state(page)["recording"]
+        before, begin = state(page)["recording"], kept_from(page)
         server.kill()
         shows(page, "gone")
-        until(page, "mienLive.stats().kept >= 5")
+        until(page, "mienLive.stats().kept >= 10")
+        end = kept_from(page)
+        passing(page, "restarted")
         server.start()
-        shows(page, "restarted", "goes on where it was")
+        passed(page, "restarted", "goes on where it was")
         until(page, "mienLive.state.link === 'open' && mienLive.stats().kept === 0")
         assert state(page)["recording"]["job"] == before["job"]
         until(page, f"mienLive.state.recording.looks >= {before['looks']} + 10")
         rows = table(server, save(page), "timeline.csv")
         assert len(rows) >= before["looks"] + 10
-        assert max(np.diff([float(row["time_s"]) for row in rows])) < 1.5
+        nothing_is_missing(np.array([float(row["time_s"]) for row in rows]), heard, begin, end)
 
 
 def test_the_page_is_loaded_again_while_it_records(live: Callable[..., Any], camera: Any, server: Server, watch: Any) -> None:
@@ -694,16 +789,17 @@ def test_away_for_too_long(live: Callable[..., Any], camera: Any, tmp_path: Path
 
 def test_four_pages_at_once(live: Callable[..., Any], camera: Any) -> None:
     pages = [live(within=camera) for _ in range(4)]
+    heard = [Heard(page) for page in pages]
     for page in pages:
         page.get_by_label("How often to look").select_option("0.5")
         page.get_by_role("button", name="Start the camera").first.click()
     for page in pages:
         answered(page, 8)
-    for page in pages:
+    for page, answers in zip(pages, heard, strict=True):
         seen = stats(page)
         assert seen["answered"] >= 8
         assert seen["captured"] - seen["answered"] - seen["droppedHere"] - seen["droppedThere"] in range(4)  # on their way
-        assert {face["track"] for face in state(page)["faces"]} <= {1, 2}  # nobody gets another's faces
+        assert {face["track"] for face in faces(page, 2)} <= numbers(answers, 2)  # nobody gets another's faces
 
 
 def test_too_many_viewers(live: Callable[..., Any], camera: Any, tmp_path: Path) -> None:
@@ -713,7 +809,8 @@ def test_too_many_viewers(live: Callable[..., Any], camera: Any, tmp_path: Path)
         second.get_by_role("button", name="Start the camera").click()
         shows(second, "full", "Too many people")
         first.get_by_role("button", name="Turn the camera off").click()
-        second.get_by_role("button", name="Try now").click()
+        # Ten seconds after the refusal it tries by itself: on a slow machine the button may just be gone.
+        second.evaluate("document.querySelector(\"#states [data-state='full'] button\")?.click()")
         answered(second, 2)
         gone(second, "full")
         for page in (first, second):
@@ -739,4 +836,4 @@ def test_it_fits(live: Callable[..., Any], camera: Any, width: int) -> None:
     start(page)
     page.get_by_role("button", name="Mark a part").click()
     page.get_by_text("How well it keeps up").click()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    until(page, f"document.documentElement.scrollWidth <= {width}")
