@@ -22,6 +22,7 @@ const REFUSALS = { 4400: "misunderstood", 4401: "unknown", 4403: "foreign", 4409
 export class WatchSocket extends EventTarget {
   link = "closed";
   lost = 0; // pictures that found no place any more
+  refusal = null; // why it was refused for good
   #hello; #every_s; #keeps; #socket = null; #next = null; #waiting = []; #flying = []; #late = false; #inFlight = IN_FLIGHT; #tries = 0; #timer;
   #opening; #watch; #met = false;
 
@@ -158,7 +159,10 @@ export class WatchSocket extends EventTarget {
     this.#waiting = this.#keeps ? [...this.#flying, ...this.#waiting] : [];
     this.#flying = [];
     const refusal = REFUSALS[code];
-    if (refusal) return this.#say("refused", { refusal });
+    if (refusal) {
+      this.refusal = refusal;
+      return this.#say("refused", { refusal });
+    }
     const full = code === 4429, again_s = full ? FULL_AGAIN_S : AGAIN_S[Math.min(this.#tries, AGAIN_S.length - 1)];
     this.#tries += 1;
     this.#timer = setTimeout(() => this.open(), again_s * 1000);

@@ -490,7 +490,7 @@ async function ended(outcome, socket, k) {
     show({ title: () => t("film.sending_title") }, text, waiting(() => t("page.loading")), line);
     await socket.settled();
   }
-  if (socket.link === "refused") return;
+  if (socket.link === "refused") return refused(socket.refusal);
   socket.close();
   if (outcome === "leave") {
     await client.leave().catch(() => {});
