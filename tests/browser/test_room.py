@@ -16,11 +16,14 @@ from browser.films import motion_jpeg
 from browser.test_accessibility import serious
 from serving import Server
 
+EVERY_S = 0.5
+"""How often a study looks where it does not say."""
 CLIPS = Path(__file__).parents[3] / "shared" / "media"
 ALLOW = "--use-fake-ui-for-media-stream"
 CAMERA = "--use-fake-device-for-media-stream"
 NO_LINE = "WebSocket connection|ERR_CONNECTION|Failed to load resource"
-SECONDS = 90
+SECONDS = 90.0
+"""What takes longer hangs, on a busy machine, too."""
 
 STUDY = {
     "format": "mien-study 1",
@@ -40,8 +43,8 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return films.written(tmp_path_factory.mktemp("reel") / "reel.mp4", films.part(0, 8))
 
 
-@pytest.fixture
-def study(server: Server, reel: Path) -> str:
+@pytest.fixture(scope="module")
+def original(server: Server, reel: Path) -> str:
     """A study with a film that can be played and an event."""
     with server.client() as client:
         id: str = client.post("/api/studies", json=STUDY).raise_for_status().json()["id"]
@@ -56,11 +59,20 @@ def study(server: Server, reel: Path) -> str:
 
 
 @pytest.fixture
+def study(server: Server, original: str) -> str:
+    """A copy of it for one test; its film is not made ready once more."""
+    with server.client() as client:
+        copy = client.post(f"/api/studies/{original}/duplicate").raise_for_status().json()
+    assert [film["state"] for film in copy["films"]] == ["ready"]
+    return str(copy["id"])
+
+
+@pytest.fixture
 def camera(launch: Callable[..., Any], camera_file: Path) -> Any:
     return launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={camera_file}")
 
 
-def until(page: Any, expression: str, *, patience_s: float = 40.0) -> None:
+def until(page: Any, expression: str, *, patience_s: float = SECONDS) -> None:
     end = time.monotonic() + patience_s
     while not page.evaluate(expression):
         assert time.monotonic() < end, f"not within {patience_s:g} s: {expression}; {page.evaluate('mienRoom.state')}"
@@ -95,6 +107,60 @@ def review(server: Server, study: str) -> dict[str, Any]:
                 return dict(found)
             assert time.monotonic() < end, found
             time.sleep(0.3)
+
+
+def no_analyses(server: Server) -> None:
+    """The room keeps all that it was made of: it is not among the analyses, at most a moment longer than it is taken in."""
+    end = time.monotonic() + SECONDS
+    with server.client() as client:
+        while items := client.get("/api/jobs").json()["items"]:
+            assert time.monotonic() < end, items
+            time.sleep(0.1)
+
+
+def recorded(page: Any) -> list[float]:
+    """The seconds of the recording of which the page hears that faces were looked for, from now on: it grows."""
+    seconds: list[float] = []
+
+    def heard(payload: str | bytes) -> None:
+        message = json.loads(payload) if isinstance(payload, str) else {}
+        if message.get("type") == "faces" and message.get("recorded"):
+            seconds.append(message["time_s"])
+
+    page.on("websocket", lambda socket: socket.on("framereceived", heard))
+    return seconds
+
+
+def farthest(seconds: list[float]) -> float:
+    """How far apart looks were at most: a busy machine looks less often."""
+    return max((b - a for a, b in pairwise(sorted(seconds))), default=0.0)
+
+
+def shown(pairs: list[list[float]], at_s: float) -> float | None:
+    """The second of the film that was seen at a second of the recording; None where it stood still."""
+    for (from_s, film_s), (to_s, end_s) in pairwise(pairs):
+        if from_s <= at_s <= to_s and end_s - film_s > 0.5 * (to_s - from_s):
+            return film_s + (at_s - from_s) * (end_s - film_s) / (to_s - from_s)
+    return None
+
+
+# Somebody presses the button once the film has played for so long; a test on a busy machine might come when it is over.
+PAUSED = """() => {
+  const button = document.querySelector("#play");
+  const timer = setInterval(() => {
+    const { running, clock } = mienRoom.state;
+    if (!running || clock.at(-1)[1] < 1.6 || button.textContent.trim() !== "Pause") return;
+    clearInterval(timer);
+    button.click();
+  }, 20);
+}"""
+
+# Somebody drags the film ahead as soon as it plays: what is between was not seen.
+DRAGGED = """() => document.querySelector("#film").addEventListener("timeupdate", () => {
+  const bar = document.querySelector("#place");
+  bar.value = 6;
+  bar.dispatchEvent(new Event("change"));
+}, { once: true })"""
 
 
 def agree(page: Any, film: str = "Two portraits") -> None:
@@ -134,6 +200,7 @@ def test_the_film_plays_in_its_own_window_and_gives_the_clock(
     open_page: Callable[..., Any], server: Server, study: str, camera: Any
 ) -> None:
     page = open_page(f"/studies/{study}/room", within=camera)
+    looks = recorded(page)
     agree(page)
     start(page)
     expect(page.locator("#people-now")).to_have_text("2")
@@ -141,42 +208,40 @@ def test_the_film_plays_in_its_own_window_and_gives_the_clock(
     page.get_by_label("Name of this showing").fill("Friday evening")
     record(page, looks=8)
     screen = screen_of(page)
+    # Where the film is when it says that it plays: where a machine is busy, that comes late.
+    screen.locator("#film").evaluate("film => film.addEventListener('playing', () => (window.began ??= []).push(film.currentTime))")
+    page.evaluate(PAUSED)
     page.get_by_role("button", name="Play", exact=True).click()
-    until(page, "mienRoom.state.running")
-    page.wait_for_timeout(2000)
-    page.get_by_role("button", name="Pause", exact=True).click()
-    until(page, "!mienRoom.state.running")
+    until(page, "!mienRoom.state.running && mienRoom.state.clock.length > 0 && mienRoom.state.clock.at(-1)[1] > 1.5")
     assert serious(screen) == []
     stood_s = screen.locator("#film").evaluate("film => film.currentTime")
     assert state(page)["clock"][-1][1] == pytest.approx(stood_s, abs=0.1)
     page.wait_for_timeout(1500)
     screen.bring_to_front()
+    screen.evaluate(DRAGGED)
     screen.get_by_role("button", name="Play").first.click()
-    until(page, "mienRoom.state.running")
-    # Somebody drags the film ahead: what is between was not seen.
-    screen.locator("#place").evaluate("bar => { bar.value = 6; bar.dispatchEvent(new Event('change')); }")
-    until(page, "mienRoom.state.clock.at(-1)[1] > 6 && mienRoom.state.running")
-    until(page, "!mienRoom.state.running")  # to its end
-    assert state(page)["clock"][-1][1] == pytest.approx(8.0, abs=0.15)
     expect(screen.locator("#words")).to_have_text("The film is over.")
+    until(page, "!mienRoom.state.running && Math.abs(mienRoom.state.clock.at(-1)[1] - 8) < 0.15")
+    began_s, again_s, *_ = screen.evaluate("began")
     page.get_by_role("button", name="Stop and take in").click()
     expect(page.locator("[data-state=room-ready]")).to_contain_text("2 viewers", timeout=SECONDS * 1000)
     room = ready(server, study)
     assert (room["people"], room["together"], room["label"]) == (2, 2, "Friday evening")
     pairs = room["clock"]
-    assert pairs[0][1] == pytest.approx(0, abs=0.2)
+    assert 0 <= pairs[0][1] <= began_s + 0.05
     stands = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(pairs)]
-    assert any(took > 1.2 and moved < 0.2 for took, moved in stands), f"the pause is not in the clock: {pairs}"
-    with server.client() as client:
-        assert client.get("/api/jobs").json()["items"] == []
+    most_s = max(0.2, again_s - stood_s + 0.05)
+    assert any(took > 1.2 and moved < most_s for took, moved in stands), f"the pause is not in the clock: {pairs}"
+    no_analyses(server)
     found = review(server, study)
     assert [viewer["name"] for viewer in found["viewers"]] == ["R1-1", "R1-2"]
     assert all(viewer["room"] for viewer in found["viewers"])
     film = next(one for one in found["stimuli"] if one["title"] == "Two portraits")
     happiness = film["curves"]["raw"]["happiness"]["mean"]
     seen = [t for t, value in zip(film["times"], happiness, strict=True) if value is not None]
-    assert min(seen) < 1
-    assert max(seen) > 6.5
+    watched = [film_s for at_s in looks if (film_s := shown(pairs, at_s)) is not None]
+    assert min(seen) == pytest.approx(min(watched), abs=EVERY_S)
+    assert max(seen) == pytest.approx(max(watched), abs=EVERY_S)
     assert not [t for t in seen if stood_s + 2.0 < t < 5.0], "what was skipped has no curve"
     assert film["curves"]["corrected"] is not None, "3 s were recorded before the film"
 
@@ -187,20 +252,29 @@ def test_an_event_is_marked_by_hand(open_page: Callable[..., Any], server: Serve
     expect(page.get_by_role("link", name="Open the film’s window")).to_be_hidden()
     start(page)
     record(page, looks=3)
-    marked_s = time.monotonic()
-    page.get_by_role("button", name="The event starts now").click()
-    page.wait_for_timeout(1500)
-    page.get_by_role("button", name="It stands still").click()
-    page.wait_for_timeout(1000)
-    page.get_by_role("button", name="It goes on").click()
-    page.wait_for_timeout(1500)
-    passed_s = time.monotonic() - marked_s
-    page.get_by_role("button", name="Stop and take in").click()
+    presses = []
+
+    def press(name: str) -> None:
+        """Presses a button, between two moments."""
+        before_s = time.monotonic()
+        page.get_by_role("button", name=name).click()
+        presses.append((before_s, time.monotonic()))
+
+    press("The event starts now")
+    page.wait_for_timeout(1200)
+    press("It stands still")
+    page.wait_for_timeout(800)
+    press("It goes on")
+    page.wait_for_timeout(1200)
+    press("Stop and take in")
+    begin, stand, on, stop = presses
+    least_s = stand[0] - begin[1] + stop[0] - on[1]
+    most_s = stand[1] - begin[0] + stop[1] - on[0]
     expect(page.locator("[data-state=room-ready]")).to_be_visible(timeout=SECONDS * 1000)
     room = ready(server, study)
     assert (room["people"], room["stimulus"]) == (2, "concert")
     assert len(room["clock"]) == 4
-    assert room["clock"][-1][1] == pytest.approx(passed_s - 1.0, abs=0.6)
+    assert least_s - 0.1 <= room["clock"][-1][1] <= most_s + 0.1
     # The start is put right: half a second later.
     row = page.locator(".room-item").first
     first = float(row.get_by_label("The film starts at").input_value())
@@ -225,7 +299,13 @@ def test_a_closed_page_loses_nothing(open_page: Callable[..., Any], serve: Calla
     start(page)
     record(page, looks=8)
     page.get_by_role("button", name="The event starts now").click()
-    page.wait_for_timeout(6500)  # the clock is saved every five seconds
+    end = time.monotonic() + SECONDS
+    with server.client() as client:
+        while (client.get(f"/api/studies/{study}/rooms/1").json()["clock"] or [[0, 0]])[-1][
+            1
+        ] <= 4:  # it is saved every five seconds
+            assert time.monotonic() < end
+            page.wait_for_timeout(100)
     page.close()
     room = ready(server, study)
     assert room["people"] == 2
@@ -241,6 +321,7 @@ def test_a_server_that_is_killed_goes_on_with_room_and_clock(
     with server.client() as client:
         study = client.post("/api/studies", json=STUDY).raise_for_status().json()["id"]
     page = open_page(f"/studies/{study}/room", server=server, within=camera)
+    seconds = recorded(page)
     agree(page, "The concert (event)")
     start(page)
     record(page, looks=4)
@@ -248,7 +329,7 @@ def test_a_server_that_is_killed_goes_on_with_room_and_clock(
     expect(page.locator("[data-state=gone]")).to_be_visible()
     page.get_by_role("button", name="The event starts now").click()
     expect(page.locator("[data-state=clock-late]")).to_be_visible()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(500)
     server.start()
     until(page, "mienRoom.state.link === 'open'")
     looks = state(page)["recording"]["looks"]
@@ -257,18 +338,20 @@ def test_a_server_that_is_killed_goes_on_with_room_and_clock(
     room = ready(server, study)
     assert room["people"] == 2
     assert len(room["clock"]) == 2
-    assert room["duration_s"] == pytest.approx(state(page)["clock"][-1][0], abs=1.5)
+    assert room["clock"][-1][0] == pytest.approx(state(page)["clock"][-1][0], abs=0.01)
+    assert room["duration_s"] == pytest.approx(room["clock"][-1][0], abs=max(1.5, 2 * farthest(seconds)))
 
 
 def test_a_page_that_is_loaded_again_goes_on(
     open_page: Callable[..., Any], server: Server, study: str, camera: Any, watch: Watch
 ) -> None:
     page = open_page(f"/studies/{study}/room", within=camera)
+    seconds = recorded(page)
     agree(page, "The concert (event)")
     start(page)
     record(page, looks=3)
     page.get_by_role("button", name="The event starts now").click()
-    page.wait_for_timeout(800)
+    until(page, "mienRoom.state.clock.at(-1)[1] > 0.5")
     before = state(page)
     # Whoever would close it is asked: the page's own listener stops the event.
     assert page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))") is False
@@ -282,7 +365,7 @@ def test_a_page_that_is_loaded_again_goes_on(
     room = ready(server, study)
     assert room["people"] == 2
     assert len(room["clock"]) == 2
-    assert room["clock"][1][1] == pytest.approx(room["duration_s"] - room["clock"][0][0], abs=1.5)
+    assert room["clock"][1][1] == pytest.approx(room["duration_s"] - room["clock"][0][0], abs=max(1.5, 2 * farthest(seconds)))
 
 
 def test_a_film_of_the_audience_is_dropped_and_read(
@@ -295,8 +378,7 @@ def test_a_film_of_the_audience_is_dropped_and_read(
     page.get_by_role("button", name="Send").click()
     expect(page.locator(".room-facts dd").first).to_have_text("2", timeout=SECONDS * 1000)
     assert ready(server, study)["offset_s"] == -0.5
-    with server.client() as client:
-        assert client.get("/api/jobs").json()["items"] == []
+    no_analyses(server)
 
 
 @pytest.mark.parametrize(("clip", "people"), [("three_people_walking.gif", 3), ("classroom.gif", 4)])
