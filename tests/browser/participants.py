@@ -71,6 +71,54 @@ STUDY: dict[str, Any] = {
 }
 
 
+# What the page itself did, at any speed of the machine: when it looked while a film played, and for how long it was held up, by a
+# beat of its own, and by the picture that took longest to be made.
+NOTES = """
+(() => {
+  const notes = (window.notes = { looks: 0, taken: [], held_s: 0, made_s: 0 });
+  const BEAT_MS = 100, ToWork = Worker, bitmap = window.createImageBitmap, begun = [];
+  let beat_ms = null;
+  const now = () => window.mienTakePart?.state ?? {};
+  const longest = (name, ms) => now().playing && (notes[name] = Math.max(notes[name], ms / 1000));
+  function beat() {
+    beat_ms = performance.now();
+    const clock = new ToWork("/static/js/live-clock.js", { type: "module" });
+    clock.onmessage = () => {
+      longest("held_s", performance.now() - beat_ms - BEAT_MS);
+      beat_ms = performance.now();
+    };
+    clock.postMessage(BEAT_MS);
+  }
+  window.Worker = class extends ToWork {
+    constructor(...given) {
+      super(...given);
+      this.addEventListener("message", ({ data }) => data?.bytes && longest("made_s", performance.now() - begun.shift()));
+    }
+  };
+  window.createImageBitmap = async (...given) => {
+    if (beat_ms === null) beat();
+    const { film_s, playing } = now();
+    notes.looks += 1;
+    if (playing) notes.taken.push(film_s);
+    begun.push(performance.now());
+    return bitmap.call(window, ...given);
+  };
+})()
+"""
+
+
+class Noted:
+    """A browser whose pages note what they do: see `NOTES`."""
+
+    def __init__(self, browser: Any) -> None:
+        self.browser = browser
+
+    def new_context(self, **options: Any) -> Any:
+        context = self.browser.new_context(**options)
+        context.add_init_script(NOTES)
+        return context
+
+
 @dataclass(frozen=True)
 class Invited:
     """A study that is open, and the link to it."""
@@ -112,7 +160,7 @@ def open_study(server: Server, given: Sequence[Path] = (), *, events: int = 0, *
             with path.open("rb") as content:
                 files = {"file": (path.name, content)}
                 ask("POST", f"/api/studies/{study}/films", files=files, data={"title": f"Film {k + 1}"})
-        for _ in range(600):
+        for _ in range(1800):
             view = ask("GET", f"/api/studies/{study}")
             states = [film["state"] for film in view["films"]]
             if "converting" not in states:
