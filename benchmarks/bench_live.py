@@ -12,10 +12,7 @@ import csv
 import io
 import itertools
 import json
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -61,19 +58,8 @@ def main() -> None:
         if options.server:
             bench(options.server, film, options.seconds)
             return
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        command = [sys.executable, "-m", "mien", "serve", "--port", port, "--data", f"{scratch}/data"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            if "http" not in server.stdout.readline():
-                raise SystemExit("mien serve did not start")
-            try:
-                bench(f"http://127.0.0.1:{port}", film, options.seconds)
-            finally:
-                server.terminate()
-                server.wait(30)
+        with measure.serving(Path(scratch) / "data") as (address, _):
+            bench(address, film, options.seconds)
 
 
 def bench(server: str, film: Path, seconds: float) -> None:

@@ -11,9 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -57,19 +54,8 @@ def main() -> None:
         if options.server:
             bench(options.server, None, frames, size, options)
             return
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        command = [sys.executable, "-m", "mien", "serve", "--port", port, "--data", f"{scratch}/data"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            if "http" not in server.stdout.readline():
-                raise SystemExit("mien serve did not start")
-            try:
-                bench(f"http://127.0.0.1:{port}", server.pid, frames, size, options)
-            finally:
-                server.terminate()
-                server.wait(30)
+        with measure.serving(Path(scratch) / "data") as (address, process):
+            bench(address, process, frames, size, options)
 
 
 def bench(server: str, process: int | None, frames: list[bytes], size: str, options: argparse.Namespace) -> None:

@@ -10,7 +10,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,22 @@ def run(command: Sequence[str | os.PathLike[str]], *, may_fail: bool = False) ->
 def mien(*arguments: str | os.PathLike[str]) -> list[str]:
     """The command line `mien …` in this Python."""
     return [sys.executable, "-m", "mien.cli", *map(os.fspath, arguments)]
+
+
+@contextmanager
+def serving(data: Path) -> Iterator[tuple[str, int]]:
+    """`mien serve` with its data there, while the block runs: its address and process id. Raises `RuntimeError` where it fails."""
+    with subprocess.Popen(mien("serve", "--port", "0", "--data", data), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        said = server.stdout.readline().split()
+        address = next((word for word in said if word.startswith("http")), None)
+        if address is None:
+            raise RuntimeError("mien serve did not start")
+        try:
+            yield address, server.pid
+        finally:
+            server.terminate()
+            server.wait(30)
 
 
 def median(costs: Sequence[Cost]) -> Cost:

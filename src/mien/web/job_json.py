@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.web.errors import ApiError
+from mien.web.uploads import form
 
 EXAMPLE_ID = "k3v9Qm0aZx81tRbW"
 
@@ -103,50 +104,35 @@ class NewName(BaseModel):
 
 # --- the form
 
-FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "a picture or a film; its content decides"},
-                        "every_s": {
-                            "type": "number",
-                            "minimum": 0,
-                            "maximum": 3600,
-                            "default": 0.5,
-                            "description": "seconds between looks; 0: every frame",
-                        },
-                        "smoothing_s": {
-                            "type": "number",
-                            "minimum": 0,
-                            "maximum": 60,
-                            "default": 0.2,
-                            "description": "time constant of the smoothed scores in seconds; 0: none",
-                        },
-                        "baseline_s": {
-                            "type": "number",
-                            "minimum": 0,
-                            "maximum": 3600,
-                            "default": 0,
-                            "description": "where above 0: tables also hold the change against each face's first so many seconds",
-                        },
-                        "keep_film": {
-                            "type": "boolean",
-                            "default": True,
-                            "description": "whether the annotated film or picture is made and kept",
-                        },
-                        "keep_stills": {"type": "boolean", "default": True, "description": "whether a still of each face is kept"},
-                    },
-                },
-                "example": {"file": "(the file's content)", "every_s": 0.5, "keep_film": True},
-            }
+FORM = form(
+    {
+        "file": {"description": "a picture or a film; its content decides"},
+        "every_s": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 3600,
+            "default": 0.5,
+            "description": "seconds between looks; 0: every frame",
         },
-    }
-}
+        "smoothing_s": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 60,
+            "default": 0.2,
+            "description": "time constant of the smoothed scores in seconds; 0: none",
+        },
+        "baseline_s": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 3600,
+            "default": 0,
+            "description": "where above 0: tables also hold the change against each face's first so many seconds",
+        },
+        "keep_film": {"type": "boolean", "default": True, "description": "whether the annotated film or picture is made and kept"},
+        "keep_stills": {"type": "boolean", "default": True, "description": "whether a still of each face is kept"},
+    },
+    {"file": "(the file's content)", "every_s": 0.5, "keep_film": True},
+)
 
 
 def options_of(fields: dict[str, str]) -> JobOptions:

@@ -19,7 +19,7 @@ from mien.web.reader import Reader
 from mien.web.recorder import Recordings
 from mien.web.settings import Settings
 from mien.web.store import Job, Store, new_id, now
-from mien.web.views import Course, Page, Recording, View, Waiting, spawn
+from mien.web.views import BREACHES_MAX, HELLO_WITHIN_S, Course, Page, Recording, View, Waiting, spawn
 from mien.web.wire import WireError
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 WAITING_MAX = 8
 """Late frames of one view that wait here; the rest waits in the socket."""
 
-BREACHES_MAX = 20
-"""Messages in a row that make no sense, after which the socket is closed."""
-
-HELLO_WITHIN_S = 10.0
 KNOWN_CLOSED = 200
 
 log = logging.getLogger(__name__)
@@ -117,18 +113,13 @@ class Live:
         except WebSocketDisconnect as gone:
             code = gone.code
         except MienError as error:
-            await self._refuse(page, WireError("cannot_read", str(error)), 1011)
+            await page.refuse(WireError("cannot_read", str(error)), 1011)
         finally:
             self._sockets -= 1
             sending.cancel()
             if view is not None and view.page is page:
                 view.page = None
                 self._left(view, for_good=code == 1000)
-
-    async def _refuse(self, page: Page, error: WireError, code: int) -> None:
-        with suppress(WebSocketDisconnect, RuntimeError, OSError):
-            await page.socket.send_text(wire.Failure.of(error).text())
-        await page.close(code)
 
     async def _greet(self, page: Page) -> View | None:
         """The view that a page's first message asks for; None where it was refused."""
@@ -141,10 +132,10 @@ class Live:
             if not isinstance(hello, wire.Hello):
                 raise WireError("bad_message", "The first message must be a hello.")
         except TimeoutError:
-            await self._refuse(page, WireError("bad_message", f"No hello came within {HELLO_WITHIN_S:g} s."), wire.CLOSE_BREACH)
+            await page.refuse(WireError("bad_message", f"No hello came within {HELLO_WITHIN_S:g} s."), wire.CLOSE_BREACH)
             return None
         except WireError as error:
-            await self._refuse(page, error, wire.CLOSE_BREACH)
+            await page.refuse(error, wire.CLOSE_BREACH)
             return None
         analyzer = await asyncio.to_thread(self.reader.prepare)
         if hello.resume and self._finding is not None:

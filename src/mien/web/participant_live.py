@@ -25,7 +25,7 @@ from mien.web.participants import Measured, Participants, refuse_ended
 from mien.web.reader import DARK_LUMA, Reader, light_of
 from mien.web.settings import Settings
 from mien.web.store import Participant, StudyRow
-from mien.web.views import SETTLE_WITHIN_S, Line, Page, Read, Waiting, spawn
+from mien.web.views import BREACHES_MAX, HELLO_WITHIN_S, SETTLE_WITHIN_S, Line, Page, Read, Waiting, spawn
 from mien.web.wire import WireError
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ IN_FLIGHT = 8
 """How many frames a page may have sent without an answer: enough that late ones come in quickly."""
 
 ERASED = "All that was kept of you is erased."
-HELLO_WITHIN_S = 10.0
-BREACHES_MAX = 20
 SYNC_EVERY_S = 1.0
 TELL_EVERY_S = 5.0
 CLOSE_LATER = 1013
@@ -188,7 +186,9 @@ class Watching:
         await socket.accept()
         page = Page(socket)
         if self._sockets >= self.settings.participants_at_once_max:
-            await _refuse(page, "too_many", "Too many people are being measured right now; it is tried again.", wire.CLOSE_TOO_MANY)
+            await page.refuse(
+                WireError("too_many", "Too many people are being measured right now; it is tried again."), wire.CLOSE_TOO_MANY
+            )
             return
         self._sockets += 1
         sending = spawn(page.send_for_ever())
@@ -200,11 +200,13 @@ class Watching:
         except WebSocketDisconnect:
             pass
         except WireError as error:
-            await _refuse(page, error.code, error.message, wire.CLOSE_OVER)
+            await page.refuse(error, wire.CLOSE_OVER)
         except MienError as error:
-            await _refuse(page, "cannot_read", str(error), 1011)
+            await page.refuse(WireError("cannot_read", str(error)), 1011)
         except OSError as error:
-            await _refuse(page, "storage_full", f"What is measured cannot be kept: {error.strerror or error}.", CLOSE_LATER)
+            await page.refuse(
+                WireError("storage_full", f"What is measured cannot be kept: {error.strerror or error}."), CLOSE_LATER
+            )
         finally:
             self._sockets -= 1
             sending.cancel()
@@ -221,17 +223,17 @@ class Watching:
                 raise WebSocketDisconnect(message.get("code", 1006))
             hello = wire.read_watch(message.get("text") or "")
         except TimeoutError:
-            await _refuse(page, "bad_message", f"No hello came within {HELLO_WITHIN_S:g} s.", wire.CLOSE_BREACH)
+            await page.refuse(WireError("bad_message", f"No hello came within {HELLO_WITHIN_S:g} s."), wire.CLOSE_BREACH)
             return None
         except WireError as error:
-            await _refuse(page, error.code, error.message, wire.CLOSE_BREACH)
+            await page.refuse(error, wire.CLOSE_BREACH)
             return None
         address = page.socket.client.host if page.socket.client else ""
         try:
             participant, study = await asyncio.to_thread(self._admit, hello, address)
         except ApiError as error:
             code = {401: wire.CLOSE_LOGIN, 429: wire.CLOSE_TOO_MANY}.get(error.status_code, wire.CLOSE_OVER)
-            await _refuse(page, error.code, error.message, code)
+            await page.refuse(WireError(error.code, error.message), code)
             return None
         analyzer = await asyncio.to_thread(self.reader.prepare)
         async with self._turn.setdefault(participant.id, asyncio.Lock()):
@@ -330,7 +332,7 @@ class Watching:
         """Tells a page that another one, or nobody, goes on, and closes its socket."""
         page, seat.page = seat.page, None
         if page is not None:
-            await _refuse(page, code, words, close)
+            await page.refuse(WireError(code, words), close)
 
     async def _give_up(self, seat: Seat) -> None:
         """The disk does not take more: the page keeps its frames and tries again later."""
@@ -382,9 +384,3 @@ class Watching:
             news = [measured for seat in seats if (measured := seat.measured()) is not None]
             if news:
                 self.participants.measured(news)
-
-
-async def _refuse(page: Page, code: str, words: str, close: int) -> None:
-    with suppress(WebSocketDisconnect, RuntimeError, OSError):
-        await page.socket.send_text(wire.Failure.of(WireError(code, words)).text())
-    await page.close(close)

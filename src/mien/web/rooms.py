@@ -37,7 +37,7 @@ from mien.web.jobs import Jobs, folder_bytes
 from mien.web.settings import Settings
 from mien.web.store import AuditEntry, Job, Room, Store, StudyRow, new_id
 from mien.web.studies import Studies, Who, note, touch
-from mien.web.uploads import receive
+from mien.web.uploads import form, receive
 
 FOLLOW_EVERY_S = 1.0
 """How often jobs that rooms wait for are looked at."""
@@ -493,29 +493,19 @@ class Proof(BaseModel):
     left: Left
 
 
-FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "stimulus", "agreed"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "a film of the audience"},
-                        "stimulus": {"type": "string", "description": "the film that played, or the event"},
-                        "agreed": {"type": "boolean", "description": "everybody in the room was told and agreed"},
-                        "offset_s": {"type": "number", "description": "the film's time at 0 s of the film of the audience"},
-                        "clock": {"type": "string", "description": f"as JSON: {CLOCK}"},
-                        "label": {"type": "string"},
-                    },
-                },
-                "example": {"file": "(the film's content)", "stimulus": "s1", "agreed": True, "offset_s": -12.4},
-            },
-            "application/json": {"schema": NewRoom.model_json_schema()},
-        },
-    }
-}
+FORM = form(
+    {
+        "file": {"description": "a film of the audience"},
+        "stimulus": {"type": "string", "description": "the film that played, or the event"},
+        "agreed": {"type": "boolean", "description": "everybody in the room was told and agreed"},
+        "offset_s": {"type": "number", "description": "the film's time at 0 s of the film of the audience"},
+        "clock": {"type": "string", "description": f"as JSON: {CLOCK}"},
+        "label": {"type": "string"},
+    },
+    {"file": "(the film's content)", "stimulus": "s1", "agreed": True, "offset_s": -12.4},
+    required=("file", "stimulus", "agreed"),
+    otherwise=NewRoom.model_json_schema(),
+)
 
 
 def _rooms(request: Request) -> Rooms:

@@ -42,7 +42,7 @@ from mien.web.study_json import (
     study_view,
     viewer_view,
 )
-from mien.web.uploads import receive
+from mien.web.uploads import form, receive
 from mien.web.viewer_export import export_of_viewer
 
 router = APIRouter(tags=["Studies"])
@@ -60,29 +60,18 @@ Exported = Annotated[dict[str, Any], Body(openapi_examples={"whole": {"summary":
 
 ViewerName = Annotated[str, Path(max_length=40, openapi_examples={"one": {"value": "3"}})]
 
-FILM_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "a film; its content decides"},
-                        "title": {"type": "string", "maxLength": 200, "description": "its title; default: its name"},
-                        "stimulus": {
-                            "type": "string",
-                            "maxLength": 40,
-                            "description": "the id of the stimulus that it is the film of; default: a new one",
-                        },
-                    },
-                },
-                "example": {"file": "(the film's content)", "title": "Night train"},
-            }
+FILM_FORM = form(
+    {
+        "file": {"description": "a film; its content decides"},
+        "title": {"type": "string", "maxLength": 200, "description": "its title; default: its name"},
+        "stimulus": {
+            "type": "string",
+            "maxLength": 40,
+            "description": "the id of the stimulus that it is the film of; default: a new one",
         },
-    }
-}
+    },
+    {"file": "(the film's content)", "title": "Night train"},
+)
 
 
 def _studies(request: Request) -> Studies:

@@ -2,10 +2,10 @@
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -31,6 +31,26 @@ class Upload:
     name: str = ""
     size: int = 0
     fields: dict[str, str] = field(default_factory=dict)
+
+
+def form(
+    fields: dict[str, dict[str, Any]],
+    example: dict[str, Any],
+    *,
+    required: Sequence[str] = ("file",),
+    otherwise: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the API's description says of a route that reads such a body itself.
+
+    fields     JSON schema of each field; that of `file` may say no more than what it is
+    otherwise  schema of what the route takes as JSON instead, where it does
+    """
+    properties = fields | {"file": {"type": "string", "format": "binary"} | fields["file"]}
+    schema = {"type": "object", "required": list(required), "properties": properties}
+    content: dict[str, Any] = {"multipart/form-data": {"schema": schema, "example": example}}
+    if otherwise is not None:
+        content["application/json"] = {"schema": otherwise}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def receive(request: Request, folder: Path, most_bytes: int) -> Upload:

@@ -17,12 +17,17 @@ from starlette.websockets import WebSocketDisconnect
 
 from mien.types import Episode, Faces
 from mien.web import wire
+from mien.web.wire import WireError
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer, StreamState
     from mien.episodes import EpisodeFinder
     from mien.web.recording import Logged, Writer
 
+BREACHES_MAX = 20
+"""Messages in a row that make no sense, after which a socket is closed."""
+
+HELLO_WITHIN_S = 10.0
 UNSENT_MAX = 500
 """Messages that a page may leave unread before it is taken for gone."""
 
@@ -210,6 +215,12 @@ class Page:
         with suppress(WebSocketDisconnect, RuntimeError, OSError):
             while True:
                 await self.socket.send_text(await self.unsent.get())
+
+    async def refuse(self, error: WireError, code: int) -> None:
+        """Says why, past whatever waits to be sent, and closes."""
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):
+            await self.socket.send_text(wire.Failure.of(error).text())
+        await self.close(code)
 
     async def close(self, code: int) -> None:
         self.gone = True
