@@ -8,7 +8,7 @@ import httpx
 
 from serving import Server
 
-READY_S = 60.0
+READY_S = 180.0
 
 QUESTIONS: dict[str, list[dict[str, Any]]] = {
     "before": [

@@ -74,6 +74,9 @@ export function draft(study, handlers) {
 
   // --- saving
 
+  /** What is not saved yet, with its fields: two may have the same value. */
+  const unsent = () => JSON.stringify([...dirty].map((field) => [field, now[field]]));
+
   function later(ms) {
     clearTimeout(timer);
     timer = setTimeout(save, ms);
@@ -156,7 +159,7 @@ export function draft(study, handlers) {
       return;
     }
     let again = null;
-    const before = JSON.stringify([...dirty].map((field) => now[field]));
+    const before = unsent();
     saving = attempt().then(
       () => (failures = 0),
       (error) => {
@@ -177,7 +180,7 @@ export function draft(study, handlers) {
     keep();
     tell();
     if (again) later(again);
-    else if (dirty.size && before !== JSON.stringify([...dirty].map((field) => now[field])) && !conflicts.size) later(SOON_MS);
+    else if (dirty.size && before !== unsent() && !conflicts.size) later(SOON_MS);
   }
 
   addEventListener("online", () => failures && later(0));
