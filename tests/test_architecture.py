@@ -41,7 +41,6 @@ WITHOUT_TORCH = {
     "training.data",
     "training.describe",
     "training.evaluate",
-    "training.face_weights",
     "training.experiment",
     "training.layouts",
     "training.pictures",
@@ -59,7 +58,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "PIL": {"media", "review.sample_film"},
     "onnxruntime": {"models"},
     "torch": {
-        *("training.start", "training.train", "training.augment", "training.export"),
+        *("training.start", "training.face_weights", "training.train", "training.augment", "training.export"),
         *("training.layers", "training.networks", "training.papers", "training.scoring", "training.summary"),
         "training.svm",
     },
