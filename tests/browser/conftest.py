@@ -17,6 +17,7 @@ import pytest
 from browser import films
 from browser.chromium import find_chromium, launch_options
 from browser.gallery import PASSWORD, Gallery, fill
+from browser.line import Line
 from mien.demo import demo_film
 from serving import Server
 
@@ -118,6 +119,16 @@ def watch() -> Iterator[Watch]:
     watched = Watch()
     yield watched
     assert watched.wrong() == []
+
+
+@pytest.fixture
+def line(server: Server) -> Iterator[Line]:
+    """A line to the server. A test asks for it before its pages: they are closed first, and none is cut off in an answer."""
+    made = Line(server)
+    yield made
+    made.frozen = False
+    if made.up:
+        made.cut()
 
 
 @pytest.fixture(scope="module")

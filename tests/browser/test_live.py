@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -261,15 +261,6 @@ def faces(page: Any, count: int) -> list[dict[str, Any]]:
         page.wait_for_timeout(50)
         found = state(page)["faces"]
     return found
-
-
-@pytest.fixture
-def line(server: Server) -> Iterator[Line]:
-    made = Line(server)
-    yield made
-    made.frozen = False
-    if made.up:
-        made.cut()
 
 
 # --- camera and screen ---------------------------------------------------------------------------------------------------------
@@ -668,7 +659,7 @@ def test_the_picture_is_kept_where_it_is_wanted(live: Callable[..., Any], camera
 
 
 def test_a_recording_through_a_line_that_breaks(
-    live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any
+    line: Line, live: Callable[..., Any], camera: Any, server: Server, watch: Any
 ) -> None:
     watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
@@ -693,7 +684,7 @@ def test_a_recording_through_a_line_that_breaks(
     nothing_is_missing(times, heard, begin, end)
 
 
-def test_a_line_that_falls_silent(live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any) -> None:
+def test_a_line_that_falls_silent(line: Line, live: Callable[..., Any], camera: Any, server: Server, watch: Any) -> None:
     watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
     heard = Heard(page)
@@ -714,7 +705,7 @@ def test_a_line_that_falls_silent(live: Callable[..., Any], camera: Any, server:
     nothing_is_missing(times, heard, begin, end)
 
 
-def test_stopped_while_the_server_is_away(live: Callable[..., Any], camera: Any, server: Server, line: Line, watch: Any) -> None:
+def test_stopped_while_the_server_is_away(line: Line, live: Callable[..., Any], camera: Any, server: Server, watch: Any) -> None:
     watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
     start(page)

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -142,14 +142,6 @@ def look() -> Look:
     if wanted:
         Path(wanted).mkdir(parents=True, exist_ok=True)
     return looked
-
-
-@pytest.fixture
-def line(server: Server) -> Iterator[Line]:
-    made = Line(server)
-    yield made
-    if made.up:
-        made.cut()
 
 
 # --- what the operator does ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +75,6 @@ def study(server: Server, film: Path) -> Invited:
 def short(server: Server, film: Path) -> Invited:
     """One film, no questions, one language."""
     return open_study(server, [film], before=[], after=[], languages=["en"], title="Shapes alone")
-
-
-@pytest.fixture
-def line(server: Server) -> Iterator[Line]:
-    made = Line(server)
-    yield made
-    made.frozen = False
-    if made.up:
-        made.cut()
 
 
 # --- what a person does ----------------------------------------------------------------------------------------------------------
@@ -436,7 +427,7 @@ def test_pause_and_go_on(open_page: Open, camera: Any, short: Invited) -> None:
     settled(short, code, pauses=2, hidden=1)
 
 
-def test_the_network_goes_and_comes_back(open_page: Open, camera: Any, short: Invited, watch: Watch, line: Line) -> None:
+def test_the_network_goes_and_comes_back(line: Line, open_page: Open, camera: Any, short: Invited, watch: Watch) -> None:
     watch.expect(NO_LINE)
     page = open_page(short.path, within=camera, server=over(line))
     code = to_the_film(page, short)
@@ -457,7 +448,7 @@ def test_the_network_goes_and_comes_back(open_page: Open, camera: Any, short: In
     assert sum(look["late"] for look in looks) >= away["unanswered"]
 
 
-def test_the_film_ends_without_a_network(open_page: Open, camera: Any, short: Invited, watch: Watch, line: Line) -> None:
+def test_the_film_ends_without_a_network(line: Line, open_page: Open, camera: Any, short: Invited, watch: Watch) -> None:
     watch.expect(NO_LINE)
     page = open_page(short.path, within=camera, server=over(line))
     code = to_the_film(page, short)
