@@ -152,9 +152,10 @@ def until(page: Any, condition: Callable[[dict[str, Any]], bool], patience_s: fl
 
 # From this second of the film on it plays at this rate.
 HOLD = """([film_s, rate]) => {
-  const timer = setInterval(() => {
+  clearInterval(window.holding);
+  window.holding = setInterval(() => {
     if (!(mienTakePart.state.film_s >= film_s)) return;
-    clearInterval(timer);
+    clearInterval(window.holding);
     mienTakePart.film.playbackRate = rate;
   }, 20);
 }"""
@@ -171,7 +172,8 @@ def at(page: Any, film_s: float) -> dict[str, Any]:
 
 
 def play_at(page: Any, rate: float) -> None:
-    page.evaluate("rate => { mienTakePart.film.playbackRate = rate; }", rate)
+    """From now on, whatever `hold` was to do."""
+    page.evaluate("rate => { clearInterval(window.holding); mienTakePart.film.playbackRate = rate; }", rate)
 
 
 def loaded(page: Any) -> None:
