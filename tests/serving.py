@@ -18,13 +18,6 @@ PATIENCE_S = 240.0
 the server is on a quiet machine says benchmarks/bench_serve.py."""
 
 
-def free_port() -> int:
-    """A port that nobody has at this moment; another may take it before it is bound, which `KeptPort` rules out."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class KeptPort:
     """A free port of loopback that nobody else gets who asks for any: for one server, also before it listens and while it is down.
 

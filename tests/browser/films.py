@@ -34,11 +34,6 @@ def written(path: Path, frames: list[np.ndarray]) -> Path:
     return path
 
 
-def portraits_film(path: Path) -> Path:
-    """The demo film without the man who talks: 14 s; one face, the other, both."""
-    return written(path, part(0, None))
-
-
 def both_film(path: Path) -> Path:
     """Four seconds: both faces, then nobody for a moment. Quick to analyse; two tracks that are seen at the same time."""
     return written(path, part(*BOTH_S))

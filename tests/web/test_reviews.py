@@ -4,6 +4,7 @@ import io
 import json
 import time
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,49 +14,22 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mien.labels import FERPLUS
+import watched
 from mien.media import VideoWriter
 from mien.review.sample import DEFINITION, STIMULUS, Scene, simulate
 from mien.review.viewers import Viewer
-from mien.types import Faces
-from mien.web.participant_log import LookWriter
 from mien.web.review_worker import FILES, viewers_of
 from mien.web.settings import Settings
 from mien.web.store import Invitation, Participant, StudyRow, now
-from mien.web.wire import FilmHead
 from web.conftest import as_browser
 
 WITHIN_S, LENGTH_S = 240.0, 24.0
 
 
 def put(app: FastAPI, study: str, viewer: Viewer) -> Participant:
-    """A simulated viewer as a participant of the study, with logs as the socket writes them."""
-    row = Participant(
-        study_id=study,
-        name=int(viewer.name),
-        code_hash=viewer.name.rjust(64, "0"),
-        consent_version=1,
-        consented_at=now() - timedelta(minutes=5),
-        finished_at=now(),
-        step="done",
-        answers={"before": {"mood": 4}, "after": {"word": f"secret {viewer.name}"}},
-        groups=dict(viewer.groups),
-    )
-    with app.state.store.session() as rows:
-        rows.add(row)
-    folder = app.state.studies.participant_folder(study, row.id)
-    timeline = viewer.timelines[STIMULUS]
-    faces = Faces(np.array([[220, 100, 420, 340]], np.float32), np.array([0.9], np.float32), np.zeros((1, 5, 2), np.float32))
-    nobody = Faces.none()
-    place = dict(zip(timeline.frame_rows.tolist(), range(len(timeline.frame_rows)), strict=True))
-    writer = LookWriter(folder, STIMULUS, FERPLUS, {"every_s": 0.5}, pictures=False)
-    for k, at in enumerate(timeline.times.tolist()):
-        scores = timeline.emotions[place[k]][None] if k in place else np.zeros((0, 8), np.float32)
-        head = FilmHead(k, at, at, False)
-        writer.add(head, 0, (640, 480), 0.5, faces if k in place else nobody, 0 if k in place else None, scores, b"")
-    writer.close()
-    app.state.studies.touch(study)
-    return row
+    """A simulated viewer who answered, as a participant of the study."""
+    answers = {"before": {"mood": 4}, "after": {"word": f"secret {viewer.name}"}}
+    return watched.put(app, study, replace(viewer, baseline=None), answers)
 
 
 @pytest.fixture

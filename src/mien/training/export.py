@@ -22,10 +22,10 @@ from mien.emotion import network_input
 from mien.errors import DataError, ModelError
 from mien.labels import LABEL_SETS
 from mien.models import Head, ModelSpec, OnnxSession, Prior, load_model, sha256_of
+from mien.training import face_weights
 from mien.training.card import card
 from mien.training.data import SPLITS, FaceSet, load_faces
 from mien.training.evaluate import class_scores, evaluate, evaluate_bundle, is_fer2013
-from mien.training.face_weights import LICENCE as FACES_LICENCE
 from mien.training.networks import ORIGINS
 from mien.training.recipe import Recipe
 from mien.training.start import is_run
@@ -57,8 +57,8 @@ def weights_licence(recipe: Recipe) -> str:
     """Of a network that is trained by this recipe: that of the weights it started from is named, through all the runs before."""
     if recipe.start and is_run(recipe.start):
         return weights_licence(run_recipe(Path(recipe.start)))
-    if recipe.start.endswith(".json"):
-        return FACES_LICENCE
+    if face_weights.is_graph_model(recipe.start):
+        return face_weights.LICENCE
     if recipe.start and Path(recipe.start).is_file():
         return f"Apache-2.0 for what was added; started from the published weights {Path(recipe.start).name}, under their own terms"
     if recipe.start:

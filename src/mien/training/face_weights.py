@@ -28,6 +28,11 @@ MEAN_COLOUR = (103.939, 116.779, 123.68)
 _Weights = dict[str, torch.Tensor]
 
 
+def is_graph_model(start: str) -> bool:
+    """Whether `start` of a recipe means such a file; other published files are those of `mien.training.start`."""
+    return start.endswith(".json")
+
+
 def load_faces_mobilenet(network: nn.Module, path: Path, batch: torch.Tensor, *, mean: float, std: float, sha256: str = "") -> str:
     """Give the `MobileNet` `network` the weights of a TensorFlow.js graph model; gives back the sha256 of its binary file.
 

@@ -66,24 +66,25 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return missing // 2, missing - missing // 2
 
 
+def pad_same(batch: torch.Tensor, kernel: int, stride: int, value: float = 0.0) -> torch.Tensor:
+    """The batch (N, C, H, W) with that around it."""
+    rows, columns = (same_padding(size, kernel, stride) for size in batch.shape[2:])
+    return F.pad(batch, (*columns, *rows), value=value)
+
+
 class SameMaxPool2d(nn.MaxPool2d):
     """MaxPooling2D(padding='same')."""
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        kernel, stride = cast(int, self.kernel_size), cast(int, self.stride)
-        rows = same_padding(batch.shape[2], kernel, stride)
-        columns = same_padding(batch.shape[3], kernel, stride)
-        return cast(torch.Tensor, super().forward(F.pad(batch, (*columns, *rows), value=-math.inf)))
+        padded = pad_same(batch, cast(int, self.kernel_size), cast(int, self.stride), -math.inf)
+        return cast(torch.Tensor, super().forward(padded))
 
 
 class SameConv2d(nn.Conv2d):
     """Conv2D(padding='same'): where it strides, the odd pixel of the padding comes after."""
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        rows = same_padding(batch.shape[2], kernel, stride)
-        columns = same_padding(batch.shape[3], kernel, stride)
-        return super().forward(F.pad(batch, (*columns, *rows)))
+        return super().forward(pad_same(batch, self.kernel_size[0], self.stride[0]))
 
 
 class SeparableConv2d(nn.Module):

@@ -15,6 +15,7 @@ from mien.errors import ModelError
 from mien.labels import LABEL_SETS
 from mien.models import load_model
 from mien.training.layers import (
+    KERAS_EPS,
     Add,
     GlobalMeanPool2d,
     Network,
@@ -22,7 +23,6 @@ from mien.training.layers import (
     check_channels,
     check_size,
     dense_heads,
-    keras_batch_norm,
 )
 from mien.training.papers import LISTINGS, PAPER_NETWORKS
 from mien.training.recipe import read_recipe
@@ -177,15 +177,17 @@ class MobileNet(Network):
         super().__init__()
         check_channels("mobilenet", 1, channels)
         check_size("mobilenet", self.LEAST, size)
-        layers: list[nn.Module] = [SameConv2d(1, 32, 3, stride=2, bias=False), keras_batch_norm(32), nn.ReLU6()]
+
+        def after(convolution: nn.Conv2d) -> list[nn.Module]:
+            # torch's momentum: Keras' is made for runs a hundred times as long
+            return [convolution, nn.BatchNorm2d(convolution.out_channels, eps=KERAS_EPS), nn.ReLU6()]
+
+        layers = after(SameConv2d(1, 32, 3, stride=2, bias=False))
         given = 32
         for width, stride in self.BLOCKS:
-            layers += [SameConv2d(given, given, 3, stride=stride, groups=given, bias=False), keras_batch_norm(given), nn.ReLU6()]
-            layers += [nn.Conv2d(given, width, 1, bias=False), keras_batch_norm(width), nn.ReLU6()]
+            layers += after(SameConv2d(given, given, 3, stride=stride, groups=given, bias=False))
+            layers += after(nn.Conv2d(given, width, 1, bias=False))
             given = width
-        for layer in layers:
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.momentum = 0.1  # Keras' .01 is made for runs a hundred times as long
         self.trunk = nn.Sequential(*layers, GlobalMeanPool2d(), nn.Dropout(0.3 if dropout is None else dropout))
         self.heads = dense_heads(heads, self.FEATURES)
 

@@ -10,16 +10,21 @@ from typing import Any, TextIO
 NICENESS = 5
 
 
-def work(do: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) -> int:
-    """A whole process for one file: its task is read from standard input, done within its limits, and answered.
+def work(do: Callable[[dict[str, Any], Callable[..., None]], Any]) -> int:
+    """A whole process for one task: it is read from standard input, done within its limits, and answered.
 
     `do(task, tell)` gives what is told as done; `tell(progress=…)` may be called meanwhile, from any thread. Answers are lines of
-    JSON: {"progress": …}, at the end {"done": …} or {"failed": "…"}. 0 also where the file could not be read: that is an answer.
+    JSON: {"progress": …}, at the end {"done": …} or {"failed": "…"}. 0 also where it could not be done: that is an answer. A task
+    for a file that somebody sent has its "name" and "memory_max_mib"; where there is no limit, the process only gives way.
     """
     task = json.loads(first_line())
     end_with_the_server()
     out = answers()
-    limit(task["memory_max_mib"])
+    most = task.get("memory_max_mib")
+    if most is None:
+        give_way(NICENESS)
+    else:
+        limit(most)
     told = threading.Lock()
 
     def tell(**answer: Any) -> None:
@@ -32,8 +37,8 @@ def work(do: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) ->
     except Exception as error:
         from mien.errors import MienError
 
-        if is_about_memory(str(error)) or isinstance(error, MemoryError):
-            tell(failed=too_large(task["name"], task["memory_max_mib"]))
+        if most is not None and (is_about_memory(str(error)) or isinstance(error, MemoryError)):
+            tell(failed=too_large(task["name"], most))
         elif isinstance(error, MienError):
             tell(failed=str(error))
         else:

@@ -190,8 +190,10 @@ class Films:
 
         assert self._process is not None
         ended = self._process.work(self.command, task, progress=progress)
-        if ended is None or ended.answer is not None or ended.by == "asked":
-            return None if ended is None else ended.answer
+        if ended is None:
+            return None
+        if ended.answer is not None or ended.by == "asked":
+            return ended.answer
         if ended.by == "time":
             most = self.settings.job_max_minutes
             return {"failed": f"{task['name']}: took longer than the {most} minutes that one film may take; make it smaller"}

@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mien.errors import DataError, MediaError, MienError
+from mien.errors import DataError, MediaError
 from mien.review.viewers import Viewer
 from mien.study import Study
-from mien.web.child import NICENESS, answers, end_with_the_server, first_line, give_way
+from mien.web.child import work
 from mien.web.settings import Settings
 from mien.web.store import Store, StudyRow
 from mien.web.studies import Studies
@@ -30,21 +30,6 @@ FILES = ("review.html", *PAPERS, "review.json", *TABLES)
 """All that can be made of a review."""
 
 log = logging.getLogger(__name__)
-
-
-def main() -> int:
-    """Reads the task from standard input and does it. 0 also where it could not be done: that is an answer."""
-    task = json.loads(first_line())
-    end_with_the_server()
-    out = answers()
-    give_way(NICENESS)
-    try:
-        answer: dict[str, Any] = {"done": make(task)}
-    except MienError as error:
-        answer = {"failed": str(error)}
-    out.write(json.dumps(answer) + "\n")
-    out.flush()
-    return 0
 
 
 def make(task: dict[str, Any]) -> list[str]:
@@ -138,4 +123,4 @@ def _write(path: Path, review: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(work(lambda task, tell: make(task)))
