@@ -13,12 +13,12 @@ from mien.models import OnnxSession
 from mien.training.export import check_same, to_onnx
 from mien.training.networks import NETWORKS, ORIGINS, EfficientNetLite0, MienSmall, build
 
-SIZES = {"p2-cnn-100": 100, "p2-cnn-50": 50, "p2-cnn-20": 20}
+SIZES = {"dlib-resnet": 112, "p2-cnn-100": 100, "p2-cnn-50": 50, "p2-cnn-20": 20}
 NAMES = sorted(name for name in NETWORKS if name != "tiny")
 
 
 def test_an_unknown_network_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"no network 'resnet'; known: efficientnet-lite0, mien-medium, .*, p0-arch1"):
+    with pytest.raises(ModelError, match=r"no network 'resnet'; known: dlib-resnet, efficientnet-lite0, mien-medium, .*, p0-arch1"):
         build("resnet", {"ferplus": 8}, 64)
 
 
@@ -58,6 +58,7 @@ def test_dropout_is_the_networks_own_or_what_is_asked_for(name: str) -> None:
         return [layer.p for layer in network.modules() if isinstance(layer, torch.nn.Dropout)]
 
     own = {
+        "dlib-resnet": [0.3],
         "efficientnet-lite0": [0.3],
         "mien-medium": [0.1],
         "mien-small": [0.1],

@@ -131,7 +131,7 @@ def test_models_show_names_models_and_networks(capsys: pytest.CaptureFixture[str
     assert main(["models", "show", "p9", "--layers"]) == 1
     error = capsys.readouterr().err
     assert "no model 'p9'" in error
-    assert "networks: efficientnet-lite0, mien-medium, mien-small, mobilenet, p0-arch1" in error
+    assert "networks: dlib-resnet, efficientnet-lite0, mien-medium, mien-small, mobilenet, p0-arch1" in error
     broken = tmp_path / "broken.toml"
     broken.write_text('name = "x"\nlayers = 3\n')
     assert main(["models", "show", str(broken), "--layers"]) == 1

@@ -58,7 +58,7 @@ def weights_licence(recipe: Recipe) -> str:
     if recipe.start and is_run(recipe.start):
         return weights_licence(run_recipe(Path(recipe.start)))
     if face_weights.is_graph_model(recipe.start):
-        return face_weights.LICENCE
+        return f"Apache-2.0; started from {face_weights.SOURCES[recipe.network]}"
     if recipe.start and Path(recipe.start).is_file():
         return f"Apache-2.0 for what was added; started from the published weights {Path(recipe.start).name}, under their own terms"
     if recipe.start:

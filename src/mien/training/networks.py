@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from mien.errors import ModelError
@@ -192,7 +193,80 @@ class MobileNet(Network):
         self.heads = dense_heads(heads, self.FEATURES)
 
 
+class _DlibBlock(nn.Module):
+    """Two 3×3 convolutions with biases beside an identity, as dlib has it.
+
+    Where it halves the side, nothing is padded in its first convolution and the branch beside it is a mean of 2×2; the smaller of
+    the two maps is filled up with zeros, below, to the right and in its channels.
+    """
+
+    def __init__(self, given: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(given, width, 3, stride=stride, padding=1 if stride == 1 else 0)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.shortcut = nn.Identity() if stride == 1 else nn.AvgPool2d(stride)
+        self.relu1, self.relu2, self.add = nn.ReLU(), nn.ReLU(), Add()
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        found = self.conv2(self.relu1(self.conv1(batch)))
+        beside = self.shortcut(batch)
+        if beside.shape != found.shape:
+            channels, side = found.shape[1], max(found.shape[2], beside.shape[2])
+            found, beside = (
+                F.pad(m, (0, side - m.shape[3], 0, side - m.shape[2], 0, channels - m.shape[1])) for m in (found, beside)
+            )
+        return cast(torch.Tensor, self.relu2(self.add(found, beside)))
+
+
+class DlibResNet(Network):
+    """dlib's residual network for faces, of 29 convolutions (King 2017, after He et al. 2015), its normalisations folded into them.
+
+    It is published with weights that tell people apart: see `mien.training.face_weights`. Its last maps have forgotten most of an
+    expression, so the heads see the means of all `WIDE` maps of the last width. `dropout` None is 0.3.
+    """
+
+    LEAST = 103
+    STEM = 32
+    BLOCKS = (*[(32, 1)] * 3, (64, 2), *[(64, 1)] * 3, (128, 2), *[(128, 1)] * 2, (256, 2), *[(256, 1)] * 2, (256, 2))
+    """Width and stride of each block."""
+    WIDE = 4
+
+    def __init__(
+        self,
+        heads: Mapping[str, int],
+        size: int,
+        *,
+        channels: int = 1,
+        pretrained: bool = False,
+        dropout: float | None = None,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_channels("dlib-resnet", 1, channels)
+        check_size("dlib-resnet", self.LEAST, size)
+        self.stem = nn.Sequential(nn.Conv2d(1, self.STEM, 7, stride=2), nn.ReLU(), nn.MaxPool2d(3, 2))
+        widths = [self.STEM, *(width for width, _ in self.BLOCKS)]
+        blocks = [_DlibBlock(given, width, stride) for given, (width, stride) in zip(widths, self.BLOCKS, strict=False)]
+        self.blocks = nn.ModuleList(blocks)
+        self.pool = GlobalMeanPool2d()
+        self.dropout = nn.Dropout(0.3 if dropout is None else dropout)
+        self.heads = dense_heads(heads, self.WIDE * widths[-1])
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def features(self, batch: torch.Tensor) -> torch.Tensor:
+        maps = cast(torch.Tensor, self.stem(self.seen(batch)))
+        means = []
+        for i, block in enumerate(self.blocks, 1):
+            maps = block(maps)
+            if i > len(self.blocks) - self.WIDE:
+                means.append(self.pool(maps))
+        return cast(torch.Tensor, self.dropout(torch.cat(means, dim=1)))
+
+
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "dlib-resnet": DlibResNet,
     "efficientnet-lite0": EfficientNetLite0,
     "mien-medium": MienMedium,
     "mien-small": MienSmall,
@@ -216,6 +290,7 @@ class Origin:
 
 
 ORIGINS: dict[str, Origin] = {
+    "dlib-resnet": Origin("King 2017, after He et al. 2015; as dlib has it", 112, ("ferplus", "fer2013")),
     "efficientnet-lite0": Origin("Tan & Le 2019; Lite: 2020", 64, ("ferplus", "fer2013"), "package"),
     "mien-medium": Origin("this project", 64, ("ferplus", "fer2013")),
     "mien-small": Origin("this project", 64, ("ferplus", "fer2013")),

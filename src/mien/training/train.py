@@ -41,7 +41,7 @@ from mien.labels import LABEL_SETS
 from mien.training.augment import Augment
 from mien.training.data import FaceSet, load_faces
 from mien.training.evaluate import class_scores, cross_entropy
-from mien.training.face_weights import is_graph_model, load_faces_mobilenet
+from mien.training.face_weights import is_graph_model, load_graph_model
 from mien.training.layers import freeze_until
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
@@ -487,7 +487,7 @@ def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> str:
         return load_imagenet(network, path, mean=recipe.mean, std=recipe.std)
     some = torch.from_numpy(network_input(faces.crops[:: max(1, len(faces) // 256)], recipe.mean, recipe.std))
     if graph_model:
-        return load_faces_mobilenet(network, path, some, mean=recipe.mean, std=recipe.std)
+        return load_graph_model(network, path, some, mean=recipe.mean, std=recipe.std)
     start_from_bundle(network, recipe.start, some)
     return ""
 
