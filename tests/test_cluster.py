@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -544,6 +545,62 @@ def test_resume_does_not_take_another_films_result_or_other_settings(tmp_path: P
     assert [o.summary is None for o in run([second], out, resume=True)] == [False]
     portrait(second, "sadness")  # the same name, another content
     assert [o.summary is None for o in run([second], out, resume=True)] == [False]
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_result_is_never_replaced_by_that_of_another_film(tmp_path: Path) -> None:
+    for name in ("p1", "p2", "p3"):
+        (tmp_path / name).mkdir()
+    first, second = portrait(tmp_path / "p1" / "v.png"), portrait(tmp_path / "p2" / "v.png", "anger")
+    out = tmp_path / "out"
+    run([first], out)
+    was = (out / "v.mien" / "faces.csv").read_bytes()
+    assert [Path(str(o.folder)).name for o in run([second], out)] == ["v-2.mien"]
+    assert (out / "v.mien" / "faces.csv").read_bytes() == was
+    # Each keeps its folder: analysed once more, in another order, changed, or moved.
+    assert result_folders([str(second)], out) == [out / "v-2.mien"]
+    assert result_folders([str(first)], out) == [out / "v.mien"]
+    portrait(second, "sadness")
+    assert result_folders([str(second)], out) == [out / "v-2.mien"]
+    run([second], out)
+    assert result_folders([str(Path(second).rename(tmp_path / "p3" / "v.png"))], out) == [out / "v-2.mien"]
+    told = json.loads((out / "v.mien" / "summary.json").read_text())["settings"]["known_by"]
+    assert all(re.fullmatch("[0-9a-f]{16}", mark) for mark in told), "no path is given away"
+    assert told[0] not in (out / "v.mien" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("fast")
+def test_more_films_of_one_name_do_not_move_the_results_of_the_others(tmp_path: Path) -> None:
+    """A folder that comes first in the alphabet would else take the first number, and its result the place of another's."""
+    for name in "abc":
+        (tmp_path / "in" / name).mkdir(parents=True)
+    portrait(tmp_path / "in" / "b" / "v.png")
+    portrait(tmp_path / "in" / "c" / "v.png")
+    out = tmp_path / "out"
+
+    def folders() -> dict[str, str]:
+        sources = expand([tmp_path / "in"])
+        run(sources, out)
+        return {Path(s).parent.name: f.name for s, f in zip(sources, result_folders(sources, out), strict=True)}
+
+    assert folders() == {"b": "v.png.mien", "c": "v.png-2.mien"}
+    portrait(tmp_path / "in" / "a" / "v.png")
+    assert folders() == {"a": "v.png-3.mien", "b": "v.png.mien", "c": "v.png-2.mien"}
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_result_that_does_not_say_of_what_it_is_may_be_replaced(tmp_path: Path) -> None:
+    """As older versions wrote them."""
+    source = portrait(tmp_path / "v.png")
+    run([source], tmp_path)
+    path = tmp_path / "v.mien" / "summary.json"
+    summary = json.loads(path.read_text())
+    for known_by, name in ((["0" * 16], "v-2.mien"), (None, "v.mien"), ("damaged", "v.mien")):
+        summary["settings"]["known_by"] = known_by
+        path.write_text(json.dumps(summary))
+        assert result_folders([str(source)], tmp_path) == [tmp_path / name]
+    path.write_text("[]")
+    assert result_folders([str(source)], tmp_path) == [tmp_path / "v.mien"]
 
 
 @pytest.mark.usefixtures("fast")

@@ -160,9 +160,10 @@ def _analyze(commands: Any) -> None:
         "analyze",
         analyze,
         "analyse pictures and films into tables, plots, an annotated film and a report",
-        "Results of talk.mp4 go to the folder talk.mien here. With --out DIR, those of a single file go to DIR itself (if it is\n"
-        "new, empty or an older result), and those of several to DIR/NAME.mien with an index in DIR/files.csv. A file that\n"
-        "fails is told on stderr, the others are done all the same, and the exit code is 1.",
+        "Results of talk.mp4 go to the folder talk.mien here, or to talk-2.mien where that holds those of another file. With\n"
+        "--out DIR, those of a single file go to DIR itself (if it is new, empty or an older result), and those of several to\n"
+        "DIR/NAME.mien with an index in DIR/files.csv. A file that fails is told on stderr, the others are done all the\n"
+        "same, and the exit code is 1.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, films, or folders of them")
     _looking_options(parser, 0.0)

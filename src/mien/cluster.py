@@ -143,21 +143,45 @@ def expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 
 def result_folders(sources: Sequence[str], out: Path | None) -> list[Path]:
-    """Where each file's results go: talk.mp4 → talk.mien in `out` or the current folder; talk.mp4.mien where two would collide."""
+    """Where each file's results go: talk.mp4 → talk.mien in `out` or the current folder; talk.mp4.mien where two would collide.
+
+    A folder that holds the result of another file is left alone: the next number is taken, talk-2.mien. A file that was analysed
+    before keeps its folder, whatever was analysed since.
+    """
     root = out or Path()
-    sources = [shown_name(source) for source in sources]
-    names = [Path(source).stem or "media" for source in sources]
+    names = [Path(shown_name(source)).stem or "media" for source in sources]
     taken: set[str] = set()
     folders = []
     for source, name in zip(sources, names, strict=True):
         if names.count(name) > 1:
-            name = Path(source).name
+            name = Path(shown_name(source)).name
         number, unique = 2, name
-        while unique in taken:
+        while unique in taken or _is_of_another(root / f"{unique}.mien", source):
             unique, number = f"{name}-{number}", number + 1
         taken.add(unique)
         folders.append(root / f"{unique}.mien")
     return folders
+
+
+def known_by(source: str | os.PathLike[str]) -> list[str]:
+    """By what a file is known again: its place, and its name, size and time of change; as digits that tell nobody where it lay.
+
+    A film that was changed is known by its place, one that was moved by the rest. An address has a place only.
+    """
+    path, place = Path(source), shown_name(os.fspath(source))
+    marks = [os.path.abspath(path) if place == os.fspath(source) else place]
+    if path.is_file():
+        stamp = path.stat()
+        marks.append(json.dumps([path.name, stamp.st_size, stamp.st_mtime_ns]))
+    return [hashlib.sha256(mark.encode()).hexdigest()[:16] for mark in marks]
+
+
+def _is_of_another(folder: Path, source: str) -> bool:
+    """Whether `folder` holds the result of a file that is not `source`. One that does not say of what it is may be replaced."""
+    if not is_result(folder):
+        return False
+    known = kept_summary(str(folder)).get("settings", {}).get("known_by")
+    return isinstance(known, list) and not set(known) & set(known_by(source))
 
 
 def is_result(folder: Path) -> bool:
@@ -240,8 +264,8 @@ def analyze_file(
         _check_length(media.info, media.info.duration_s, options.max_film_s)
         if media.info.kind == "camera":
             raise MediaError(f"{media.info.name}: is a camera or live address; run: mien live --source {media.info.name}")
-        made_from = fingerprint(source, options, analyzer)
-        return record(media, folder, options, analyzer, sound_from=source, progress=progress, made_from=made_from, keep=keep)
+        origin = {"made_from": fingerprint(source, options, analyzer), "known_by": known_by(source)}
+        return record(media, folder, options, analyzer, sound_from=source, progress=progress, origin=origin, keep=keep)
 
 
 def _check_length(info: MediaInfo, seconds: float | None, most_s: float | None) -> None:
@@ -275,20 +299,19 @@ def record(
     progress: Progress | None = None,
     watch: Callable[[FrameResult], bool] | None = None,
     snapshot: bool = False,
-    made_from: str = "",
+    origin: Mapping[str, Any] | None = None,
     keep: Path | None = None,
 ) -> Outcome:
     """All results of an opened media into `folder`; the media is closed when its frames are read.
 
     watch     called with each result; the recording ends, and is kept, when it gives False or raises KeyboardInterrupt
     snapshot  also keep the annotated frame that shows most, as snapshot.png
-    made_from see `fingerprint`; kept in summary.json
+    origin    `report.ORIGIN`, kept in summary.json; see `fingerprint` and `known_by`
     keep      see `write_results`
     """
     info = media.info
     recorder = Recorder(info, analyzer.labels, analyzer.settings(options.every))
-    if made_from:
-        recorder.settings["made_from"] = made_from
+    recorder.settings.update(origin or {})
     stills = report.Stills() if options.pictures or snapshot else None
     started, started_cpu = time.perf_counter(), time.process_time()
     damage: MediaError | None = None
@@ -534,10 +557,10 @@ def check_index(path: Path) -> None:
 def kept_summary(folder: str | None) -> dict[str, Any]:
     """What an earlier run wrote of a file that was left out; empty where nothing was."""
     try:
-        found: dict[str, Any] = json.loads((Path(folder) / "summary.json").read_text(encoding="utf-8")) if folder else {}
+        found = json.loads((Path(folder) / "summary.json").read_text(encoding="utf-8")) if folder else {}
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) and isinstance(found.get("settings"), dict) else {}
 
 
 def _made_from(folder: Path) -> str | None:

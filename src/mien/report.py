@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 SUMMARY_FORMAT = 1
 """Version of the layout of `summary.json`; it goes up when a key changes its meaning or goes away."""
 
+ORIGIN = ("made_from", "known_by")
+"""Settings in `summary.json` by which a later run knows a result and its file again; nobody is shown them."""
+
 CAVEAT = (
     "Apparent expression: what a face appears to show, as a program reads it. "
     "It does not say what a person feels, thinks or intends."
@@ -1355,7 +1358,7 @@ class _Page:
 <p class="soft">How probable each expression is, from 0 to 100%.</p><div class="pictures">{cells}</div></section>"""
 
     def _made(self) -> str:
-        settings = {k: v for k, v in self.timeline.settings.items() if k not in ("models", "mien", "damage", "made_from")}
+        settings = {k: v for k, v in self.timeline.settings.items() if k not in ("models", "mien", "damage", *ORIGIN)}
         pairs = []
         every = settings.pop("every_s", settings.pop("every", None))
         if not self.picture:

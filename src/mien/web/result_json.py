@@ -149,7 +149,7 @@ def facts(view: ResultView, job: Job, folder: Path) -> dict[str, Any]:
     address = f"/api/jobs/{job.id}"
     timeline, everybody = view.shown, view.everybody
     summary = report.summary(timeline, view.episodes, names=view.names)
-    settings = {key: value for key, value in summary["settings"].items() if key != "made_from"}
+    settings = {key: value for key, value in summary["settings"].items() if key not in report.ORIGIN}
     result, stills = folder / "result", folder / "stills"
     info = timeline.info
     tracks = []
