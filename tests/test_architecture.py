@@ -22,7 +22,7 @@ SOURCE = Path(mien.__file__).parent
 
 LAYERS = (
     {"types", "labels", "errors"},
-    {"crop", "media", "models", "flow", "episodes", "study"},
+    {"crop", "cuts", "media", "models", "flow", "episodes", "study"},
     {"detect", "emotion", "track"},
     {"analyze"},
     {"report", "draw", "audience"},

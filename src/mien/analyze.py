@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import mien
 from mien.crop import crop_faces
+from mien.cuts import Changed, Cuts
 from mien.detect import DETECTORS, Detector
 from mien.emotion import EmotionModel, Expressions, Smoothing
 from mien.errors import MediaError
@@ -43,12 +44,14 @@ class StreamState:
     def __init__(self, smoothing_s: float) -> None:
         self._tracker, self._smoothing = Tracker(), Smoothing(smoothing_s)
 
-    def update(self, faces: Faces, time_s: float, emotions: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Track ids (N,) and smoothed probabilities (N, K) of the N faces of the next frame.
+    def update(
+        self, faces: Faces, time_s: float, emotions: NDArray[np.float32], changed: Changed | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Track ids (N,) and smoothed probabilities (N, K) of the N faces of the next frame; `changed` as `Tracker.update` has it.
 
         Raises `ValueError` where time runs backwards or is not finite; the state is then as it was.
         """
-        ids = self._tracker.update(faces, time_s)
+        ids = self._tracker.update(faces, time_s, changed)
         return ids, self._smoothing.update(ids, time_s, emotions)
 
     def copy(self) -> "StreamState":
@@ -141,7 +144,7 @@ class Analyzer:
         `MediaError` where the media cannot be decoded any further, after the results up to there, and `ValueError` for a
         wrong `every`.
         """
-        state = self.begin()
+        state, cuts = self.begin(), None
         if isinstance(source, Iterable):
             if every:
                 raise ValueError(f"every is for an opened media, but got {every} and frames; leave out those not to be looked at")
@@ -149,12 +152,13 @@ class Analyzer:
         elif source.info.kind == "camera":
             frames = Latest(source.frames(every))
         else:
-            frames = prefetch(source.frames(every))
+            frames, cuts = prefetch(source.frames(every)), Cuts()
         iterator = iter(frames)
         try:
             for frame in iterator:
                 found, emotions = self.faces(frame.rgb)
-                ids, smoothed = state.update(found, frame.time_s, emotions)
+                changed = None if cuts is None else cuts.look(frame.rgb, frame.time_s)
+                ids, smoothed = state.update(found, frame.time_s, emotions, changed)
                 yield FrameResult(frame, found, ids, self.labels, emotions, smoothed)
         finally:
             close = getattr(iterator, "close", None)

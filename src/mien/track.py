@@ -4,7 +4,7 @@ Each track is a Kalman filter over the centre and the logarithms of width and he
 code serves every frame of a film and one look each five seconds. Detections are given to tracks in two rounds, confident ones
 first and weak ones after, as in ByteTrack (Zhang et al., ECCV 2022); unlike there, every face gets an id at once, and a face can
 be found again where boxes no longer overlap. Nothing about a face but its box and its score is looked at: no picture, no
-embedding, so nobody is recognised across media or after a long absence.
+embedding, so nobody is recognised across media or after a long absence. Where a film was cut it is told (`mien.cuts`).
 """
 
 import math
@@ -14,6 +14,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cuts import Changed
 from mien.types import Faces
 
 _DAMPING_S = 0.8
@@ -80,10 +81,11 @@ class Tracker:
         self._covariance = np.zeros((0, 2))
         self._var_velocity = np.zeros((0, 2))
 
-    def update(self, faces: Faces, time_s: float) -> NDArray[np.int64]:
+    def update(self, faces: Faces, time_s: float, changed: Changed | None = None) -> NDArray[np.int64]:
         """The track id of each of the N faces of the picture at `time_s`: (N,) int64, from 1, no two alike, none ever used again.
 
-        Call it for every picture that is looked at, also where nobody is: so the Tracker learns the sampling interval.
+        Call it for every picture that is looked at, also where nobody is: so the Tracker learns the sampling interval. `changed`
+        says, at a cut, where the picture became another one (see `mien.cuts`): the tracks there end.
         Raises `ValueError` where time runs backwards or is not finite, and for boxes that are not finite.
         """
         if not math.isfinite(time_s) or (self._time_s is not None and time_s < self._time_s):
@@ -99,6 +101,8 @@ class Tracker:
             if len(self._ids):
                 self._forget(time_s)
                 self._predict(elapsed)
+        if changed is not None and len(self._ids):
+            self._keep(~changed(_boxes(self._place)))
 
         ids = np.zeros(len(boxes), np.int64)
         if not len(boxes):
@@ -235,6 +239,12 @@ def _places(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """x1, y1, x2, y2 (N, 4) as centre x, centre y, ln width, ln height; a side shorter than a pixel counts as one pixel."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
     return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, np.log(sides)], axis=1)
+
+
+def _boxes(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The reverse of `_places`."""
+    sides = np.exp(places[:, 2:])
+    return np.concatenate([places[:, :2] - sides / 2, places[:, :2] + sides / 2], axis=1)
 
 
 def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
