@@ -425,6 +425,19 @@ def test_out_is_the_folder_of_a_single_file(here: Path, capsys: pytest.CaptureFi
     assert sorted(os.listdir("mine")) == ["a.mien", "thesis.doc"]
 
 
+def test_the_results_of_another_file_are_not_replaced(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, astronaut: Path, hopper: Path
+) -> None:
+    """Not even where the folder is named: a loop over files with one --out would keep the last one's only."""
+    monkeypatch.chdir(tmp_path)
+    assert call(capsys, "analyze", astronaut, "--out", "out", "--no-video")[0] == 0
+    was = Path("out/faces.csv").read_bytes()
+    code, _, err = call(capsys, "analyze", hopper, "--out", "out", "--no-video")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "out: holds the results of another file, which would be lost; give another folder with --out" in err
+    assert Path("out/faces.csv").read_bytes() == was
+
+
 @pytest.mark.usefixtures("_fakes")
 def test_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in "ab":

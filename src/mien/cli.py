@@ -161,9 +161,9 @@ def _analyze(commands: Any) -> None:
         analyze,
         "analyse pictures and films into tables, plots, an annotated film and a report",
         "Results of talk.mp4 go to the folder talk.mien here, or to talk-2.mien where that holds those of another file. With\n"
-        "--out DIR, those of a single file go to DIR itself (if it is new, empty or an older result), and those of several to\n"
-        "DIR/NAME.mien with an index in DIR/files.csv. A file that fails is told on stderr, the others are done all the\n"
-        "same, and the exit code is 1.",
+        "--out DIR, those of a single file go to DIR itself (if it is new, empty or an older result of that file), and those of\n"
+        "several to DIR/NAME.mien with an index in DIR/files.csv. A file that fails is told on stderr, the others are done\n"
+        "all the same, and the exit code is 1.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, films, or folders of them")
     _looking_options(parser, 0.0)
@@ -177,13 +177,15 @@ def _analyze(commands: Any) -> None:
 
 
 def analyze(options: argparse.Namespace) -> int:
-    from mien.cluster import analyze_files, check_index, expand, is_result, result_folders, write_index
+    from mien.cluster import analyze_files, check_index, expand, is_of_another, is_result, result_folders, write_index
 
     settings = _analysis_options(options, annotated=not options.no_video)
     sources = expand(options.paths)
     alone = len(sources) == 1 and not Path(options.paths[0]).is_dir()
     if alone and options.out is not None:
         out: Path = options.out
+        if is_of_another(out, sources[0]):
+            raise MediaError(f"{out}: holds the results of another file, which would be lost; give another folder with --out")
         free = not out.exists() or (out.is_dir() and (is_result(out) or not any(out.iterdir())))
         folders = [out] if free else result_folders(sources, out)
     else:

@@ -156,7 +156,7 @@ def result_folders(sources: Sequence[str], out: Path | None) -> list[Path]:
         if names.count(name) > 1:
             name = Path(shown_name(source)).name
         number, unique = 2, name
-        while unique in taken or _is_of_another(root / f"{unique}.mien", source):
+        while unique in taken or is_of_another(root / f"{unique}.mien", source):
             unique, number = f"{name}-{number}", number + 1
         taken.add(unique)
         folders.append(root / f"{unique}.mien")
@@ -176,7 +176,7 @@ def known_by(source: str | os.PathLike[str]) -> list[str]:
     return [hashlib.sha256(mark.encode()).hexdigest()[:16] for mark in marks]
 
 
-def _is_of_another(folder: Path, source: str) -> bool:
+def is_of_another(folder: Path, source: str) -> bool:
     """Whether `folder` holds the result of a file that is not `source`. One that does not say of what it is may be replaced."""
     if not is_result(folder):
         return False
