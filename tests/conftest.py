@@ -1,6 +1,7 @@
 """Fixtures that all tests share."""
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def user_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("MIEN_HOME", str(home / "home"))
     monkeypatch.setenv("MIEN_CACHE", str(home / "cache"))
     return home
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests that share an id xdist runs one and drops the others unsaid: there must be none."""
+    twice = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if twice:
+        raise pytest.UsageError(f"several tests have one id, and of them only one would run: {', '.join(twice)}")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -26,6 +26,7 @@ from mien.cluster import (
     analyze_files,
     expand,
     is_result,
+    known_by,
     record,
     result_folders,
     whole_folder,
@@ -595,12 +596,39 @@ def test_a_result_that_does_not_say_of_what_it_is_may_be_replaced(tmp_path: Path
     run([source], tmp_path)
     path = tmp_path / "v.mien" / "summary.json"
     summary = json.loads(path.read_text())
-    for known_by, name in ((["0" * 16], "v-2.mien"), (None, "v.mien"), ("damaged", "v.mien")):
+    for known_by, name in ((["0" * 16], "v-2.mien"), (None, "v.mien"), ("damaged", "v.mien"), ([["x"]], "v-2.mien")):
         summary["settings"]["known_by"] = known_by
         path.write_text(json.dumps(summary))
         assert result_folders([str(source)], tmp_path) == [tmp_path / name]
     path.write_text("[]")
     assert result_folders([str(source)], tmp_path) == [tmp_path / "v.mien"]
+
+
+def test_an_address_is_known_by_its_query_and_not_by_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = known_by("http://host/p.php?id=1"), known_by("http://host/p.php?id=2")
+    assert set(one).isdisjoint(other)
+    assert known_by("http://me:secret@host/p.php?id=1") == one
+    before = known_by("http://host/v.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert known_by("http://host/v.mp4") == before
+
+
+def test_files_of_one_name_size_and_time_are_told_apart(tmp_path: Path) -> None:
+    """As uncompressed pictures out of one archive are."""
+    marks = []
+    for i, folder in enumerate("ab"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "happy.bmp"
+        path.write_bytes(bytes([i]) * 100)
+        os.utime(path, ns=(10**18, 10**18))
+        marks.append(set(known_by(path)))
+    assert marks[0].isdisjoint(marks[1])
+
+
+def test_what_cannot_be_looked_at_is_nobody_elses(tmp_path: Path) -> None:
+    """A name too long for a folder fails in its own row, and a damaged summary stops nobody."""
+    assert result_folders(["x" * 251 + ".mp4", "b.mp4"], tmp_path)[1] == tmp_path / "b.mien"
+    assert [f.name for f in result_folders(["Talk.mp4", "talk.mov"], None)] == ["Talk.mp4.mien", "talk.mov.mien"]
 
 
 @pytest.mark.usefixtures("fast")

@@ -140,6 +140,7 @@ class Analyzer:
         every   seconds between the frames that are looked at; None or 0 takes each one. For an opened media only: of frames
                 that come from elsewhere each one is taken
 
+        Of an opened film its cuts end tracks (see `mien.cuts`); frames that come from elsewhere, and cameras, are taken as uncut.
         Files never drop a frame; of a camera the newest frame is taken and those that came too fast are left out. Raises
         `MediaError` where the media cannot be decoded any further, after the results up to there, and `ValueError` for a
         wrong `every`.

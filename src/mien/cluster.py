@@ -15,7 +15,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import cv2
 
@@ -44,6 +45,8 @@ MEDIA_SUFFIXES = frozenset(
 """What is taken from a folder. A file that is named on its own is taken whatever its suffix: its content decides."""
 
 RESULT_FILES = ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")
+_END = 65_536
+"""Bytes at either end of a file that are looked at to know it again."""
 _MORE_FILES = ("emotions.png", "tracks.png", "annotated.mp4", "annotated.png", "snapshot.png")
 
 
@@ -146,42 +149,54 @@ def result_folders(sources: Sequence[str], out: Path | None) -> list[Path]:
     """Where each file's results go: talk.mp4 → talk.mien in `out` or the current folder; talk.mp4.mien where two would collide.
 
     A folder that holds the result of another file is left alone: the next number is taken, talk-2.mien. A file that was analysed
-    before keeps its folder, whatever was analysed since.
+    before and finds its folder in this order gets it again.
     """
     root = out or Path()
     names = [Path(shown_name(source)).stem or "media" for source in sources]
+    alike = Counter(name.casefold() for name in names)  # Talk and talk are one folder on many disks
     taken: set[str] = set()
     folders = []
     for source, name in zip(sources, names, strict=True):
-        if names.count(name) > 1:
+        if alike[name.casefold()] > 1:
             name = Path(shown_name(source)).name
         number, unique = 2, name
-        while unique in taken or is_of_another(root / f"{unique}.mien", source):
+        while unique.casefold() in taken or is_of_another(root / f"{unique}.mien", source):
             unique, number = f"{name}-{number}", number + 1
-        taken.add(unique)
+        taken.add(unique.casefold())
         folders.append(root / f"{unique}.mien")
     return folders
 
 
 def known_by(source: str | os.PathLike[str]) -> list[str]:
-    """By what a file is known again: its place, and its name, size and time of change; as digits that tell nobody where it lay.
+    """By what a file is known again: its place, and its name, size, time of change and both ends; hashed, 16 hexadecimal digits.
 
-    A film that was changed is known by its place, one that was moved by the rest. An address has a place only.
+    A film that was changed is known by its place, one that was moved by the rest. An address has a place only, its query with it.
     """
-    path, place = Path(source), shown_name(os.fspath(source))
-    marks = [os.path.abspath(path) if place == os.fspath(source) else place]
+    given, path = os.fspath(source), Path(source)
+    if "://" in given:
+        parts = urlsplit(given)
+        marks = [urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))]
+    else:
+        marks = [os.path.abspath(path)]
     if path.is_file():
         stamp = path.stat()
-        marks.append(json.dumps([path.name, stamp.st_size, stamp.st_mtime_ns]))
+        with path.open("rb") as file:
+            ends = file.read(_END)
+            file.seek(max(0, stamp.st_size - _END))
+            ends += file.read(_END)
+        marks.append(json.dumps([path.name, stamp.st_size, stamp.st_mtime_ns, hashlib.sha256(ends).hexdigest()]))
     return [hashlib.sha256(mark.encode()).hexdigest()[:16] for mark in marks]
 
 
 def is_of_another(folder: Path, source: str) -> bool:
     """Whether `folder` holds the result of a file that is not `source`. One that does not say of what it is may be replaced."""
-    if not is_result(folder):
-        return False
-    known = kept_summary(str(folder)).get("settings", {}).get("known_by")
-    return isinstance(known, list) and not set(known) & set(known_by(source))
+    try:
+        if not is_result(folder):
+            return False
+        known = kept_summary(str(folder)).get("settings", {}).get("known_by")
+        return isinstance(known, list) and not any(mark in known for mark in known_by(source))
+    except OSError:
+        return False  # a folder that cannot be, or a file that cannot be read: its own attempt will say so
 
 
 def is_result(folder: Path) -> bool:

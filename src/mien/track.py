@@ -10,12 +10,15 @@ embedding, so nobody is recognised across media or after a long absence. Where a
 import math
 from collections import deque
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.cuts import Changed
 from mien.types import Faces
+
+if TYPE_CHECKING:
+    from mien.cuts import Changed
 
 _DAMPING_S = 0.8
 """Velocity dies away with this time constant, so a lost face coasts at most speed × 0.8 s beyond where it was last seen."""
@@ -81,7 +84,7 @@ class Tracker:
         self._covariance = np.zeros((0, 2))
         self._var_velocity = np.zeros((0, 2))
 
-    def update(self, faces: Faces, time_s: float, changed: Changed | None = None) -> NDArray[np.int64]:
+    def update(self, faces: Faces, time_s: float, changed: "Changed | None" = None) -> NDArray[np.int64]:
         """The track id of each of the N faces of the picture at `time_s`: (N,) int64, from 1, no two alike, none ever used again.
 
         Call it for every picture that is looked at, also where nobody is: so the Tracker learns the sampling interval. `changed`

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,9 +207,7 @@ api = described()
 turns = itertools.count()
 
 
-@api.parametrize()
-@settings(max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_answers_are_as_described(case: Any, served: Server, job: Job, study: Study) -> None:
+def answered_as_described(case: Any, served: Server, job: Job, study: Study) -> None:
     """Every other call about an analysis or a study is about one that exists, and every other one of a participant comes with a
     code that fits."""
     turn, given = next(turns), case.path_parameters or {}
@@ -226,6 +225,33 @@ def test_answers_are_as_described(case: Any, served: Server, job: Job, study: St
     answer = case.call_and_validate(base_url=served.url, checks=CHECKS, timeout=PATIENCE_S)
     explicit = {int(status) for status in case.operation.definition.raw["responses"] if status.isdigit()}
     assert answer.status_code in explicit | EVERYWHERE, answer.text
+
+
+def each_call_tested() -> Iterator[tuple[str, Any]]:
+    """A test function for each call, with a name of its own.
+
+    One that schemathesis spreads over all calls has one id for all of them, of which xdist would run one.
+    """
+
+    def made(method: str, path: str) -> Any:
+        @settings(max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+        def test(case: Any, served: Server, job: Job, study: Study) -> None:
+            answered_as_described(case, served, job, study)
+
+        return api.include(method=method, path=path).parametrize()(test)
+
+    for found in api.get_all_operations():
+        call = found.ok()
+        name = re.sub(r"\W+", "_", call.label.lower().replace("{", "the_")).strip("_")
+        yield f"test_answers_are_as_described_{name}", made(call.method.upper(), call.path)
+
+
+TESTS = [*each_call_tested()]
+globals().update(TESTS)
+
+
+def test_each_call_is_tested() -> None:
+    assert len(dict(TESTS)) == len(TESTS) > 70
 
 
 def operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -71,6 +71,12 @@ def load_faces_dlib(network: DlibResNet, path: Path, *, mean: float, std: float,
     loaded = []
     for name, layer in zip(_dlib_names(), layers, strict=True):
         factor = _of(weights, f"{name}/scale/weights", path)
+        for part in ("scale/weights", "scale/biases", "conv/bias"):
+            found_shape = tuple(_of(weights, f"{name}/{part}", path).shape)
+            if found_shape != (layer.out_channels,):
+                raise ModelError(
+                    f"{path}: is no network of dlib's: wanted {layer.out_channels} values of {name}/{part}, but got {found_shape}"
+                )
         kernel = _of(weights, f"{name}/conv/filters", path).permute(3, 2, 0, 1) * factor[:, None, None, None]
         bias = _of(weights, f"{name}/conv/bias", path) * factor + _of(weights, f"{name}/scale/biases", path)
         if layer is layers[0]:
@@ -176,7 +182,7 @@ def _read(path: Path, sha256: str) -> tuple[_Weights, str]:
             if stored.kind == "u":
                 values = values * float(how["scale"]) + float(how["min"])
             weights[entry["name"]] = torch.from_numpy(values.astype(np.float32))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{path}: wanted weights as TensorFlow.js has them, .json and .bin, but they cannot be read: {error}"
         ) from error
