@@ -596,8 +596,8 @@ def test_a_result_that_does_not_say_of_what_it_is_may_be_replaced(tmp_path: Path
     run([source], tmp_path)
     path = tmp_path / "v.mien" / "summary.json"
     summary = json.loads(path.read_text())
-    for known_by, name in ((["0" * 16], "v-2.mien"), (None, "v.mien"), ("damaged", "v.mien"), ([["x"]], "v-2.mien")):
-        summary["settings"]["known_by"] = known_by
+    for marks, name in ((["0" * 16], "v-2.mien"), (None, "v.mien"), ("damaged", "v.mien"), ([["x"]], "v-2.mien")):
+        summary["settings"]["known_by"] = marks
         path.write_text(json.dumps(summary))
         assert result_folders([str(source)], tmp_path) == [tmp_path / name]
     path.write_text("[]")
