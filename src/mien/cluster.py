@@ -45,9 +45,10 @@ MEDIA_SUFFIXES = frozenset(
 """What is taken from a folder. A file that is named on its own is taken whatever its suffix: its content decides."""
 
 RESULT_FILES = ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")
+_MORE_FILES = ("emotions.png", "tracks.png", "annotated.mp4", "annotated.png", "snapshot.png")
+
 _END = 65_536
 """Bytes at either end of a file that are looked at to know it again."""
-_MORE_FILES = ("emotions.png", "tracks.png", "annotated.mp4", "annotated.png", "snapshot.png")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Where a film is cut: from one look to the next the picture is another one, and who is in it may be somebody else.
 
-Two looks are compared by their coarse patterns of light and dark, so that more or less light is
-no cut. It has to be another pattern both in the whole picture and around a face before that face is taken for another one's: where
-the pages of a shared screen turn, the people beside it stay who they were. Nothing else about a face is looked at.
+Two looks are compared by their coarse patterns of light and dark, so that more or less light is no cut. It has to be another pattern
+in the whole picture, in a face's box and around it before that face is taken for another one's: where the pages of a shared screen
+turn, the people beside it stay who they were. Nothing else about a face is looked at.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Cuts:
         rgb  (H, W, 3) uint8, of one size throughout the film
         """
         now = _pattern(rgb)
-        whole = _coarse(now)
+        whole = _cells(now, _COARSE)
         since, self._time_s = time_s - self._time_s, time_s
         if whole.std() < _TEXTURE:
             return None  # a flash or a fade: the next picture is compared with the one before it
@@ -71,18 +71,17 @@ class Cuts:
 
 def _pattern(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The green of the picture, about as light as it looks, in cells."""
-    height, width = rgb.shape[:2]
     # Leaving pixels out first costs a part of averaging all of them; a cell still is the mean of two by two or more.
-    step = max(1, max(height, width) // (2 * _FINE))
-    shrink = min(1.0, _FINE / max(height, width))
+    step = max(1, max(rgb.shape[:2]) // (2 * _FINE))
+    return _cells(np.ascontiguousarray(rgb[::step, ::step, 1]), _FINE)
+
+
+def _cells(plane: NDArray[np.uint8] | NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """Means of so many cells along the longer side; a smaller plane stays as it is."""
+    height, width = plane.shape
+    shrink = min(1.0, most / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    return np.asarray(cv2.resize(np.ascontiguousarray(rgb[::step, ::step, 1]), size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _coarse(pattern: NDArray[np.float32]) -> NDArray[np.float32]:
-    shrink = min(1.0, _COARSE / max(pattern.shape))
-    size = (max(1, round(pattern.shape[1] * shrink)), max(1, round(pattern.shape[0] * shrink)))
-    return np.asarray(cv2.resize(pattern, size, interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _is_another(before: NDArray[np.float32], now: NDArray[np.float32], box: NDArray[np.float64]) -> bool:

@@ -117,6 +117,13 @@ def keras_batch_norm(channels: int, *, eps: float = KERAS_EPS) -> nn.BatchNorm2d
     return nn.BatchNorm2d(channels, eps=eps, momentum=KERAS_MOMENTUM)
 
 
+def he_start(network: nn.Module) -> None:
+    """First weights of the convolutions of a network with ReLUs (He et al. 2015)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
 def keras_start(network: nn.Module) -> None:
     """Keras' first weights: Glorot's uniform ones, no bias."""
     for layer in network.modules():

@@ -24,6 +24,7 @@ from mien.training.layers import (
     check_channels,
     check_size,
     dense_heads,
+    he_start,
 )
 from mien.training.papers import LISTINGS, PAPER_NETWORKS
 from mien.training.recipe import read_recipe
@@ -142,9 +143,7 @@ class MienSmall(Network):
                 given = width
         self.trunk = nn.Sequential(*layers, GlobalMeanPool2d(), nn.Dropout(0.1 if dropout is None else dropout))
         self.heads = dense_heads(heads, given)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        he_start(self)
 
 
 class MienMedium(MienSmall):
@@ -251,9 +250,7 @@ class DlibResNet(Network):
         self.pool = GlobalMeanPool2d()
         self.dropout = nn.Dropout(0.3 if dropout is None else dropout)
         self.heads = dense_heads(heads, self.WIDE * widths[-1])
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        he_start(self)
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:
         maps = cast(torch.Tensor, self.stem(self.seen(batch)))
