@@ -1,8 +1,8 @@
 """Where a film is cut: from one look to the next the picture is another one, and who is in it may be somebody else.
 
 Two looks are compared by their coarse patterns of light and dark, so that more or less light is no cut. It has to be another
-pattern in the whole picture, in a face's box and around it before that face is taken for another one's: where the pages of a shared screen
-turn, the people beside it stay who they were. Nothing else about a face is looked at.
+pattern in the whole picture, in a face's box and around it before that face is taken for another one's: where the pages of a
+shared screen turn, the people beside it stay who they were. Nothing else about a face is looked at.
 """
 
 from collections.abc import Callable
