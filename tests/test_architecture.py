@@ -54,8 +54,8 @@ WITHOUT_TORCH = {
 }
 
 THIRD_PARTY_HOMES = {  # package → the only modules that may import it
-    "av": {"media"},
-    "PIL": {"media", "review.sample_film"},
+    "av": {"media.browser_film", "media.film", "media.read", "media.words", "media.write"},
+    "PIL": {"media.write", "review.sample_film"},
     "onnxruntime": {"models"},
     "torch": {
         *("training.start", "training.face_weights", "training.train", "training.augment", "training.export"),

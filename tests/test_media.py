@@ -10,6 +10,7 @@ import re
 import resource
 import shutil
 import socket
+import sys
 import threading
 import tracemalloc
 import warnings
@@ -37,9 +38,9 @@ from media_files import (
     shade,
     sound_only,
 )
-from mien import media
 from mien.errors import MediaError
-from mien.media import MAX_PICTURE_PIXELS, Media, VideoWriter, decode_picture, open_media, read_picture, write_picture
+from mien.media import MAX_PICTURE_PIXELS, Media, VideoWriter, decode_picture, open_media, read_picture, stills_at, write_picture
+from mien.media.film import Clock, Film
 from mien.types import Frame
 
 SHARED = Path(__file__).parents[2] / "shared" / "media"
@@ -116,11 +117,11 @@ def test_a_late_stream_begins_at_zero(tmp_path: Path, name: str, options: dict[s
 def test_stills_are_what_the_film_shows_at_their_times(tmp_path: Path, name: str, late_s: float) -> None:
     path = film(tmp_path / name, times=[late_s + i / 25 for i in range(25)])
     wanted = [0.0, 0.05, 0.4, 0.41, 0.9, 5.0]
-    found = list(media.stills_at(path, wanted))
+    found = list(stills_at(path, wanted))
     assert [f.index for f in found] == list(range(6))
     assert [f.time_s for f in found] == pytest.approx([0.0, 0.04, 0.4, 0.4, 0.88, 0.96], abs=2e-3)
     assert [float(f.rgb.mean()) for f in found] == pytest.approx([shade(round(f.time_s * 25)) for f in found], abs=4)
-    keys = list(media.stills_at(path, [0.5, 0.9], exact=False))
+    keys = list(stills_at(path, [0.5, 0.9], exact=False))
     assert all(f.time_s <= at for f, at in zip(keys, (0.5, 0.9), strict=True))
 
 
@@ -178,8 +179,8 @@ def test_every_must_be_a_length_of_time(tmp_path: Path, every: float) -> None:
 
 def test_only_sampled_frames_are_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     converted = []
-    original = media._Film.rgb
-    monkeypatch.setattr(media._Film, "rgb", lambda self, frame: converted.append(frame.pts) or original(self, frame))
+    original = Film.rgb
+    monkeypatch.setattr(Film, "rgb", lambda self, frame: converted.append(frame.pts) or original(self, frame))
     assert len(times_of(film(tmp_path / "a.mp4"), 0.5)) == 2
     assert len(converted) == 2
 
@@ -200,12 +201,12 @@ def test_only_sampled_frames_are_converted(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_clock(stamps: list[int | None], wanted: list[float]) -> None:
-    clock = media._Clock(Fraction(1, 1000), 25.0)
+    clock = Clock(Fraction(1, 1000), 25.0)
     assert [clock(pts) for pts in stamps] == pytest.approx(wanted)
 
 
 def test_clock_with_a_tick_as_long_as_a_frame_stays_in_order() -> None:
-    clock = media._Clock(Fraction(1, 25), 25.0)
+    clock = Clock(Fraction(1, 25), 25.0)
     assert [clock(pts) for pts in (0, 1, 1, 2)] == pytest.approx([0, 0.04, 0.06, 0.08])
 
 
@@ -630,7 +631,7 @@ def pattern(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
         asked.append((place, form))
         return av.open("testsrc=size=64x48:rate=25", format="lavfi")
 
-    monkeypatch.setattr(media, "_av_open", fake)
+    monkeypatch.setattr("mien.media.read.av_open", fake)
     return asked
 
 
@@ -641,7 +642,7 @@ def pattern(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
 def test_camera(
     pattern: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch, platform: str, wanted: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(media.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     device = av.device.DeviceInfo("Cam", "", False, ["video"])
     monkeypatch.setattr(av.device, "enumerate_input_devices", lambda form: [device])
     with open_media(0) as camera:
@@ -685,7 +686,7 @@ def test_a_camera_that_is_not_ready_is_waited_for(monkeypatch: pytest.MonkeyPatc
                 raise av.error.BlockingIOError(errno.EAGAIN, "not yet")
             yield from packets
 
-    monkeypatch.setattr(media, "_av_open", lambda *_, **__: NotYet())
+    monkeypatch.setattr("mien.media.read.av_open", lambda *_, **__: NotYet())
     with open_media(0) as camera:
         assert next(camera.frames()).rgb.shape == (48, 64, 3)
     assert len(calls) == 5
@@ -750,7 +751,8 @@ def test_a_film_over_http(tmp_path: Path) -> None:
 
 
 def test_an_address_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "_TIMEOUT_S", 0.3)
+    for module in ("words", "read"):
+        monkeypatch.setattr(f"mien.media.{module}.TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/a.mp4"
         with pytest.raises(MediaError, match=r"/a\.mp4: cannot be opened: no answer within 0\.3 s"):

@@ -80,7 +80,7 @@ def test_a_moving_gif_is_a_film_and_a_picture_is_not(tmp_path: Path) -> None:
 
 
 def test_a_large_film_is_made_no_larger_than_screens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.media.BROWSER_SIDE_MAX_PX", 64)
+    monkeypatch.setattr("mien.media.browser_film.BROWSER_SIDE_MAX_PX", 64)
     source = film(tmp_path / "in.mkv", size=(160, 90), codec="mpeg4")
     info, _ = film_for_browsers(source, tmp_path / "out.mp4")
     assert (info.width, info.height) == (64, 36)

@@ -1,0 +1,309 @@
+"""Opens whatever shows a face: a picture, a film, an address or a camera."""
+
+import math
+import os
+import re
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import av
+
+from mien.errors import MediaError
+from mien.media.film import DEMUXERS, Film, av_open
+from mien.media.pictures import moves, picture_of, picture_plugin
+from mien.media.words import TIMEOUT_S, WANTED, reason
+from mien.types import Frame, MediaInfo, MediaKind
+
+_SLACK_S = 1e-6  # k * every is rounded, the media's clock is not: a frame this close before it counts as at it
+_LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt"}
+_FILE_SCHEMES = {"http", "https"}
+
+
+def open_media(
+    source: str | os.PathLike[str] | int,
+    *,
+    kind: MediaKind | None = None,
+    name: str | None = None,
+    max_pixels: int | None = None,
+) -> "Media":
+    """Opens a picture, a film or a camera.
+
+    source  a path; an address (http and https are films, rtsp and its like are live); the number of a camera; or its device
+            ("/dev/video0")
+    kind    None finds it out. "picture" or "video" refuses what is not one; "camera" treats an address or film as live, which
+            has neither a length nor a second showing.
+    name    what a file is called in `info` and in messages, where that is not its name on the disk
+    max_pixels
+            of a picture or a film's frames, where fewer shall be read than `MAX_PICTURE_PIXELS` and `MAX_FILM_PIXELS`
+
+    Raises `MediaError` where the source is missing, empty, not readable, damaged from its first frame on, too large, or not a
+    picture or film; `ValueError` for a kind that does not exist.
+    """
+    if kind not in (None, "picture", "video", "camera"):
+        raise ValueError(f"kind must be 'picture', 'video', 'camera' or None, but got {kind!r}")
+    if isinstance(source, int):
+        return _open_camera(source, kind)
+    text = os.fspath(source)
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
+    if scheme and scheme[1].lower() == "file":
+        text = unquote(urlsplit(text).path)
+    elif scheme:
+        return _open_address(text, scheme[1].lower(), kind)
+    path = Path(text)
+    name = name or path.name
+    mode = _mode(path, name)
+    if stat.S_ISCHR(mode):
+        return _open_camera(text, kind)
+    plain = stat.S_ISREG(mode)
+    if plain:
+        plugin = picture_plugin(path)
+        if plugin is not None and not moves(path, plugin, name, max_pixels):
+            if kind in ("video", "camera"):
+                raise MediaError(f"{name}: is a picture, but wanted a {kind}; leave out kind, or give a film")
+            return Media._of_picture(*picture_of(path, plugin, name, max_pixels))
+    if kind == "picture":
+        raise MediaError(f"{name}: is no still picture, but wanted one; give {WANTED.split(', or')[0]}, or open it as a video")
+    # An absolute path begins with "/" or a drive, so that no file name reads as a protocol of ffmpeg ("concat:a|b").
+    place = os.path.abspath(path)
+    options = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file,pipe"}
+    live = kind == "camera"
+
+    def film() -> Film:
+        return Film(name, lambda: av_open(place, options=options), live, max_pixels)
+
+    return Media._of_film(film, live, again=plain and not live)
+
+
+def stills_at(path: str | os.PathLike[str], times_s: Iterable[float], *, exact: bool = True) -> Iterator[Frame]:
+    """The pictures that a film shows at these times, in their order, found by jumping instead of decoding all that lies between.
+
+    times_s  seconds since the first frame, rising; a time after the end gives the last frame that can be had
+    exact    False takes the key frame before each time instead, some seconds earlier: one decode each, whatever the film
+
+    Frame.index counts the pictures given, from 0, and time_s is each one's own. Raises `MediaError` where the film cannot be
+    opened; a picture that cannot be decoded is left out.
+    """
+    with open_media(path, kind="video") as media:
+        film = media._take()
+        context = film.stream.codec_context
+        if not exact:
+            context.skip_frame = "NONKEY"
+        for index, wanted_s in enumerate(times_s):
+            found: Any = None
+            found_s = 0.0
+            with suppress(av.error.FFmpegError, ValueError):
+                film.container.seek(max(0, int((wanted_s + film.start_s) * av.time_base)))
+                for frame in film.container.decode(film.stream):
+                    if frame.time is None:
+                        continue
+                    time_s = max(0.0, frame.time - film.start_s)
+                    if found is not None and time_s > wanted_s + 1e-3:
+                        break
+                    found, found_s = frame, time_s
+                    if not exact:
+                        break
+            if found is not None:
+                yield Frame(index, found_s, film.rgb(found))
+
+
+def read_picture(path: str | os.PathLike[str]) -> Frame:
+    """Reads a still picture, upright (EXIF orientation), alpha laid on white, as a Frame of index 0 and time 0.
+
+    JPEG, PNG, WebP, GIF, BMP, TIFF and, where Pillow can, AVIF; of several pages the first. Colour profiles are not applied.
+    Raises `MediaError` where the file is missing, damaged, larger than `MAX_PICTURE_PIXELS`, or not a still picture.
+    """
+    with open_media(path, kind="picture") as media:
+        return next(media.frames())
+
+
+class Media:
+    """One opened picture, film or camera; a context manager. Made by `open_media`."""
+
+    info: MediaInfo
+
+    def __init__(self, info: MediaInfo, picture: Frame | None, film: "Film | None", reopen: "Callable[[], Film] | None") -> None:
+        self.info = info
+        self._picture = picture
+        self._fresh = film  # decoded up to its first frame, which nobody has taken yet
+        self._reopen = reopen  # None: it plays but once
+        self._films = [film] if film else []
+        self._closed = False
+        # Closing frees memory that a decode in another thread (`flow.prefetch`) may be using. Reentrant, for the garbage collector
+        # may close a forgotten iterator in the midst of another one's decode.
+        self._lock = threading.RLock()
+
+    @classmethod
+    def _of_picture(cls, info: MediaInfo, frame: Frame) -> Self:
+        return cls(info, frame, None, None)
+
+    @classmethod
+    def _of_film(cls, make: "Callable[[], Film]", live: bool, *, again: bool) -> Self:
+        film = make()
+        return cls(film.info("camera" if live else "video"), None, film, make if again else None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Media({self.info.name}: {self.info.kind}, {self.info.width}×{self.info.height}, {self.info.codec})"
+
+    def close(self) -> None:
+        """Closes the file or device; waits for a decode that runs in another thread. A second call does nothing."""
+        self._closed = True
+        # A driver may hang for ever. What it hangs in cannot be freed, and whoever closes it should not hang as well.
+        if self._lock.acquire(timeout=2 * TIMEOUT_S):
+            try:
+                for film in self._films:
+                    film.close()
+                self._films.clear()
+            finally:
+                self._lock.release()
+
+    def frames(self, every: float | None = None) -> Iterator[Frame]:
+        """The frames in order of time, each (H, W, 3) uint8 RGB with H and W as in `info`.
+
+        every  seconds; None or 0 gives every frame, else the first frame and then, for each k = 1, 2, ..., the first at or
+               after k * every on the media's own clock (one frame that answers several k comes once). `Frame.index` counts
+               decoded frames, also those that are not given.
+
+        A film can be gone through again, also by two iterators at a time; a camera, a pipe and a live address go on from where they
+        are. Raises `MediaError` at the point where a damaged film cannot be decoded, after all the frames before it, and
+        `ValueError` where `every` is negative or not a number, or the media is closed.
+        """
+        step = 0.0 if every is None else float(every)
+        if not (step >= 0 and math.isfinite(step)):
+            raise ValueError(f"every must be 0 or more seconds, or None, but got {every}")
+        return self._stills() if self._picture is not None else self._sampled(step)
+
+    def _stills(self) -> Iterator[Frame]:
+        self._check_open()
+        assert self._picture is not None
+        yield self._picture
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError(f"{self.info.name}: is closed; open it again to take frames from it")
+
+    def _take(self) -> "Film":
+        """The film at its first frame, or, where it cannot be had twice, where it is."""
+        self._check_open()
+        if self._reopen is None:
+            return self._films[0]
+        film, self._fresh = self._fresh, None
+        if film is None:
+            film = self._reopen()
+            self._films.append(film)
+        return film
+
+    def _sampled(self, every: float) -> Iterator[Frame]:
+        with self._lock:
+            film = self._take()
+        due = -math.inf
+        try:
+            while True:
+                with self._lock:
+                    self._check_open()
+                    decoded = next(film.decoded, None)
+                if decoded is None:
+                    return
+                index, time_s, picture = decoded
+                if every and time_s + _SLACK_S < due:
+                    continue
+                if every:
+                    due = (math.floor((time_s + _SLACK_S) / every) + 1) * every
+                yield Frame(index, time_s, film.rgb(picture))
+        finally:
+            if self._reopen is not None:
+                with self._lock:
+                    film.close()
+                    if film in self._films:
+                        self._films.remove(film)
+
+
+def shown_name(source: str) -> str:
+    """A path as it is, an address without its password and keys: neither belongs in a report or a log."""
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
+        return source
+    parts = urlsplit(source)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _open_address(address: str, scheme: str, kind: MediaKind | None) -> Media:
+    """An address: what http serves is a film, everything else is live."""
+    name = shown_name(address)
+    if kind == "picture":
+        raise MediaError(f"{name}: is an address, but pictures are read from files; download it first")
+    if scheme not in _LIVE_SCHEMES | _FILE_SCHEMES:
+        known = ", ".join(sorted(_LIVE_SCHEMES | _FILE_SCHEMES))
+        raise MediaError(f"{name}: cannot be opened: {scheme} is no known kind of address; known: {known}")
+    options = {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy"} if scheme in _FILE_SCHEMES else {}
+    if scheme.startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"  # over UDP a lost packet is a smeared face
+    live = kind == "camera" or (kind is None and scheme in _LIVE_SCHEMES)
+    return Media._of_film(
+        lambda: Film(name, lambda: av_open(address, options=options, timeout=TIMEOUT_S), live), live, again=not live
+    )
+
+
+def _open_camera(which: int | str, kind: MediaKind | None) -> Media:
+    """A camera by its number or its device."""
+    name = f"camera {which}" if isinstance(which, int) else which
+    if kind not in (None, "camera"):
+        raise MediaError(f"{name}: is a camera, but wanted a {kind}; leave out kind, or give a file")
+
+    def connect() -> Any:
+        try:
+            if sys.platform == "darwin":
+                return av_open(f"{which}:none", options={"framerate": "30"}, form="avfoundation", timeout=TIMEOUT_S)
+            if sys.platform == "win32":
+                return av_open(_directshow_name(which), options={}, form="dshow", timeout=TIMEOUT_S)
+            device = f"/dev/video{which}" if isinstance(which, int) else which
+            return av_open(device, options={}, form="v4l2", timeout=TIMEOUT_S)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise MediaError(
+                f"{name}: cannot be opened: {reason(error)}; connect it, close what else uses it, or give another number"
+            ) from error
+
+    return Media._of_film(lambda: Film(name, connect, True), True, again=False)
+
+
+def _directshow_name(which: int | str) -> str:
+    """Windows names its cameras, so a number counts through the names."""
+    if isinstance(which, str):
+        return which
+    from av.device import enumerate_input_devices
+
+    cameras = [d.name for d in enumerate_input_devices("dshow") if "video" in d.media_types]
+    if not 0 <= which < len(cameras):
+        raise ValueError(f"there are {len(cameras)} cameras")
+    return f"video={cameras[which]}"
+
+
+def _mode(path: Path, name: str) -> int:
+    """The kind of file that `path` is, where it can be read and is not empty."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise MediaError(f"{path}: is a folder, but wanted a picture or film; give a file in it")
+        if stat.S_ISREG(status.st_mode):
+            with path.open("rb"):
+                pass
+    except FileNotFoundError:
+        if str(path).startswith("/dev/video"):
+            raise MediaError(f"{path}: cannot be opened: there is no such camera; connect it, or give another number") from None
+        raise MediaError(f"{path}: cannot be read: there is no such file; check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise MediaError(f"{path}: cannot be read: {reason(error)}; check the path and its permissions") from error
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        raise MediaError(f"{name}: is empty (0 bytes), but wanted a picture or film; copy or record it again")
+    return status.st_mode
