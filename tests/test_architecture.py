@@ -249,6 +249,55 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
+# --- static files
+
+SHARED, WEB_JS = SOURCE / "static", SOURCE / "web" / "static" / "js"
+FEATURES = {"live", "room", "participant", "study", "analysis", "server"}
+SCRIPT_MAY = {"static": set(), "shared": {"static"}, "capture": {"static", "shared"}, "review": {"static"}} | {
+    feature: {"static", "shared", "capture"} for feature in FEATURES
+}
+"""Folder of scripts → the others that it may import from. Features know nothing of each other."""
+
+
+def script_folder(path: Path) -> str:
+    if path.is_relative_to(SHARED):
+        return "static"
+    return path.relative_to(WEB_JS).parts[0] if path.is_relative_to(WEB_JS) else path.relative_to(SOURCE).parts[0]
+
+
+def script_arrows(path: Path) -> Iterator[Path]:
+    """The files that a script imports or starts as a worker."""
+    for address in re.findall(r'(?:^(?:import|\}) .*|new URL\()"([^"]+\.js)"', path.read_text(encoding="utf-8"), re.M):
+        shared = address.startswith("/static/mien/")
+        yield SHARED / address.removeprefix("/static/mien/") if shared else (path.parent / address).resolve()
+
+
+SCRIPTS = sorted(SOURCE.rglob("*.js"))
+
+
+def test_no_arrow_of_scripts_points_back() -> None:
+    arrows = [(path, goal) for path in SCRIPTS for goal in script_arrows(path)]
+    assert not [f"{path.name} imports {goal}" for path, goal in arrows if not goal.is_file()]
+    folders = {(script_folder(path), script_folder(goal)) for path, goal in arrows}
+    assert not [(one, other) for one, other in folders if one != other and other not in SCRIPT_MAY[one]]
+    assert {("live", "capture"), ("study", "static"), ("review", "static"), ("capture", "capture")} <= folders
+
+
+def test_a_script_is_started_by_a_page_or_imported() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (SOURCE / "web" / "templates").glob("*.html"))
+    imported = {goal for path in SCRIPTS for goal in script_arrows(path)}
+    for path in SCRIPTS:
+        started = path.is_relative_to(WEB_JS) and f'"/static/js/{path.relative_to(WEB_JS).as_posix()}"' in pages
+        assert started or path in imported or path.name == "start.js", f"nobody needs {path.relative_to(SOURCE)}"
+
+
+def test_what_report_and_web_share_lies_above_both() -> None:
+    review = "".join(path.read_text(encoding="utf-8") for path in (SOURCE / "review").rglob("*") if path.suffix in (".py", ".js"))
+    assert "/static/js/" not in review
+    assert 'web" / "static' not in review
+    assert '"review" / "static"' not in (SOURCE / "web" / "app.py").read_text(encoding="utf-8")
+
+
 # --- in processes of their own
 
 

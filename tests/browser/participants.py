@@ -82,7 +82,7 @@ NOTES = """
   const longest = (name, ms) => now().playing && (notes[name] = Math.max(notes[name], ms / 1000));
   function beat() {
     beat_ms = performance.now();
-    const clock = new ToWork("/static/js/live-clock.js", { type: "module" });
+    const clock = new ToWork("/static/js/capture/clock.js", { type: "module" });
     clock.onmessage = () => {
       longest("held_s", performance.now() - beat_ms - BEAT_MS);
       beat_ms = performance.now();

@@ -421,7 +421,7 @@ def test_a_real_room_before_a_camera(open_page: Callable[..., Any], launch: Call
 
 
 CLOCK = """async (script) => {
-  const { FilmClock } = await import("/static/js/room-clock.js");
+  const { FilmClock } = await import("/static/js/room/clock.js");
   const clock = new FilmClock();
   for (const [what, ...given] of script) clock[what](...given);
   return clock.pairs(100);

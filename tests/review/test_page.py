@@ -106,8 +106,7 @@ def module(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def test_modules_are_joined_in_the_order_of_their_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "_review", lambda: tmp_path)
+def test_modules_are_joined_in_the_order_of_their_imports(tmp_path: Path) -> None:
     module(tmp_path, "one.js", "const own = 1;\nexport const one = own;\nexport function two() {}\n")
     module(tmp_path, "next.js", 'import { one } from "./one.js";\nconst own = 2;\nexport class Next {}\n')
     entry = module(

@@ -151,7 +151,7 @@ def test_a_file_that_is_too_large_leaves_nothing_behind(small: TestClient, tmp_p
 
 
 def test_static_files_and_plotly_come_from_here(client: TestClient) -> None:
-    for name in ("mien.css", "favicon.svg", "js/stored.js", "js/login.js", "pages.css"):
+    for name in ("mien/mien.css", "mien/plot.js", "favicon.svg", "js/server/login.js", "pages.css"):
         answer = client.get(f"/static/{name}")
         assert answer.status_code == 200, name
         assert "javascript" in answer.headers["Content-Type"] or not name.endswith(".js")

@@ -171,7 +171,7 @@ def test_this_machine_s_names_are_answered(client: TestClient, host: str) -> Non
 )
 def test_a_name_that_only_came_to_mean_this_machine_is_not_answered(client: TestClient, host: str) -> None:
     """DNS rebinding: a page of elsewhere.example would be of one origin with us."""
-    for path in ("/", "/api/info", "/api/jobs", "/static/mien.css", "/login"):
+    for path in ("/", "/api/info", "/api/jobs", "/static/mien/mien.css", "/login"):
         answer = client.get(path, headers={"Host": host})
         assert answer.status_code == 403, path
         assert "cookie" not in str(answer.headers).lower()
@@ -255,7 +255,7 @@ def test_without_a_login_there_is_nothing_to_see(opened: Opened) -> None:
             assert answer.headers["Location"].startswith("/login"), path
     assert client.get("/compare?a=1&b=2").headers["Location"] == "/login?next=%2Fcompare%3Fa%3D1%26b%3D2"
     assert client.get("/login").status_code == 200
-    assert client.get("/static/mien.css").status_code == 200
+    assert client.get("/static/mien/mien.css").status_code == 200
     assert client.get("/nothing").status_code == 303  # what is there and what is not is not told either
     assert client.get("/api/nothing").status_code == 401
 
@@ -343,7 +343,7 @@ def test_the_form_works_without_a_script(opened: Opened) -> None:
     # A browser leaves Origin out of the form's request ("null") where the page has no-referrer.
     client.cookies.clear()
     assert client.get("/login").headers["Referrer-Policy"] == "same-origin"
-    assert client.get("/static/mien.css").headers["Referrer-Policy"] == "no-referrer"
+    assert client.get("/static/mien/mien.css").headers["Referrer-Policy"] == "no-referrer"
 
 
 @pytest.mark.parametrize(
@@ -504,7 +504,7 @@ def test_every_socket_of_the_application_refuses_other_origins(app: FastAPI, cli
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/info", "/api/nothing", "/nothing", "/static/mien.css", "/static/nothing", "/login", "/api"]
+    "path", ["/", "/api/info", "/api/nothing", "/nothing", "/static/mien/mien.css", "/static/nothing", "/login", "/api"]
 )
 def test_every_answer_has_the_headers(client: TestClient, path: str) -> None:
     answer = client.get(path)

@@ -12,9 +12,9 @@ from mien.web.texts import best_language, said, texts
 
 WEB = Path(mien.web.__file__).parent
 SOURCES = [
-    *sorted((WEB / "static" / "js").glob("take-part*.js")),
+    *sorted((WEB / "static" / "js" / "participant").glob("*.js")),
     *(WEB / "templates" / name for name in ("take-part-base.html", "take-part.html", "withdraw.html", "study-poster.html")),
-    *(WEB / "study_pages.py", WEB / "static" / "js" / "study-question.js"),
+    *(WEB / "study_pages.py", WEB / "static" / "js" / "study" / "question.js"),
 ]
 KEY = re.compile(r'["`]([a-z]+\.[a-z0-9_]+)["`]')
 FAMILY = re.compile(r"`([a-z]+\.)\$\{")

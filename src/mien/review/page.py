@@ -6,8 +6,6 @@ import html as markup
 import json
 import re
 from collections.abc import Mapping
-from importlib import resources
-from importlib.resources.abc import Traversable
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -48,7 +46,9 @@ def render(review: Mapping[str, Any]) -> str:
         "img-src data: blob:; base-uri 'none'; form-action 'none'",
         "version": __version__,
         "title": f"{markup.escape(review['title'])} · how the audience reacted",
-        "style": "\n".join(path.read_text(encoding="utf-8") for path in (_web() / "mien.css", _review() / "review.css")),
+        "style": "\n".join(
+            path.read_text(encoding="utf-8") for path in (_shared() / "mien.css", _shared() / "study_report" / "report.css")
+        ),
         "study": markup.escape(review["title"]),
         "headline": markup.escape(said),
         "caveat": markup.escape(review["caveat"]),
@@ -61,27 +61,28 @@ def render(review: Mapping[str, Any]) -> str:
     return "".join(parts[text] if i % 2 else text for i, text in enumerate(re.split(r"\{\{(\w+)\}\}", template)))
 
 
-def _review() -> Traversable:
-    return resources.files("mien") / "review" / "static"
+def _review() -> Path:
+    """What only the offline page is made of."""
+    return Path(__file__).parent / "static"
 
 
-def _web() -> Traversable:
-    """The web application's look and drawing, of which the offline page is made, too. Only files: nothing of it is imported."""
-    return resources.files("mien") / "web" / "static"
+def _shared() -> Path:
+    """What the web application shows the report with, too: served under /static/mien/."""
+    return Path(__file__).parents[1] / "static"
 
 
 def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')}'"
 
 
-def _find(address: str) -> Traversable:
-    """The file behind an import as the web application serves it."""
-    if address.startswith("/static/"):
-        return _web().joinpath(*address.removeprefix("/static/").split("/"))
-    return _review() / address.removeprefix("./")
+def _imported(file: Path, address: str) -> Path:
+    """The file behind an address that `file` imports."""
+    if address.startswith("/static/mien/"):
+        return _shared() / address.removeprefix("/static/mien/")
+    return (file.parent / address).resolve()
 
 
-def joined(entry: Traversable) -> str:
+def joined(entry: Path) -> str:
     """An ES module and all that it imports as one module without imports.
 
     Each module becomes a function that gives what it exports, so that names of one never meet those of another; the last one stays
@@ -89,12 +90,12 @@ def joined(entry: Traversable) -> str:
     """
     order: list[tuple[str, str]] = []
 
-    def visit(file: Traversable) -> str:
+    def visit(file: Path) -> str:
         name = "$" + re.sub(r"\W", "_", file.name.removesuffix(".js"))
         if any(name == known for known, _ in order):
             return name
         text = file.read_text(encoding="utf-8").replace("\r\n", "\n")
-        text = _IMPORT.sub(lambda found: f"const {{{found[1].replace(' as ', ': ')}}} = {visit(_find(found[2]))};", text)
+        text = _IMPORT.sub(lambda found: f"const {{{found[1].replace(' as ', ': ')}}} = {visit(_imported(file, found[2]))};", text)
         exports = _EXPORT.findall(text)
         text = re.sub(r"^export (?=(?:async )?(?:function|class|const|let) )", "", text, flags=re.M)
         if wrong := re.search(r"^(?:import|export)\b.*", text, re.M):

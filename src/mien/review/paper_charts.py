@@ -21,7 +21,7 @@ INK, SOFT, RULE, QUIET, ACCENT = (HexColor(code) for code in ("#1c1f24", "#5a616
 GROUPS = ("#1f5a96", "#b4520c", "#3f7a22", "#8446a8", "#00796b", "#a8324a")
 VALENCE = "#1c1f24"
 
-# As static/js/emotions.js has them: with its dash each line can be told without its colour.
+# As static/emotions.js has them: with its dash each line can be told without its colour.
 DASHES: dict[str, tuple[int, ...]] = {
     "neutral": (1, 2),
     "surprise": (6, 2),

@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from mien.analyze import Analyzer
 
 STATIC = Path(__file__).parent / "static"
-REVIEW_STATIC = Path(__file__).parents[1] / "review" / "static"
-"""The report draws itself in the same way here and in a file that opens without a server."""
+SHARED_STATIC = Path(__file__).parents[1] / "static"
+"""What reports are drawn with here and in files that open without a server, alike."""
 ROUTED = (
     *(info, job_routes, result_routes, live, study_routes, review_routes, rooms, participant_routes, participant_live),
     *(storage, security, pages, study_pages, participant_pages, room_pages),
@@ -164,7 +164,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         """Browsers ask for it where they show a file or a plain answer."""
         return FileResponse(STATIC / "favicon.svg", headers={"Cache-Control": "max-age=86400"})
 
-    app.mount("/static/review", StaticFiles(directory=REVIEW_STATIC), name="review")
+    app.mount("/static/mien", StaticFiles(directory=SHARED_STATIC), name="shared")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, answer)
     app.add_exception_handler(RequestValidationError, answer)

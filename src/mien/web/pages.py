@@ -43,7 +43,7 @@ def templates() -> Jinja2Templates:
 
 
 def size(bytes_: float) -> str:
-    """Space as people read it, in the form of static/js/format.js: "840 B", "12 kB", "3.1 MB"."""
+    """Space as people read it, in the form of static/format.js: "840 B", "12 kB", "3.1 MB"."""
     if bytes_ < 1000:
         return f"{bytes_:.0f} B"
     for unit in ("kB", "MB", "GB", "TB"):

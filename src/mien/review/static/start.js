@@ -1,7 +1,7 @@
 // Starts the report in its offline page: Plotly lies there compressed, the review as JSON.
 
-import { paint } from "/static/js/emotions.js";
-import { show } from "./review.js";
+import { paint } from "/static/mien/emotions.js";
+import { show } from "/static/mien/study_report/report.js";
 
 const packed = document.getElementById("plotly");
 const binary = atob(packed.textContent);
