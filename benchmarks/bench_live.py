@@ -25,7 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 import measure
 import mien
-from mien.web.wire import IN_FLIGHT, FrameHead, pack_frame
+from mien.web.capture.wire import IN_FLIGHT, FrameHead, pack_frame
 
 CASES = ((1, 5.0), (4, 2.0))
 """Pages at once, frames a second of each."""

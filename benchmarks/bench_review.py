@@ -22,10 +22,10 @@ import numpy as np
 
 import measure
 from mien.labels import FERPLUS
-from mien.review import page, paper, results, tables
-from mien.review.sample import DEFINITION, STIMULUS, Scene, simulate
-from mien.review.viewers import Viewer
-from mien.study import Study
+from mien.study.definition import Study
+from mien.study_report import page, paper, results, tables
+from mien.study_report.sample import DEFINITION, STIMULUS, Scene, simulate
+from mien.study_report.viewers import Viewer
 from mien.types import Faces
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -143,9 +143,9 @@ def in_a_browser(file: Path) -> list[str]:
 
 def put_down(app: Any, study: str, viewer: Viewer) -> None:
     """One viewer as a row and a log."""
-    from mien.web.participant_log import LookWriter
-    from mien.web.store import Participant, now
-    from mien.web.wire import FilmHead
+    from mien.web.capture.participant_log import LookWriter
+    from mien.web.capture.wire import FilmHead
+    from mien.web.database import Participant, now
 
     person = Participant(
         study_id=study,

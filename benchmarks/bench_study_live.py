@@ -24,7 +24,7 @@ from websockets.asyncio.client import connect
 
 import measure
 import mien
-from mien.web.wire import FilmHead, pack_film_frame
+from mien.web.capture.wire import FilmHead, pack_film_frame
 
 QUALITY = 80
 SETTLE_S = 60.0

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import watched  # noqa: E402
 from browser import films, studies  # noqa: E402
 from browser.chromium import find_chromium, launch_options  # noqa: E402
-from mien.review.sample_film import film as sample_film  # noqa: E402
+from mien.study_report.sample_film import film as sample_film  # noqa: E402
 from serving import Server  # noqa: E402
 
 OUT = Path(__file__).parent / "images"

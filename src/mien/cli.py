@@ -624,9 +624,9 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def _demo_of_a_study(out: Path) -> int:
-    from mien.review import sample
-    from mien.review.headline import headline
-    from mien.review.sample_film import DURATION_S
+    from mien.study_report import sample
+    from mien.study_report.headline import headline
+    from mien.study_report.sample_film import DURATION_S
 
     print(f"drawing a film of {DURATION_S:.0f} s and making the report …", flush=True)
     review = sample.write(out)

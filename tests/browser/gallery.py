@@ -7,7 +7,7 @@ from typing import Any
 
 import watched
 from browser import studies
-from mien.review.sample_film import film as sample_film
+from mien.study_report.sample_film import film as sample_film
 from serving import Server
 
 READY_S = 60.0

@@ -50,8 +50,8 @@ from browser.test_take_part import (
 from mien.demo import FPS, PORTRAITS, TALKER, installed_file, scenes
 from mien.labels import FERPLUS
 from mien.media import read_picture
-from mien.review import sample_film
-from mien.web.wire import FilmHead, pack_film_frame
+from mien.study_report import sample_film
+from mien.web.capture.wire import FilmHead, pack_film_frame
 from serving import Server
 
 FILM_S, EVERY_S = 26.0, 0.5

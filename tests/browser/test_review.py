@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from browser.conftest import PATIENCE_MS, Open, Watch
 from browser.test_accessibility import serious
-from mien.review import page as review_page
+from mien.study_report import page as review_page
 from review.reviews import HOSTILE, KINDS, review, stimulus
 from serving import Server
 

@@ -12,8 +12,8 @@ import pytest
 
 from mien.errors import MediaError
 from mien.report import plotly_script
-from mien.review import page
-from mien.review.headline import clearest, clock, headline
+from mien.study_report import page
+from mien.study_report.headline import clearest, clock, headline
 from review.reviews import HOSTILE, KINDS, review, stimulus, two_films
 
 

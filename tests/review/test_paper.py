@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mien.errors import MediaError
-from mien.review import paper
-from mien.review.headline import headline
+from mien.study_report import paper
+from mien.study_report.headline import headline
 from review.reviews import CAVEAT, FRENCH, KINDS, LAW, TURKISH, agreement, review, stimulus
 
 POINTS = {"a4": (595.3, 841.9), "letter": (612.0, 792.0)}

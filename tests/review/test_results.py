@@ -11,11 +11,11 @@ import pytest
 
 from mien import audience
 from mien.labels import FERPLUS
-from mien.review import results, sample, tables
-from mien.review.results import build
-from mien.review.sample import AT, DEFINITION, STIMULUS, Scene, simulate, timeline_of
-from mien.review.viewers import Viewer
-from mien.study import Study
+from mien.study.definition import Study
+from mien.study_report import results, sample, tables
+from mien.study_report.results import build
+from mien.study_report.sample import AT, DEFINITION, STIMULUS, Scene, simulate, timeline_of
+from mien.study_report.viewers import Viewer
 from review.test_small_groups import told
 
 HALF = [{"cinema": ("often", "rarely")[n % 2]} for n in range(10)]

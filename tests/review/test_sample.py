@@ -10,8 +10,8 @@ import pytest
 
 from mien.analyze import Analyzer
 from mien.media import open_media
-from mien.review import sample, sample_film
-from mien.review.sample import FILES, STIMULUS
+from mien.study_report import sample, sample_film
+from mien.study_report.sample import FILES, STIMULUS
 
 
 @pytest.fixture(scope="module")

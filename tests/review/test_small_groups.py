@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.review.small_groups import Members, may_show
+from mien.study_report.small_groups import Members, may_show
 
 
 def members(**variables: str) -> Members:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.media import VideoWriter
-from mien.review import stills
+from mien.study_report import stills
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 
 from mien.errors import MediaError
 from mien.labels import FERPLUS, valence
-from mien.review import results, sample, tables
-from mien.review.sample import DEFINITION, STIMULUS
-from mien.review.viewers import Viewer
-from mien.study import Study
+from mien.study.definition import Study
+from mien.study_report import results, sample, tables
+from mien.study_report.sample import DEFINITION, STIMULUS
+from mien.study_report.viewers import Viewer
 
 STUDY = Study.read(DEFINITION)
 

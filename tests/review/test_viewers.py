@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mien.labels import EKMAN, FERPLUS
-from mien.review.sample import timeline_of
-from mien.review.viewers import Viewer
+from mien.study_report.sample import timeline_of
+from mien.study_report.viewers import Viewer
 from mien.types import Timeline
 
 TIMES = np.arange(4.0)

@@ -1,4 +1,4 @@
-"""Stands in for `mien.web.worker`: the upload's own text says what to do. Run by path, as a process."""
+"""Stands in for `mien.web.analyses.worker`: the upload's own text says what to do. Run by path, as a process."""
 
 import json
 import os

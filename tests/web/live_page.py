@@ -12,7 +12,7 @@ from starlette.testclient import TestClient, WebSocketTestSession
 
 from fakes import Square, scene
 from media_files import encoded
-from mien.web.wire import FrameHead, pack_frame
+from mien.web.capture.wire import FrameHead, pack_frame
 
 Message = dict[str, Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.testclient import TestClient, WebSocketTestSession
 
-from mien.web.store import Invitation, Participant
-from mien.web.wire import FilmHead, pack_film_frame
+from mien.web.capture.wire import FilmHead, pack_film_frame
+from mien.web.database import Invitation, Participant
 
 Message = dict[str, Any]
 SOCKET = "ws://127.0.0.1:8700/api/participant/live"
@@ -58,7 +58,7 @@ class Open:
     invitation: str
 
     def __init__(self, app: FastAPI, invitation: dict[str, Any] | None = None, **changes: Any) -> None:
-        from mien.web.store import StudyRow
+        from mien.web.database import StudyRow
 
         self.app = app
         row = app.state.studies.create(STUDY | changes)
@@ -78,7 +78,7 @@ class Open:
         """Changes the study's row."""
         from sqlalchemy import update
 
-        from mien.web.store import StudyRow
+        from mien.web.database import StudyRow
 
         with self.app.state.store.session() as rows:
             rows.execute(update(StudyRow).where(StudyRow.id == self.study).values(**values))
@@ -90,7 +90,7 @@ class Open:
     def audit(self) -> list[tuple[str, str]]:
         from sqlalchemy import select
 
-        from mien.web.store import AuditEntry
+        from mien.web.database import AuditEntry
 
         with self.app.state.store.reading() as rows:
             found = rows.scalars(select(AuditEntry).where(AuditEntry.study_id == self.study).order_by(AuditEntry.number))

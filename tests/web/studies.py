@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mien.web.store import Participant
-from mien.web.studies import Studies
+from mien.web.database import Participant
+from mien.web.studies.service import Studies
 
 QUESTIONS: dict[str, Any] = {
     "before": [

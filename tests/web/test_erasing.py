@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
-from mien.web.store import AuditEntry, Participant, StudyRow, now
+from mien.web.database import AuditEntry, Participant, StudyRow, now
 from web.conftest import Opened
 from web.studies import as_participant, joined, made, opened, person, planted
 
@@ -166,7 +166,7 @@ def test_what_is_past_its_time_erases_itself_and_the_rest_stays(client: TestClie
 
 
 def test_the_server_sweeps_by_itself(opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mien.web.storage.SWEEP_EVERY_S", 0.2)
+    monkeypatch.setattr("mien.web.retention.storage.SWEEP_EVERY_S", 0.2)
     client = opened()
     from web import studies
 

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from media_files import click_at, film, gif
 from mien.errors import MediaError
 from mien.media import film_for_browsers, open_media
-from mien.web.films import Films
+from mien.web.studies.films import Films
 from serving import Server
 from web.conftest import HERE, Opened
 from web.studies import EVENT, made

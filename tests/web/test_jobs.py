@@ -18,9 +18,9 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from mien.web.analyses.run import Run
+from mien.web.analyses.service import Jobs, Listener
 from mien.web.app import create_app
-from mien.web.jobs import Jobs, Listener
-from mien.web.runs import Run
 from mien.web.settings import Settings
 from serving import Server
 from web.conftest import HERE
@@ -240,7 +240,7 @@ def test_progress_has_share_pace_and_time_left(client: TestClient) -> None:
 def test_pace_and_time_left_are_measured_from_the_first_look_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four looks a second of a film of 60 s with ten a second; loading, before the first look, says nothing about the pace."""
     run, clock = Run(settings, settings.data_dir), SimpleNamespace()
-    monkeypatch.setattr("mien.web.runs.time", clock)
+    monkeypatch.setattr("mien.web.analyses.run.time", clock)
     told = []
     for moment_s, frames in ((100.0, 0), (107.0, 1), (107.1, 2), (108.0, 5), (112.0, 21)):
         clock.monotonic = lambda now_s=moment_s: now_s

@@ -22,9 +22,9 @@ from mien.demo import demo_film
 from mien.media import decode_picture, open_media
 from mien.types import Frame, Timeline
 from mien.web.app import create_app
-from mien.web.recording import ROWS, Logged, Writer
+from mien.web.capture.recording import ROWS, Logged, Writer
+from mien.web.capture.wire import HEADER, FrameHead, pack_frame
 from mien.web.settings import Settings
-from mien.web.wire import HEADER, FrameHead, pack_frame
 from serving import Server
 from web.conftest import HERE
 from web.live_page import SOCKET, LivePage, jpeg, live_page, picture

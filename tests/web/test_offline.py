@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 from browser import films
 from media_files import film
 from mien.cli import main
-from mien.web.wire import FilmHead, pack_film_frame
+from mien.web.capture.wire import FilmHead, pack_film_frame
 from serving import PATIENCE_S, Server
 from web.studies import EVENT, QUESTIONS
 from web.test_participant_live import frame_of_a_portrait

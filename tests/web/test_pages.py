@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mien.web.pages import TEMPLATES, responsible_use_text, size
+from mien.web.routes.pages import TEMPLATES, responsible_use_text, size
 from web.conftest import PASSWORD, Opened
 
 PAGES = ["/", "/analyses", "/live", "/stored", "/responsible-use", "/api", "/compare"]

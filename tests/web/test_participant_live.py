@@ -17,10 +17,10 @@ from mien.analyze import Analyzer
 from mien.demo import PORTRAITS, installed_file
 from mien.media import read_picture
 from mien.web.app import create_app
-from mien.web.participants import load_viewer
+from mien.web.capture.wire import FILM_HEADER, HEADER, FilmHead, pack_film_frame
+from mien.web.database import now
 from mien.web.settings import Settings
-from mien.web.store import now
-from mien.web.wire import FILM_HEADER, HEADER, FilmHead, pack_film_frame
+from mien.web.studies.participants import load_viewer
 from serving import PATIENCE_S, Server
 from web.conftest import HERE
 from web.live_page import jpeg, live_page, picture
@@ -229,7 +229,7 @@ def test_a_disk_that_is_full_closes_the_socket_and_the_page_keeps_its_frames(
             def add(*_: Any) -> None:
                 raise OSError(28, "No space left on device")
 
-            full.setattr("mien.web.participant_log.LookWriter.add", add)
+            full.setattr("mien.web.capture.participant_log.LookWriter.add", add)
             page.send(FACE)
             told = page.next()
             assert (told["type"], told["error"]["code"], told.get("sequence")) == ("error", "storage_full", None)
@@ -254,7 +254,7 @@ def test_how_long_the_connection_was_gone_is_counted(person: Person, study: Open
 def test_what_was_measured_is_put_down_while_somebody_watches(
     start: Start, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr("mien.web.participant_live.TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("mien.web.capture.participant_live.TELL_EVERY_S", 0.0)
     client = start()
     study = Open(app_of(client))
     person = Person.agreed(client, study.invitation)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from fakes import LABELS
 from mien.errors import MediaError
 from mien.types import Faces
-from mien.web.log_file import Log
-from mien.web.participant_log import Looks, LookWriter, _row, first_exposure, looks, pictures
-from mien.web.wire import FilmHead
+from mien.web.capture.log_file import Log
+from mien.web.capture.participant_log import Looks, LookWriter, _row, first_exposure, looks, pictures
+from mien.web.capture.wire import FilmHead
 from steps import lines_run
 
 ONE = Faces(np.array([[1, 2, 11, 22]]), np.array([0.75]), np.zeros((1, 5, 2)))

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from starlette.testclient import TestClient
 
-from mien.web.texts import said, texts
+from mien.web.studies.texts import said, texts
 from web.conftest import PASSWORD, Opened
 
 PAGES = ("/take-part/whatever", "/withdraw")

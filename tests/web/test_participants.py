@@ -14,10 +14,10 @@ from sqlalchemy import update
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 
-from mien.web.participants import CODE_LETTERS, LETTERS, code_hash, new_code
+from mien.web.database import Invitation, now
 from mien.web.security import is_for_participants
 from mien.web.settings import Settings
-from mien.web.store import Invitation, now
+from mien.web.studies.participants import CODE_LETTERS, LETTERS, code_hash, new_code
 from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser
 from web.participant_page import STUDY, Open, Person
 
@@ -370,7 +370,7 @@ def test_a_ticket_opens_its_film_alone_and_not_for_ever(
     assert client.get(path).status_code == 422
     assert client.get(address).status_code == 200
     with monkeypatch.context() as later:
-        later.setattr("mien.web.participants.time.time", lambda: float(until) + 1)
+        later.setattr("mien.web.studies.participants.time.time", lambda: float(until) + 1)
         assert client.get(address).json()["error"]["code"] == "wrong_ticket"
     person.ask("DELETE")
     assert client.get(address).json()["error"]["code"] == "wrong_ticket"
@@ -398,7 +398,7 @@ def test_the_log_holds_no_content(person: Person, study: Open) -> None:
     person.ask("DELETE")
     from sqlalchemy import select
 
-    from mien.web.store import AuditEntry
+    from mien.web.database import AuditEntry
 
     with study.app.state.store.reading() as rows:
         entries = list(rows.scalars(select(AuditEntry)))

@@ -15,8 +15,8 @@ from mien.analyze import Analyzer, Recorder
 from mien.errors import MediaError
 from mien.media import open_media
 from mien.types import Frame, FrameResult, Timeline
-from mien.web.log_file import records
-from mien.web.recording import FRAMES, ROWS, Facts, Logged, Row, Writer, make_result
+from mien.web.capture.log_file import records
+from mien.web.capture.recording import FRAMES, ROWS, Facts, Logged, Row, Writer, make_result
 from web.live_page import jpeg
 
 FACTS = Facts("view", "Kitchen", "camera", LABELS, {"every_s": 0.1, "smoothing_s": 0.2}, film=False)
@@ -268,7 +268,7 @@ def test_a_recording_of_nothing_says_so(tmp_path: Path) -> None:
 
 
 def save(folder: Path) -> Any:
-    command = [sys.executable, "-P", "-m", "mien.web.recording", str(folder)]
+    command = [sys.executable, "-P", "-m", "mien.web.capture.recording", str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.read()
@@ -289,6 +289,6 @@ def test_the_process_answers_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_process_ends_with_the_server(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "mien.web.recording", str(tmp_path)]
+    command = [sys.executable, "-P", "-m", "mien.web.capture.recording", str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         assert process.wait(240) in (0, 3)

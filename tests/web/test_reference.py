@@ -5,7 +5,7 @@ import json
 import shlex
 from typing import Any
 
-from mien.web.reference import Call, complete, groups
+from mien.web.routes.reference import Call, complete, groups
 
 SPEC: dict[str, Any] = {
     "paths": {

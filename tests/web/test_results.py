@@ -21,9 +21,9 @@ from mien.cluster import write_results
 from mien.labels import FERPLUS
 from mien.media import VideoWriter, open_media
 from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
-from mien.web.edits import Edits, ResultView
-from mien.web.result_json import Result, Series
-from mien.web.results import FILES, Results
+from mien.web.analyses.edits import Edits, ResultView
+from mien.web.analyses.result_schema import Result, Series
+from mien.web.analyses.results import FILES, Results
 from steps import lines_run
 
 RGB = np.random.default_rng(0).integers(0, 255, (120, 240, 3)).astype(np.uint8)

@@ -16,11 +16,11 @@ from starlette.testclient import TestClient
 
 import watched
 from mien.media import VideoWriter
-from mien.review.sample import DEFINITION, STIMULUS, Scene, simulate
-from mien.review.viewers import Viewer
-from mien.web.review_worker import FILES, viewers_of
+from mien.study_report.sample import DEFINITION, STIMULUS, Scene, simulate
+from mien.study_report.viewers import Viewer
+from mien.web.database import Invitation, Participant, StudyRow, now
+from mien.web.reports.worker import FILES, viewers_of
 from mien.web.settings import Settings
-from mien.web.store import Invitation, Participant, StudyRow, now
 from web.conftest import as_browser
 
 WITHIN_S, LENGTH_S = 240.0, 24.0

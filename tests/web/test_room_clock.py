@@ -8,8 +8,8 @@ import pytest
 
 from fakes import LABELS
 from mien.types import MediaInfo, Timeline
-from mien.web import room_clock
-from mien.web.room_clock import Span, at_rest, check_clock, counted, on_film, reseated, spans
+from mien.web.studies import room_clock
+from mien.web.studies.room_clock import Span, at_rest, check_clock, counted, on_film, reseated, spans
 
 HAPPINESS = LABELS.index("happiness")
 

@@ -12,13 +12,13 @@ from starlette.testclient import TestClient
 from browser import films
 from fakes import LABELS, FakeDetector, FakeExpressions
 from mien.analyze import Analyzer
-from mien.study import Study
+from mien.study.definition import Study
 from mien.types import Timeline
 from mien.web.app import create_app
-from mien.web.review_worker import viewers_of
-from mien.web.rooms import load_room, room_file
+from mien.web.database import now
+from mien.web.reports.worker import viewers_of
 from mien.web.settings import Settings
-from mien.web.store import now
+from mien.web.studies.rooms import load_room, room_file
 from serving import Server
 from web.conftest import HERE
 from web.live_page import jpeg, live_page, picture
@@ -81,7 +81,7 @@ def viewers(client: TestClient, study: str, name: int = 1) -> list[Any]:
 def audit(client: TestClient, study: str) -> list[str]:
     from sqlalchemy import select
 
-    from mien.web.store import AuditEntry
+    from mien.web.database import AuditEntry
 
     with client.app.state.store.reading() as rows:  # type: ignore[attr-defined]
         return [e.action for e in rows.scalars(select(AuditEntry).where(AuditEntry.study_id == study).order_by(AuditEntry.number))]

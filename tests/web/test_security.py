@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from mien.web.app import create_app
+from mien.web.database import Login
 from mien.web.security import (
     COOKIE,
     CROSS_ORIGIN,
@@ -26,7 +27,6 @@ from mien.web.security import (
     websocket_refusal,
 )
 from mien.web.settings import Settings
-from mien.web.store import Login
 from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mien.web.store import Store
+from mien.web.database import Store
 from serving import Server
 from web.conftest import PASSWORD, TOKEN
 
@@ -127,7 +127,7 @@ app.run(Settings(port=0, data_dir=Path(sys.argv[1])), ready)
 def test_the_second_start_needs_no_alembic(tmp_path: Path) -> None:
     """The schema is compared without it, which is a third of a second."""
     Store(f"sqlite:///{tmp_path / 'db'}").migrate()
-    code = "import sys; from mien.web.store import Store; Store(sys.argv[1]).migrate(); print('alembic' in sys.modules)"
+    code = "import sys; from mien.web.database import Store; Store(sys.argv[1]).migrate(); print('alembic' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'db'}"], capture_output=True, text=True, timeout=START_S
     )

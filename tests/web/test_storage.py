@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from mien.web import storage
-from mien.web.store import Job, Login, new_id, now
+from mien.web.database import Job, Login, new_id, now
+from mien.web.retention import storage
 from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser
 
 WITHIN_S = 120.0

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from mien.errors import DataError
-from mien.web.store import MIGRATIONS, Base, Job, Store, new_id, now
+from mien.web.database import MIGRATIONS, Base, Job, Store, new_id, now
 
 SECOND = '''"""A column more, and every name in capitals."""
 
@@ -288,5 +288,5 @@ def test_what_was_erased_is_not_in_the_file_any_more(tmp_path: Path) -> None:
 
 def test_an_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     made = iter(["-abc", "-x", "k3v9-_aZ"])
-    monkeypatch.setattr("mien.web.store.secrets.token_urlsafe", lambda size: next(made))
+    monkeypatch.setattr("mien.web.database.secrets.token_urlsafe", lambda size: next(made))
     assert new_id() == "k3v9-_aZ"

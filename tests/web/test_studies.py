@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mien.study import Study, default_consent
-from mien.web.store import now
+from mien.study.definition import Study, default_consent
+from mien.web.database import now
 from web.studies import EVENT, as_participant, joined, made, opened
 
 

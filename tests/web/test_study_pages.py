@@ -5,7 +5,7 @@ from html import unescape
 import pytest
 from starlette.testclient import TestClient
 
-from mien.web.texts import said
+from mien.web.studies.texts import said
 from web.studies import made, opened
 
 LANGUAGES = ["en", "fr", "de", "tr"]

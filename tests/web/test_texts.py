@@ -7,14 +7,14 @@ import pytest
 
 import mien.web
 from mien.labels import FERPLUS
-from mien.study import LANGUAGES
-from mien.web.texts import best_language, said, texts
+from mien.study.definition import LANGUAGES
+from mien.web.studies.texts import best_language, said, texts
 
 WEB = Path(mien.web.__file__).parent
 SOURCES = [
     *sorted((WEB / "static" / "js" / "participant").glob("*.js")),
     *(WEB / "templates" / name for name in ("take-part-base.html", "take-part.html", "withdraw.html", "study-poster.html")),
-    *(WEB / "study_pages.py", WEB / "static" / "js" / "study" / "question.js"),
+    *(WEB / "routes" / "study_pages.py", WEB / "static" / "js" / "study" / "question.js"),
 ]
 KEY = re.compile(r'["`]([a-z]+\.[a-z0-9_]+)["`]')
 FAMILY = re.compile(r"`([a-z]+\.)\$\{")

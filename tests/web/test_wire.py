@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.web.wire import (
+from mien.web.capture.wire import (
     FILM_HEADER,
     HEADER,
     MAX_CAPTURED_S,

@@ -15,7 +15,7 @@ import pytest
 from media_files import png_header
 from mien.cluster import RESULT_FILES
 from mien.types import Timeline
-from mien.web.child import is_about_memory
+from mien.web.tasks.child import is_about_memory
 
 MEMORY_MIB = 4096
 
@@ -25,7 +25,7 @@ class Worker:
 
     def __init__(self, folder: Path, source: Path, *, memory_max_mib: int = MEMORY_MIB, **options: Any) -> None:
         task = {"source": str(source), "folder": str(folder), "name": "Zoë's talk.mp4", "memory_max_mib": memory_max_mib}
-        command = [sys.executable, "-P", "-m", "mien.web.worker"]
+        command = [sys.executable, "-P", "-m", "mien.web.analyses.worker"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, start_new_session=True
         )

@@ -23,40 +23,39 @@ from starlette.staticfiles import StaticFiles
 
 from mien import __version__
 from mien.errors import MienError
-from mien.web import (
-    info,
-    job_routes,
-    live,
-    pages,
-    participant_live,
-    participant_pages,
-    participant_routes,
-    reference,
-    result_routes,
-    review_routes,
-    room_pages,
-    rooms,
-    security,
-    storage,
-    study_pages,
-    study_routes,
-)
-from mien.web.erasing import Eraser
+from mien.web import security
+from mien.web.analyses.results import Results
+from mien.web.analyses.service import Jobs
+from mien.web.capture import live, participant_live
+from mien.web.capture.live import Live
+from mien.web.capture.participant_live import Watching
+from mien.web.database import Store
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
-from mien.web.films import Films
-from mien.web.jobs import Jobs
-from mien.web.live import Live
-from mien.web.participant_live import Watching
-from mien.web.participants import Participants
-from mien.web.results import Results
-from mien.web.reviews import Reviews
-from mien.web.room_faces import RoomFaces
-from mien.web.rooms import Rooms
+from mien.web.reports.service import Reviews
+from mien.web.retention import storage
+from mien.web.retention.erasing import Eraser
+from mien.web.retention.storage import Storage
+from mien.web.routes import (
+    analyses,
+    info,
+    pages,
+    participant_pages,
+    participants,
+    reference,
+    reports,
+    results,
+    room_pages,
+    studies,
+    study_pages,
+)
 from mien.web.security import Guard, Security
 from mien.web.settings import Settings
-from mien.web.storage import Storage
-from mien.web.store import Store
-from mien.web.studies import Studies
+from mien.web.studies import rooms
+from mien.web.studies.films import Films
+from mien.web.studies.participants import Participants
+from mien.web.studies.room_faces import RoomFaces
+from mien.web.studies.rooms import Rooms
+from mien.web.studies.service import Studies
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
@@ -65,7 +64,7 @@ STATIC = Path(__file__).parent / "static"
 SHARED_STATIC = Path(__file__).parents[1] / "static"
 """What reports are drawn with here and in files that open without a server, alike."""
 ROUTED = (
-    *(info, job_routes, result_routes, live, study_routes, review_routes, rooms, participant_routes, participant_live),
+    *(info, analyses, results, live, studies, reports, rooms, participants, participant_live),
     *(storage, security, pages, study_pages, participant_pages, room_pages),
 )
 WARM_AFTER_S = 0.5

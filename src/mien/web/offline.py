@@ -9,20 +9,20 @@ from types import TracebackType
 from typing import Any, Self
 
 from mien.errors import DataError
-from mien.review.headline import headline
-from mien.study import Study
-from mien.web import review_worker
+from mien.study.definition import Study
+from mien.study_report.headline import headline
+from mien.web.analyses.service import Jobs
 from mien.web.app import make_private
-from mien.web.erasing import Eraser
-from mien.web.films import Films
-from mien.web.jobs import Jobs
-from mien.web.participants import Participants
-from mien.web.rooms import Rooms
+from mien.web.database import Store, StudyRow, new_id
+from mien.web.reports import worker as review_worker
+from mien.web.retention.erasing import Eraser
+from mien.web.retention.participant_export import export_of_viewer
 from mien.web.settings import Settings
-from mien.web.store import Store, StudyRow, new_id
-from mien.web.studies import UPLOADING, Studies, missing
+from mien.web.studies.films import Films
+from mien.web.studies.participants import Participants
+from mien.web.studies.rooms import Rooms
+from mien.web.studies.service import UPLOADING, Studies, missing
 from mien.web.uploads import Upload, plain_name
-from mien.web.viewer_export import export_of_viewer
 
 
 class Offline:

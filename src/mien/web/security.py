@@ -27,9 +27,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.web.database import Login, Store, now
 from mien.web.errors import ApiError, may_fail
 from mien.web.settings import Settings, is_loopback
-from mien.web.store import Login, Store, now
 
 COOKIE = "mien_session"
 CSRF_HEADER = "X-CSRF-Token"

@@ -1,8 +1,8 @@
-"""How Alembic reaches the database: by the connection that `mien.web.store.Store.migrate` hands over."""
+"""How Alembic reaches the database: by the connection that `mien.web.database.Store.migrate` hands over."""
 
 from alembic import context
 
-from mien.web.store import Base
+from mien.web.database import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

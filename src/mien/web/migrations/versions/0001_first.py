@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from mien.web.store import UtcTime
+from mien.web.database import UtcTime
 
 revision = "0001"
 down_revision = None

@@ -1,4 +1,4 @@
-// The bytes before each frame on the live socket, as mien.web.wire reads them.
+// The bytes before each frame on the live socket, as mien.web.capture.wire reads them.
 
 export const HEADER_BYTES = 16;
 const VERSION = 1, LATE = 1, RECORDED = 2;

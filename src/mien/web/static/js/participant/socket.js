@@ -174,7 +174,7 @@ export class WatchSocket extends EventTarget {
   }
 }
 
-/** The picture with its header, as mien.web.wire reads it. */
+/** The picture with its header, as mien.web.capture.wire reads it. */
 function headed({ bytes, sequence, captured_s, film_s, late }) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
   view.setUint8(0, VERSION);

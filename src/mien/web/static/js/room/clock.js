@@ -1,4 +1,4 @@
-// The film's clock against the recording's: pairs of seconds, as mien.web.room_clock reads them. Nothing here touches the page.
+// The film's clock against the recording's: pairs of seconds, as mien.web.studies.room_clock reads them. Nothing here touches the page.
 
 const DRIFT_S = 0.15; // the film's own word differs by more from what was thought: it is taken down
 

@@ -1,0 +1,571 @@
+"""Viewers → the review of a study, as one JSON-ready dict: what its page, its paper and its tables are drawn from.
+
+Nothing in it is of fewer viewers than the study's smallest group: see `mien.study_report.small_groups`. That holds within one
+review. Two reviews made before and after one more person took part differ by that person; the tables of single viewers are a file
+of their own.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien import __version__, audience
+from mien.audience import Audience
+from mien.labels import FERPLUS
+from mien.report import CAVEAT, LAW, colours
+from mien.study_report.answers import agreement, questions, said
+from mien.study_report.headline import clearest, clock, headline
+from mien.study_report.small_groups import Group, may_show
+from mien.study_report.stills import still, strip
+from mien.study_report.viewers import Viewer, comparable
+
+FORMAT = "mien-review 1"
+TIMES_MAX = 3600
+"""Cells of a film in which synchrony, moments and markers are worked out."""
+DRAWN_MAX = 1200
+GROUP_DRAWN_MAX = 600
+DRAWS, SHIFTS, LEVEL, WINDOW_S = 1000, 200, 0.95, 30.0
+MARKER_S = 5.0
+GOOD_FACE_SHARE, POOR_FACE_SHARE = 0.9, 0.6
+GOOD_LOST_SHARE = 0.1
+VALENCE = "valence"
+
+Json = dict[str, Any]
+_Mask = NDArray[np.bool_]
+
+
+def build(
+    study: Any,
+    viewers: Sequence[Viewer],
+    *,
+    films: Mapping[str, str | PathLike[str]] | None = None,
+    until: datetime | None = None,
+    step_s: float | None = None,
+    at: datetime | None = None,
+    counts: Mapping[str, int] | None = None,
+    live: bool = False,
+    simulated: str | None = None,
+) -> Json:
+    """The review as a JSON-ready dict, format "mien-review 1".
+
+    study      a `mien.study.Study`
+    films      id of the stimulus → its film, for stills; without one there are none
+    until      only viewers who had finished by then, or, where they never did, had begun by then
+    step_s     seconds of a cell of time; default: the study's `every_s`, or more where the film would have over 3,600 cells
+    at         when the review is made, default now
+    counts     what only the server knows: invited, agreed, left, withdrawn, rooms; default: counted from the viewers
+    simulated  a sentence that says so, shown on every page, where the viewers are
+    """
+    definition = study.json()
+    language = definition["languages"][0]
+    smallest = max(1, int(definition["smallest_group"]))
+    viewers, others = comparable([viewer for viewer in viewers if until is None or counts_by(viewer, until)])
+    measured = [viewer for viewer in viewers if any(len(t) for t in viewer.timelines.values())]
+    labels = next((viewer.labels for viewer in measured if viewer.labels), FERPLUS)
+    hidden = None
+    if len(measured) < smallest:
+        several = "1 viewer" if len(measured) == 1 else f"{len(measured) or 'No'} viewers"
+        hidden = f"{several} so far; results are shown from {smallest}."
+    members = _members(definition, viewers)
+    everybody = np.ones(len(viewers), bool)
+    shown = may_show(members, everybody, smallest) if not hidden else set()
+    by_link = {variable["id"] for variable in definition.get("variables") or () if variable["by"] == "link"}
+    films = films or {}
+    parts = [
+        _stimulus(_Of(definition, stimulus, viewers, labels, smallest, step_s), films.get(stimulus["id"]))
+        for stimulus in definition["stimuli"]
+    ]
+    review: Json = {
+        "format": FORMAT,
+        "title": definition["title"],
+        "about": said(definition.get("about"), language),
+        "made_at": _moment(at or datetime.now(UTC)),
+        "until": _moment(until),
+        "live": live,
+        "simulated": simulated,
+        "purpose": definition["purpose"],
+        "smallest_group": smallest,
+        "caveat": CAVEAT,
+        "law": LAW,
+        "labels": list(labels),
+        "colours": colours(labels),
+        "counts": _counts(viewers, measured, counts, bool(hidden)),
+        "hidden": hidden,
+        "methods": _methods(definition, measured, others, parts, simulated),
+        "variables": [
+            {
+                "id": variable["id"],
+                "title": variable["title"],
+                "values": [
+                    {
+                        "id": value["id"],
+                        "title": value["title"],
+                        "n": n if (n := int(members[variable["id"]][value["id"]].sum())) >= smallest else None,
+                        "shown": (variable["id"], value["id"]) in shown,
+                    }
+                    for value in variable["values"]
+                ],
+            }
+            for variable in definition.get("variables") or ()
+        ],
+        "stimuli": [part.json for part in parts],
+        "viewers": [_viewer_row(viewer, {(v, value) for v, value in shown if v in by_link}) for viewer in viewers],
+        "questions": questions(definition, viewers, members, smallest),
+        "agreement": None if hidden else agreement(definition, viewers, labels, _expressed(viewers, labels), smallest, DRAWS),
+    }
+    return review | {"headline": headline(review)}
+
+
+def counts_by(viewer: Viewer, until: datetime) -> bool:
+    """Whether a viewer counts in a review as it stood at a moment: had finished by then, or had begun and never did."""
+    moment = viewer.finished_at or viewer.started_at
+    return moment is not None and moment <= until
+
+
+def _members(definition: Json, viewers: Sequence[Viewer]) -> dict[str, dict[str, _Mask]]:
+    def of(variable: str, value: str) -> _Mask:
+        return np.array([viewer.groups.get(variable) == value for viewer in viewers], bool)
+
+    variables = definition.get("variables") or ()
+    return {one["id"]: {value["id"]: of(one["id"], value["id"]) for value in one["values"]} for one in variables}
+
+
+def _counts(viewers: Sequence[Viewer], measured: Sequence[Viewer], given: Mapping[str, int] | None, hidden: bool) -> Json:
+    people = [viewer for viewer in viewers if not viewer.room]
+    return {
+        "invited": None,
+        "agreed": len(people),
+        "finished": sum(v.finished_at is not None for v in people),
+        "left": sum(v.finished_at is None for v in people),
+        "withdrawn": 0,
+        "measured": len(measured),
+        "rooms": len({v.name.split("-")[0] for v in viewers if v.room}),
+        "shown": 0 if hidden else len(measured),
+        **(given or {}),
+    }
+
+
+# --- one film
+
+
+@dataclass(frozen=True, slots=True)
+class _Of:
+    """What is asked about one film: of whom, and how finely."""
+
+    definition: Json
+    stimulus: Json
+    everybody: Sequence[Viewer]
+    labels: Sequence[str]
+    smallest: int
+    step_s: float | None
+
+    @property
+    def viewers(self) -> list[Viewer]:
+        """Those in whom it was measured."""
+        return [v for v in self.everybody if len(v.timelines.get(self.stimulus["id"], ()))]
+
+    @property
+    def duration_s(self) -> float:
+        """Of the film; of an event whose length nobody knows, as long as so many were there as may be shown: one page alone that
+        tells a wild time does not stretch it."""
+        if told := self.stimulus.get("duration_s"):
+            return float(told)
+        ends = sorted((float(v.timelines[self.stimulus["id"]].times[-1]) for v in self.viewers), reverse=True)
+        return ends[min(self.smallest, len(ends)) - 1] if ends else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    json: Json
+    notes: tuple[str, ...] = ()
+    step_s: float = 0.0
+
+
+def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
+    viewers = of.viewers
+    duration_s = of.duration_s
+    head: Json = {
+        "id": of.stimulus["id"],
+        "title": of.stimulus["title"],
+        "kind": of.stimulus.get("kind", "film"),
+        "duration_s": _rounded(duration_s, 3),
+        "viewers": len(viewers),
+    }
+    pictures = {"strip": strip(film, duration_s)}
+    if len(viewers) < of.smallest or duration_s <= 0:
+        nothing = dict.fromkeys(("attention", "n", "curves", "synchrony")) | {"differences": {}}
+        markers = [_marker(m, {}) for m in _markers(of)]
+        return _Part(head | {"times": []} | nothing | {"groups": {}, "moments": [], "markers": markers, **pictures, "facts": []})
+    step_s = of.step_s or max(float(of.definition["every_s"]), duration_s / (TIMES_MAX - 1))
+    fine = _aligned(of, viewers, step_s)
+    drawn_step_s = max(step_s, duration_s / (DRAWN_MAX - 1))
+    drawn = fine if drawn_step_s == step_s else _aligned(of, viewers, drawn_step_s)
+    smoothing_s = float(of.definition["smoothing_s"])
+    fine_smooth = fine.smoothed(smoothing_s) if smoothing_s else fine
+    smooth = drawn.smoothed(smoothing_s) if smoothing_s else drawn
+    corrected = smooth.corrected() if smooth.baselines is not None else None
+    looked = drawn.looked.sum(axis=0)
+    enough = drawn.seen.sum(axis=0) >= of.smallest
+    with ThreadPoolExecutor(1) as beside:  # synchrony is half of a review's time, and numpy lets two threads work at once
+        synchrony = beside.submit(_synchrony, fine_smooth, of.smallest)
+        json = head | {
+            "times": _list(drawn.times, 3),
+            "attention": _list(drawn.attention, 4, looked >= of.smallest),
+            "n": _list(drawn.seen.sum(axis=0), 0, looked >= of.smallest),
+            "curves": {"raw": _curves(smooth, enough), "corrected": _curves(corrected, enough) if corrected else None},
+            "groups": (groups := _groups(of, viewers, smooth, corrected)),
+            "differences": _differences(of, viewers, smooth, corrected, groups),
+            "moments": _moments(fine_smooth, of.smallest, film),
+            "markers": [_marker(m, _effects(fine, m, of.smallest)) for m in _markers(of)],
+            **pictures,
+        }
+    json["synchrony"] = synchrony.result()
+    json["facts"] = _facts(json, drawn, of.smallest)
+    notes = _baseline_notes(viewers, drawn, of)
+    return _Part(json, notes, drawn_step_s)
+
+
+def _aligned(of: _Of, viewers: Sequence[Viewer], step_s: float) -> Audience:
+    baselines = [viewer.baseline for viewer in viewers]
+    known = [b for b in baselines if b is not None]
+    # One who has no rest face is measured against the audience's. Left out instead, that one's curve could be worked out from the
+    # difference of the two means.
+    common = np.mean(known, axis=0) if len(known) * 2 >= len(viewers) and len(known) >= of.smallest else None
+    rest = None if common is None else np.array([common if b is None else b for b in baselines], np.float32)
+    return audience.align(
+        [viewer.timelines[of.stimulus["id"]] for viewer in viewers],
+        step_s=step_s,
+        end_s=of.duration_s,
+        names=[viewer.name for viewer in viewers],
+        baselines=rest,
+    )
+
+
+def _curves(of: Audience, enough: _Mask) -> Json:
+    return {
+        signal: {name: _list(getattr(curve, name), 4, enough) for name in ("mean", "low", "high")}
+        for signal, curve in audience.mean_curves(of, level=LEVEL, draws=DRAWS).items()
+    }
+
+
+def _groups(of: _Of, viewers: Sequence[Viewer], raw: Audience, corrected: Audience | None) -> Json:
+    """The curves of each group that may be shown, and of each only the times at which it may be."""
+    members = _members(of.definition, viewers)
+    shown = may_show(members, np.ones(len(viewers), bool), of.smallest)
+    raw, corrected = _thinned(raw), _thinned(corrected) if corrected else None
+    kept = {
+        variable: {value: mask for value, mask in found.items() if (variable, value) in shown}
+        for variable, found in members.items()
+    }
+    at: dict[bytes, set[tuple[str, str]]] = {}
+    allowed = np.zeros((len(shown), len(raw.times)), bool)
+    order = sorted(shown)
+    for t, present in enumerate(np.ascontiguousarray(raw.seen.T)):
+        key = present.tobytes()
+        if key not in at:
+            at[key] = may_show(kept, present, of.smallest)
+        allowed[:, t] = [group in at[key] for group in order]
+    found: Json = {}
+    for (variable, value), times in zip(order, allowed, strict=True):
+        mask = members[variable][value]
+        found.setdefault(variable, {})[value] = {
+            "n": int(mask.sum()),
+            "times": _list(raw.times, 3),
+            "raw": _curves(raw.only(mask), times),
+            "corrected": _curves(corrected.only(mask), times) if corrected else None,
+        }
+    return found
+
+
+def _differences(of: _Of, viewers: Sequence[Viewer], raw: Audience, corrected: Audience | None, groups: Json) -> Json:
+    """Of each variable of which two groups are shown, and no more, how they differ, where both are shown; and by chance."""
+    members = _members(of.definition, viewers)
+    found: Json = {}
+    for variable, shown in groups.items():
+        if len(shown) != 2:
+            continue
+        one, other = (value for value in members[variable] if value in shown)
+        side = [one if a else other if b else None for a, b in zip(members[variable][one], members[variable][other], strict=True)]
+        means = [shown[value]["raw"][VALENCE]["mean"] for value in (one, other)]
+        known = np.array([None not in pair for pair in zip(*means, strict=True)], bool)
+        kinds = {"raw": raw, "corrected": corrected}
+        found[variable] = {"groups": [one, other], "times": shown[one]["times"]} | {
+            kind: _difference(_thinned(given), side, one, known) if given else None for kind, given in kinds.items()
+        }
+    return found
+
+
+def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Mask) -> Json:
+    found = {}
+    for signal in of.signals:
+        gap = audience.compare(of, side, signal, level=LEVEL, draws=DRAWS)
+        sign = 1 if gap.groups[0] == first else -1
+        low, high = (gap.low, gap.high) if sign > 0 else (-gap.high, -gap.low)
+        there = known & gap.tested
+        found[signal] = {
+            "difference": _list(sign * gap.difference, 4, there),
+            "low": _list(low, 4, there),
+            "high": _list(high, 4, there),
+            "p": _rounded(gap.p),
+        }
+    return found
+
+
+def _thinned(of: Audience) -> Audience:
+    """Every so manieth time: the same cells, so that what may be shown of a part can be told from who is seen in the whole."""
+    every = max(1, -(-len(of.times) // GROUP_DRAWN_MAX))
+    if every == 1:
+        return of
+    columns = {name: getattr(of, name)[:, ::every] for name in ("emotions", "seen", "looked")}
+    return replace(of, times=of.times[::every], **columns)
+
+
+def _synchrony(of: Audience, smallest: int) -> Json | None:
+    if len(of.names) < max(2, smallest):
+        return None
+    main = audience.synchrony(of, VALENCE, window_s=WINDOW_S, shifts=SHIFTS, level=LEVEL)
+    found = audience.synchronies(of, of.labels, window_s=None, shifts=SHIFTS, level=LEVEL) | {VALENCE: main}
+    by_signal = {
+        signal: {name: _rounded(getattr(one, name)) if one.counted.sum() >= smallest else None for name in ("isc", "p")}
+        for signal, one in found.items()
+    }
+    if main.counted.sum() < smallest:
+        return None
+    enough = main.n >= smallest
+    return {
+        "signal": VALENCE,
+        "isc": _rounded(main.isc),
+        "null_low": _rounded(main.null_low),
+        "null_high": _rounded(main.null_high),
+        "p": _rounded(main.p),
+        "times": _list(main.times, 3),
+        "values": _list(main.values, 4, enough),
+        "low": _list(main.low, 4, enough),
+        "high": _list(main.high, 4, enough),
+        "by_signal": by_signal,
+    }
+
+
+def _moments(of: Audience, smallest: int, film: str | PathLike[str] | None) -> list[Json]:
+    found = []
+    n_seen = of.seen.sum(axis=0)
+    for moment in audience.moments(of, shifts=SHIFTS, level=LEVEL):
+        if n_seen[np.abs(of.times - moment.time_s).argmin()] < smallest:
+            continue
+        meanwhile = (of.times >= moment.start_s) & (of.times <= moment.end_s)
+        n = int(of.seen[:, meanwhile].any(axis=1).sum())
+        rose = len(moment.rose)
+        told = rose == 0 or rose >= smallest
+        named = told and (n <= rose or n - rose >= smallest)
+        verb = "rose" if moment.direction == "peak" else "fell"
+        many = f"{rose} of {n}" if told else f"fewer than {smallest} of {n}"
+        found.append(
+            {
+                "signal": moment.signal,
+                "direction": "up" if moment.direction == "peak" else "down",
+                "time_s": _rounded(moment.time_s, 3),
+                "start_s": _rounded(moment.start_s, 3),
+                "end_s": _rounded(moment.end_s, 3),
+                "value": _rounded(moment.value),
+                "rise": _rounded(moment.rise),
+                "threshold": _rounded(moment.threshold),
+                "share": _rounded(rose / n) if told else None,
+                "n": n,
+                "viewers": list(moment.rose) if named else [],
+                "still": still(film, moment.time_s),
+                "says": f"{moment.signal.capitalize()} {verb} in {many} viewers",
+            }
+        )
+    return found
+
+
+# --- markers
+
+
+def _markers(of: _Of) -> list[Json]:
+    return sorted(
+        (m for m in of.definition.get("markers") or () if m["stimulus"] == of.stimulus["id"]), key=lambda marker: marker["time_s"]
+    )
+
+
+def _marker(marker: Json, effects: Json) -> Json:
+    return {name: marker.get(name) for name in ("id", "label", "time_s", "end_s")} | {"effects": effects}
+
+
+def _effects(of: Audience, marker: Json, smallest: int) -> Json:
+    found = audience.marker_effects(
+        of, float(marker["time_s"]), before_s=MARKER_S, after_s=MARKER_S, end_s=marker.get("end_s"), level=LEVEL
+    )
+    if min(effect.n for effect in found.values()) < smallest:
+        return {}
+    names = ("before", "after", "difference", "low", "high", "p")
+    return {signal: {name: _rounded(getattr(effect, name)) for name in names} for signal, effect in found.items()}
+
+
+# --- words
+
+
+def _facts(part: Json, drawn: Audience, smallest: int) -> list[str]:
+    """A few sentences about one film, of what may be shown."""
+    found = [f"{part['viewers']} viewers were measured."]
+    shares = [a for a in part["attention"] if a is not None]
+    if shares:
+        found.append(f"On average a face was found in {statistics.fmean(shares):.0%} of them.")
+    if part["moments"]:
+        best = clearest(part["moments"])
+        at = clock(best["time_s"], part["duration_s"] or best["time_s"])
+        found.append(f"The clearest moment is at {at}: {best['says'][0].lower()}{best['says'][1:]}.")
+    else:
+        found.append("No moment stands out from what chance would give.")
+    if (synchrony := part["synchrony"]) and synchrony["isc"] is not None and synchrony["p"] is not None:
+        than = "more alike than" if synchrony["p"] < 1 - LEVEL else "no more alike than"
+        found.append(f"The viewers' valence moved {than} chance would make it (mean correlation {synchrony['isc']:.2f}).")
+    return found
+
+
+def _baseline_notes(viewers: Sequence[Viewer], drawn: Audience, of: _Of) -> tuple[str, ...]:
+    without = sum(viewer.baseline is None for viewer in viewers)
+    if not without:
+        return ()
+    title, own = of.stimulus["title"], len(viewers) - without
+    if drawn.baselines is None:
+        return (f"{title}: only {own} of {len(viewers)} viewers have a rest face; too few to correct by it.",)
+    return (f"{title}: {own} of {len(viewers)} viewers have a rest face of their own; for the others the mean of these stands in.",)
+
+
+def _methods(
+    definition: Json, measured: Sequence[Viewer], others: Sequence[str], parts: Sequence[_Part], simulated: str | None
+) -> Json:
+    smoothing_s, baseline_s, smallest = definition["smoothing_s"], definition["baseline_s"], definition["smallest_group"]
+    step_s = max((part.step_s for part in parts), default=0.0) or float(definition["every_s"])
+    text = [
+        f"Made by mien {__version__}{_models(measured)}.",
+        simulated or f"Faces were read every {definition['every_s']:g} s, on the film's own clock through pauses and stalls.",
+        f"Curves are drawn every {step_s:.3g} s, each point the mean over a viewer's looks within that time"
+        + (f", smoothed by a Gaussian with a standard deviation of {smoothing_s:g} s." if smoothing_s else ", not smoothed."),
+        "Raw: the probability that the model gives each expression. Baseline-corrected: the same minus that of the viewer's own "
+        f"rest face, measured for {baseline_s:g} s before the film; 0 means as at rest.",
+        "Valence: the probability of happiness minus the largest among anger, sadness, fear, disgust and contempt.",
+        f"Bands: {LEVEL:.0%} intervals of the mean, by bootstrap over viewers ({DRAWS} draws).",
+        "Synchrony: each viewer's correlation with the mean of all others, averaged. Its band is what remains when each viewer's "
+        f"curve is shifted in time by chance ({SHIFTS} times); the curve over time uses windows of {WINDOW_S:g} s.",
+        "Moments: where the mean rises above (or valence falls below) all but "
+        f"{1 - LEVEL:.0%} of the highest peaks of whole films shifted by chance.",
+        f"Markers: the mean of the {MARKER_S:g} s before a marker against the {MARKER_S:g} s after it, or as long as it lasts; of "
+        "viewers seen in both.",
+        "Groups: where two groups of a kind are shown, one curve minus the other; its band holds all of what comes out in "
+        f"{LEVEL:.0%} of cases when viewers are dealt to the groups by chance ({DRAWS} times; the highest point of a film).",
+        "Attention: of the viewers who were being measured, the share in whom a face was found.",
+        f"Nothing is shown of fewer than {smallest} viewers, nor what would give it away by subtraction.",
+    ]
+    if others:
+        text.append(f"Measured by a model that names other expressions, and so in no curve: {', '.join(others)}.")
+    text += [note for part in parts for note in part.notes]
+    return {
+        "step_s": _rounded(step_s, 4),
+        "smoothing_s": smoothing_s,
+        "level": LEVEL,
+        "draws": DRAWS,
+        "shifts": SHIFTS,
+        "window_s": WINDOW_S,
+        "baseline_s": baseline_s,
+        "text": text,
+    }
+
+
+def _models(measured: Sequence[Viewer]) -> str:
+    """ " with the model mien-lite0 (sha256 1a2b3c4d…)", from the settings of the timelines."""
+    found = set()
+    for viewer in measured:
+        for timeline in viewer.timelines.values():
+            then = (one["settings"] for one in timeline.settings.get("then", ()))  # another one may have gone on
+            for settings in (timeline.settings, *then):
+                if model := settings.get("models", {}).get("expression"):
+                    found.add(f"{model.get('name')} (sha256 {str(model.get('sha256', ''))[:12]}…)")
+    several = "s" if len(found) > 1 else ""
+    return f" with the model{several} {', '.join(sorted(found))}" if found else ""
+
+
+# --- viewers
+
+
+def _viewer_row(viewer: Viewer, told: set[Group]) -> Json:
+    """One viewer in the table. Of groups only those of links are told, not of questions: those are what that person answered."""
+    facts = viewer.quality
+    looks, late, dropped = (int(facts.get(name) or 0) for name in ("looks", "late", "dropped"))
+    share = min(1.0, float(facts.get("with_face") or 0) / looks) if looks else None
+    quality, why = _quality(viewer, looks, share, dropped)
+    minutes = None
+    if viewer.started_at and viewer.finished_at:
+        minutes = round((viewer.finished_at - viewer.started_at).total_seconds() / 60, 1)
+    return {
+        "name": viewer.name,
+        "room": viewer.room,
+        "groups": {variable: value for variable, value in viewer.groups.items() if (variable, value) in told},
+        "started_at": _moment(viewer.started_at),
+        "minutes": minutes,
+        "finished": bool(facts.get("finished")),
+        "looks": looks,
+        "face_share": _rounded(share),
+        "late": late,
+        "dropped": dropped,
+        "pauses": int(facts.get("pauses") or 0),
+        "gone_s": _rounded(float(facts.get("gone_s") or 0), 1),
+        "quality": quality,
+        "why": why,
+    }
+
+
+def _quality(viewer: Viewer, looks: int, share: float | None, dropped: int) -> tuple[str, str]:
+    """good, fair or poor, and the reason in a sentence."""
+    if share is None:
+        return "poor", "Nothing was measured."
+    lost = dropped / (looks + dropped)
+    if share < POOR_FACE_SHARE:
+        return "poor", f"A face was found in only {share:.0%} of the looks."
+    if share < GOOD_FACE_SHARE:
+        return "fair", f"A face was found in {share:.0%} of the looks."
+    if lost > GOOD_LOST_SHARE:
+        return "fair", f"{lost:.0%} of the looks were lost."
+    if not viewer.quality.get("finished"):
+        return "fair", "Did not watch to the end."
+    return "good", ""
+
+
+def _expressed(viewers: Sequence[Viewer], labels: Sequence[str]) -> list[dict[str, float] | None]:
+    """For each viewer the mean over all looks with a face: of each label, and of valence."""
+    found: list[dict[str, float] | None] = []
+    for viewer in viewers:
+        rows = [t for t in viewer.timelines.values() if len(t.emotions)]
+        if not rows:
+            found.append(None)
+            continue
+        mean = np.concatenate([t.emotions for t in rows]).mean(axis=0, dtype=np.float64)
+        valence = float(np.concatenate([t.valence for t in rows]).mean(dtype=np.float64))
+        found.append({label: float(m) for label, m in zip(labels, mean, strict=True)} | {VALENCE: valence})
+    return found
+
+
+# --- numbers
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+
+
+def _rounded(value: Any, decimals: int = 4) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), decimals) + 0.0
+
+
+def _list(values: Any, decimals: int, known: _Mask | None = None) -> list[Any]:
+    """Numbers for JSON: rounded, whole ones as int, null where they are not `known`."""
+    rounded = np.round(np.asarray(values, np.float64), decimals) + 0.0
+    plain = rounded.astype(np.int64).tolist() if decimals == 0 else rounded.tolist()
+    return plain if known is None else [v if k else None for v, k in zip(plain, known.tolist(), strict=True)]

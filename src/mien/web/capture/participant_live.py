@@ -1,0 +1,386 @@
+"""The sockets of participants' cameras: frames with the film's time in, what was seen out; nothing that was answered is lost.
+
+A frame of a film is kept before it is answered, and never gives way to a newer one. The page sends again whatever has no answer,
+so a lost connection, a closed tab or a server that dies costs nothing. The frames are read by the thread that reads live views.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from mien.errors import MienError
+from mien.study.definition import Study
+from mien.web.capture import participant_log as logs
+from mien.web.capture import wire
+from mien.web.capture.reader import DARK_LUMA, Reader, light_of
+from mien.web.capture.views import BREACHES_MAX, HELLO_WITHIN_S, SETTLE_WITHIN_S, Line, Page, Read, Waiting, spawn
+from mien.web.capture.wire import WireError
+from mien.web.database import Participant, StudyRow
+from mien.web.errors import ApiError
+from mien.web.settings import Settings
+from mien.web.studies.participants import Measured, Participants, refuse_ended
+
+if TYPE_CHECKING:
+    from mien.analyze import Analyzer
+
+CHECK = "check"
+"""Stands for a film where only the camera is tried: nothing is kept, and the newest frame wins."""
+
+IN_FLIGHT = 8
+"""How many frames a page may have sent without an answer: enough that late ones come in quickly."""
+
+ERASED = "All that was kept of you is erased."
+SYNC_EVERY_S = 1.0
+TELL_EVERY_S = 5.0
+CLOSE_LATER = 1013
+
+log = logging.getLogger(__name__)
+router = APIRouter()
+
+
+@router.websocket("/api/participant/live")
+async def participant_view(socket: WebSocket) -> None:
+    """See docs/api.md."""
+    watching: Watching = socket.app.state.watching
+    await watching.serve(socket)
+
+
+class Seat(Line):
+    """One participant's camera during one film, while its page is there and until its last frame is read.
+
+    writer    None for the camera check, and once it is closed
+    accepted  sequence of the last frame that came
+    full      called once, from the thread that reads, where the disk does not take more
+    """
+
+    def __init__(self, participant: Participant, study: StudyRow, stimulus: str, full: Callable[[], None]) -> None:
+        super().__init__(self.answers)
+        self.participant, self.stimulus = participant.id, stimulus
+        definition = Study.read(study.definition)
+        self.every_s, self.baseline_s = definition.every_s, definition.baseline_s
+        self.writer: logs.LookWriter | None = None
+        self.accepted = -1
+        self.captured_s: float | None = None
+        self.told_looks = 0
+        self.gone_s = 0.0
+        self.broken = False  # nothing can be kept any more
+        self.full = full
+        self.erased = False
+
+    def answers(self, read: Read) -> list[str]:
+        """Keeps one frame, and answers it; no answer where it could not be kept, so that the page sends it again."""
+        head, faces = read.waiting.head, read.faces
+        assert isinstance(head, wire.FilmHead)
+        height, width = read.rgb.shape[:2]
+        sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
+        largest = int(sides.prod(axis=1).argmax()) if len(faces) else None
+        light, kept, expression = light_of(read.rgb), False, None
+        if self.stimulus != CHECK:
+            if self.erased or self.broken or self.writer is None:
+                return []
+            try:
+                part = read.waiting.part
+                self.writer.add(head, part, (width, height), light, faces, largest, read.emotions, read.waiting.picture)
+            except (OSError, ValueError) as error:  # ValueError: closed in this moment, because all of it is erased
+                if not self.erased:
+                    log.warning("what a participant shows cannot be written: %s", error)
+                    self.broken = True
+                    self.full()
+                return []
+            kept = True
+        elif largest is not None:
+            expression = read.labels[int(np.argmax(read.emotions[largest]))]
+        seen = wire.Seen(
+            sequence=head.sequence,
+            film_s=head.film_s,
+            faces=len(faces),
+            box=None if largest is None else wire.rounded(faces.boxes[largest], 2),
+            width=width,
+            height=height,
+            size_px=None if largest is None else round(float(sides[largest].min()), 1),
+            light=round(light, 1),
+            dark=light < DARK_LUMA,
+            expression=expression,
+            kept=kept,
+            dropped=self.dropped,
+            work_ms=round(1000 * (time.perf_counter() - read.begun_s), 1),
+        )
+        return [seen.text()]
+
+    def measured(self) -> Measured | None:
+        """What there is to put down since the last time, None where that is nothing."""
+        writer = self.writer
+        if writer is None or self.erased or self.stimulus == logs.BASELINE or (writer.looks == self.told_looks and not self.gone_s):
+            return None
+        gone_s, self.gone_s, self.told_looks = self.gone_s, 0.0, writer.looks
+        return Measured(self.participant, self.stimulus, writer.position_s, writer.looks, writer.with_face, gone_s)
+
+
+class Watching:
+    """Everybody who is being measured now, at most one socket each."""
+
+    def __init__(self, settings: Settings, participants: Participants, reader: Reader) -> None:
+        self.settings, self.participants, self.reader = settings, participants, reader
+        self._seats: dict[str, Seat] = {}
+        self._gone: dict[tuple[str, str], float] = {}  # (participant, stimulus) → when the connection was lost
+        self._turn: dict[str, asyncio.Lock] = {}
+        self._sitting = threading.Lock()  # nobody begins while somebody is forgotten
+        self._erased: set[str] = set()
+        self._sockets = 0
+        self._stopping = False
+        self._ticking: asyncio.Task[Any] | None = None
+
+    # --- with the server
+
+    async def start(self) -> None:
+        """Brings to the disk from now on what is written."""
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._ticking = spawn(self._tick_for_ever())
+
+    async def stop(self) -> None:
+        """Ends. Pages send again what has no answer as soon as they find a server."""
+        self._stopping = True
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for seat in list(self._seats.values()):
+            if seat.page is not None:
+                await seat.page.close(1012)
+        for seat in list(self._seats.values()):
+            await self._settle(seat)
+
+    def forget(self, id: str) -> None:
+        """Ends the measuring of somebody who is about to be erased: nothing is written any more. From any thread."""
+        with self._sitting:
+            self._erased.add(id)
+            seat = self._seats.get(id)
+        for key in [key for key in list(self._gone) if key[0] == id]:
+            self._gone.pop(key, None)
+        if seat is None:
+            return
+        seat.erased = True
+        writer = seat.writer
+        if writer is not None:
+            with suppress(OSError):
+                writer.close()
+        self._from_thread(self._end(seat, "withdrawn", ERASED, wire.CLOSE_OVER))
+
+    def _from_thread(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(spawn, work)
+        except RuntimeError:  # the loop has ended, and the pages with it
+            work.close()
+
+    # --- one socket
+
+    async def serve(self, socket: WebSocket) -> None:
+        """A page's socket from its opening to its end."""
+        await socket.accept()
+        page = Page(socket)
+        if self._sockets >= self.settings.participants_at_once_max:
+            await page.refuse(
+                WireError("too_many", "Too many people are being measured right now; it is tried again."), wire.CLOSE_TOO_MANY
+            )
+            return
+        self._sockets += 1
+        sending = spawn(page.send_for_ever())
+        seat: Seat | None = None
+        try:
+            seat = await self._greet(page)
+            if seat is not None:
+                await self._listen(seat, page)
+        except WebSocketDisconnect:
+            pass
+        except WireError as error:
+            await page.refuse(error, wire.CLOSE_OVER)
+        except MienError as error:
+            await page.refuse(WireError("cannot_read", str(error)), 1011)
+        except OSError as error:
+            await page.refuse(
+                WireError("storage_full", f"What is measured cannot be kept: {error.strerror or error}."), CLOSE_LATER
+            )
+        finally:
+            self._sockets -= 1
+            sending.cancel()
+            if seat is not None and seat.page is page:
+                seat.page = None
+                spawn(self._left(seat))
+
+    async def _greet(self, page: Page) -> Seat | None:
+        """The seat that a page's first message asks for; None where it was refused."""
+        try:
+            async with asyncio.timeout(HELLO_WITHIN_S):
+                message = await page.socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1006))
+            hello = wire.read_watch(message.get("text") or "")
+        except TimeoutError:
+            await page.refuse(WireError("bad_message", f"No hello came within {HELLO_WITHIN_S:g} s."), wire.CLOSE_BREACH)
+            return None
+        except WireError as error:
+            await page.refuse(error, wire.CLOSE_BREACH)
+            return None
+        address = page.socket.client.host if page.socket.client else ""
+        try:
+            participant, study = await asyncio.to_thread(self._admit, hello, address)
+        except ApiError as error:
+            code = {401: wire.CLOSE_LOGIN, 429: wire.CLOSE_TOO_MANY}.get(error.status_code, wire.CLOSE_OVER)
+            await page.refuse(WireError(error.code, error.message), code)
+            return None
+        analyzer = await asyncio.to_thread(self.reader.prepare)
+        async with self._turn.setdefault(participant.id, asyncio.Lock()):
+            old = self._seats.get(participant.id)
+            if old is not None:
+                words = "This study is open in another window now, which goes on from here."
+                await self._end(old, "taken_over", words, wire.CLOSE_TAKEN_OVER)
+                await self._settle(old)
+            seat = Seat(participant, study, hello.stimulus, lambda: self._from_thread(self._give_up(seat)))
+            await asyncio.to_thread(self._sit_down, seat, participant, hello.resume, analyzer)
+            seat.page = page
+        gone_since = self._gone.pop((participant.id, hello.stimulus), None)
+        if gone_since is not None:
+            seat.gone_s = time.monotonic() - gone_since
+        ready = wire.WatchReady(
+            received=seat.accepted,
+            labels=list(analyzer.labels),
+            every_s=seat.every_s,
+            baseline_s=seat.baseline_s,
+            position_s=seat.writer.position_s if seat.writer is not None else None,
+            limits=wire.WatchLimits(
+                in_flight=wire.IN_FLIGHT if hello.stimulus == CHECK else IN_FLIGHT,
+                frame_max_kib=self.settings.live_frame_max_kib,
+                frame_max_megapixels=self.settings.live_frame_max_megapixels,
+            ),
+        )
+        page.tell(ready.text())
+        return seat
+
+    def _admit(self, hello: wire.Watch, address: str) -> tuple[Participant, StudyRow]:
+        """Whose code it is, and the study; raises `ApiError` where this must not be measured now."""
+        participant = self.participants.by_code(hello.code, address)
+        study = self.participants.study_of(participant)
+        if hello.stimulus in participant.order:
+            # Frames that were taken before the network failed may come in after the end.
+            if participant.step != "done":
+                refuse_ended(study, participant)
+            place = participant.order.index(hello.stimulus)
+            at = int(participant.step[5:]) if participant.step.startswith("film:") else -1
+            if participant.step not in ("after", "done") and place > at:
+                raise ApiError(409, "too_early", "This film has not begun yet; go on to it first.")
+        elif hello.stimulus in (CHECK, logs.BASELINE):
+            refuse_ended(study, participant)
+        else:
+            raise ApiError(404, "not_found", f"There is no film {hello.stimulus[:40]!r} in this study.")
+        return participant, study
+
+    def _sit_down(self, seat: Seat, participant: Participant, resume: bool, analyzer: "Analyzer") -> None:
+        """Opens the log of a seat, unless the person was erased in this moment: nothing may be written then. Raises `WireError`."""
+        with self._sitting:
+            if participant.id in self._erased:
+                raise WireError("withdrawn", ERASED)
+            if seat.stimulus != CHECK:
+                settings = analyzer.settings(seat.every_s) | {"smoothing_s": 0.0, "baseline_s": None}
+                # The neutral face is a means, and no picture of it is needed.
+                pictures = participant.pictures and seat.stimulus != logs.BASELINE
+                folder = self.participants.folder(participant)
+                seat.writer = writer = logs.LookWriter(folder, seat.stimulus, analyzer.labels, settings, pictures=pictures)
+                seat.accepted, seat.told_looks = writer.received, writer.looks
+                seat.part = writer.part + (writer.received >= 0 and not resume)
+            self._seats[participant.id] = seat
+
+    async def _listen(self, seat: Seat, page: Page) -> None:
+        """Takes a page's frames until it is gone."""
+        while True:
+            message = await page.socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                if message.get("bytes") is None:
+                    raise WireError("bad_message", "After the hello come frames alone; open another socket for another film.")
+                await self._frame(seat, message["bytes"])
+                page.breaches = 0
+            except WireError as error:
+                page.tell(wire.Failure.of(error).text())
+                page.breaches += 1
+                if page.breaches >= BREACHES_MAX:
+                    await page.close(wire.CLOSE_BREACH)
+                    return
+
+    async def _frame(self, seat: Seat, message: bytes) -> None:
+        head, picture = wire.read_film_frame(message, max_bytes=self.settings.live_frame_max_kib * 1024)
+        if head.sequence <= seat.accepted:
+            raise WireError("old_frame", f"Frames are numbered rising: {head.sequence} came after {seat.accepted}.", head.sequence)
+        if seat.captured_s is not None and head.captured_s < seat.captured_s:
+            seat.part += 1  # another clock: what follows is another run
+        seat.accepted, seat.captured_s = head.sequence, head.captured_s
+        waiting = Waiting(seat, head, picture, keep=seat.stimulus != CHECK)
+        if waiting.keep:
+            await seat.until(lambda: len(seat.queue) < IN_FLIGHT, None)
+        self.reader.put(waiting)
+
+    # --- its end
+
+    async def _end(self, seat: Seat, code: str, words: str, close: int) -> None:
+        """Tells a page that another one, or nobody, goes on, and closes its socket."""
+        page, seat.page = seat.page, None
+        if page is not None:
+            await page.refuse(WireError(code, words), close)
+
+    async def _give_up(self, seat: Seat) -> None:
+        """The disk does not take more: the page keeps its frames and tries again later."""
+        words = "The server's disk does not take more. What was measured until now is kept; it is tried again."
+        await self._end(seat, "storage_full", words, CLOSE_LATER)
+        await self._settle(seat)
+
+    async def _left(self, seat: Seat) -> None:
+        """A page is gone; whatever it had sent is read first."""
+        if self._stopping:
+            return
+        of_film = seat.stimulus not in (CHECK, logs.BASELINE)
+        if of_film and not seat.erased:
+            self._gone[seat.participant, seat.stimulus] = time.monotonic()
+        await self._settle(seat)
+
+    async def _settle(self, seat: Seat) -> None:
+        """Waits for the last frame of a seat that nobody sits in any more, and closes its log."""
+        await seat.until(lambda: not seat.queue and not seat.busy, SETTLE_WITHIN_S)
+        measured = seat.measured()
+        writer, seat.writer = seat.writer, None
+        if writer is not None:
+            with suppress(OSError):
+                await asyncio.to_thread(writer.close)
+        if measured is not None:
+            await asyncio.to_thread(self.participants.measured, [measured])
+        if self._seats.get(seat.participant) is seat:
+            del self._seats[seat.participant]
+
+    async def _tick_for_ever(self) -> None:
+        """Once a second what was written goes to the disk; now and then the study learns that there is more."""
+        told_s = time.monotonic()
+        while True:
+            await asyncio.sleep(SYNC_EVERY_S)
+            tell = time.monotonic() - told_s >= TELL_EVERY_S
+            told_s = time.monotonic() if tell else told_s
+            try:
+                await asyncio.to_thread(self._sync, list(self._seats.values()), tell)
+            except Exception:
+                log.exception("what participants show cannot be brought to the disk")
+
+    def _sync(self, seats: list[Seat], tell: bool) -> None:
+        for seat in seats:
+            writer = seat.writer  # which another thread may take away
+            with suppress(OSError, ValueError):
+                if writer is not None:
+                    writer.sync()
+        if tell:
+            news = [measured for seat in seats if (measured := seat.measured()) is not None]
+            if news:
+                self.participants.measured(news)

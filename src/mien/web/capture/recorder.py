@@ -1,0 +1,305 @@
+"""The recordings of live views from their beginning to their result; what lies on the disk meanwhile is in `recording`."""
+
+import asyncio
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.types import FrameResult
+from mien.web.analyses.service import folder_bytes
+from mien.web.capture import wire
+from mien.web.capture.views import Course, Recording, View, Waiting, spawn
+from mien.web.capture.wire import WireError
+from mien.web.database import Job, Store, new_id, now
+from mien.web.settings import Settings
+
+if TYPE_CHECKING:
+    from mien.analyze import Analyzer
+
+SYNC_EVERY_S = 1.0
+TELL_EVERY_S = 2.0
+FREE_MIN_BYTES = 200 * 2**20
+
+log = logging.getLogger(__name__)
+
+
+class Recordings:
+    """All recordings that are under way or being saved.
+
+    changed  is called, from any thread, with the id of a recording's job when something about it is new
+    running  by the id of the job
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings, self.store = settings, store
+        self.changed: Callable[[str], None] = lambda id: None
+        self.running: dict[str, Recording] = {}
+        self._saves: asyncio.Semaphore | None = None
+        self._stopping = False
+        self._ticking: asyncio.Task[Any] | None = None
+
+    def start(self) -> None:
+        """Brings to the disk from now on what is written."""
+        self._loop = asyncio.get_running_loop()
+        self._stopping, self._saves = False, asyncio.Semaphore(1)
+        self._ticking = spawn(self._tick_for_ever())
+
+    def stop(self) -> None:
+        """No result is begun with any more."""
+        self._stopping = True
+        if self._ticking is not None:
+            self._ticking.cancel()
+
+    async def close(self) -> None:
+        """Leaves all as it is: the next server goes on with it."""
+        for recording in list(self.running.values()):
+            if recording.saving is not None:
+                with suppress(ProcessLookupError):
+                    recording.saving.kill()
+            if recording.writer is not None:
+                with suppress(OSError):
+                    await asyncio.to_thread(recording.writer.close)
+
+    def folder(self, id: str) -> Path:
+        """Where the files of a recording's job are."""
+        return self.settings.jobs_dir / id
+
+    # --- while its page is there
+
+    async def record(self, view: View, asked: wire.Record, analyzer: "Analyzer") -> None:
+        """Does what a page asks for. Raises `WireError`."""
+        recording = view.recording
+        if asked.action == "start":
+            if recording is not None:
+                raise WireError("recording_runs", "A recording is running already; stop it before another is started.")
+            recording = await self._begin(view, asked, analyzer)
+        elif recording is None:
+            raise WireError("no_recording", f"There is no recording to {asked.action}; start one first.")
+        elif asked.action == "stop":
+            spawn(self.finish(view, recording, None))
+            return
+        else:
+            wanted = "paused" if asked.action == "pause" else "recording"
+            if recording.state in ("recording", "paused") and recording.state != wanted:
+                if wanted == "recording":
+                    view.part += 1
+                recording.state = wanted
+                await self.put_down(recording, state=wanted)
+        view.tell(recording.said().text())
+
+    async def _begin(self, view: View, asked: wire.Record, analyzer: "Analyzer") -> Recording:
+        source = "Camera" if view.source == "camera" else "Screen"
+        name = "".join(c for c in asked.name or view.name if c.isprintable()).strip() or f"{source} recording"
+        every_s = asked.every_s or None
+        settings = analyzer.settings(every_s) | {"smoothing_s": view.smoothing_s, "baseline_s": None}
+        options = {
+            "every_s": every_s,
+            "smoothing_s": view.smoothing_s,
+            "baseline_s": 0.0,
+            "keep_film": asked.keep_film,
+            "keep_stills": asked.keep_film,
+        }
+
+        def begin() -> Recording:
+            from mien.web.capture.recording import Facts, Writer
+
+            self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self.settings.data_dir).free < FREE_MIN_BYTES:
+                raise WireError("storage_full", "The disk is nearly full; erase some analyses before recording.")
+            id = new_id()
+            folder = self.folder(id)
+            try:
+                folder.mkdir(parents=True)
+                facts = Facts(view.id, name, view.source, tuple(analyzer.labels), settings, asked.keep_film)
+                writer = Writer(folder, facts)
+            except OSError as error:
+                raise WireError("storage_full", f"The recording cannot be written: {error.strerror or error}.") from error
+            self.store.create_job(
+                id=id,
+                kind="live",
+                state="recording",
+                name=name,
+                media=view.source,
+                started_at=now(),
+                options=options,
+                live={"view": view.id},
+                progress=_progress(0, 0.0),
+            )
+            self.changed(id)
+            return Recording(id, folder, writer, Course.begun(analyzer, view.smoothing_s))
+
+        recording = await asyncio.to_thread(begin)
+        self.running[recording.job] = recording
+        view.recording = recording
+        return recording
+
+    def keep(self, recording: Recording, waiting: Waiting, result: FrameResult) -> bool:
+        """Writes an answer into its recording; whether that was done."""
+        from mien.web.capture.recording import Row
+
+        writer = recording.writer
+        if writer is None or recording.state == "erased" or recording.over.startswith("The disk"):
+            return False
+        height, width = result.frame.rgb.shape[:2]
+        head = waiting.head
+        row = Row(head.sequence, head.captured_s, width, height, waiting.part & 0xFFFF, recording.left_out, result)
+        try:
+            writer.add(row, waiting.picture)
+        except ValueError:  # closed: the recording was erased in this moment
+            return False
+        except OSError as error:
+            log.warning("a recording cannot be written: %s", error)
+            recording.over = f"The disk did not take more ({error.strerror or error}); all until then is kept."
+            return False
+        recording.rows += 1
+        recording.duration_s = result.time_s
+        if result.time_s >= 60 * self.settings.recording_max_minutes:
+            recording.over = f"Ended after {self.settings.recording_max_minutes:g} min, the longest that a recording may be."
+        return True
+
+    async def finish(self, view: View, recording: Recording, note: str | None) -> None:
+        """Ends a recording: nothing more is taken, what waits is answered, the result is made."""
+        if recording.state not in ("recording", "paused"):
+            return
+        recording.state, recording.note = "saving", note
+        view.tell(recording.said().text())
+        await view.until(lambda: recording.waiting <= 0)
+        if view.recording is recording:
+            view.recording, view.saving = None, recording
+        if recording.writer is not None:
+            with suppress(OSError):
+                await asyncio.to_thread(recording.writer.close)
+        if recording.left_out:
+            left = "1 picture was" if recording.left_out == 1 else f"{recording.left_out} pictures were"
+            why = f"{left} left out of {recording.rows + recording.left_out}: the machine was too slow, or the picture was damaged."
+            recording.note = " ".join(filter(None, [note, why]))
+        if recording.state == "saving":
+            await self.put_down(recording, state="saving", note=recording.note, progress=None, duration_s=recording.duration_s)
+            await self._save(recording)
+        if view.saving is recording:
+            view.saving = None
+        if recording.state != "erased":
+            view.untold.append(recording.said().text())
+            while view.page is not None and view.untold:
+                view.tell(view.untold.pop(0))
+
+    # --- its result, and its end
+
+    async def _save(self, recording: Recording) -> None:
+        """Has the result made, one at a time, in a process that gives way to whoever is live."""
+        assert self._saves is not None
+        async with self._saves:
+            if recording.state == "erased" or self._stopping:
+                return
+            recording.saving = process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "mien.web.capture.recording", str(recording.folder)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            assert process.stdout is not None
+            assert process.stderr is not None
+            # Not communicate(): that would close the input, which tells the process that the server is gone.
+            said, complaints = await asyncio.gather(process.stdout.read(), process.stderr.read())
+            code = await process.wait()
+            recording.saving = None
+        if self._stopping or recording.state == "erased":
+            return
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            log.error("the process that saves a recording ended with %s: %s", code, complaints.decode(errors="replace")[-4000:])
+            answer = {
+                "failed": f"The result could not be made: its process ended with {code}. What was recorded is kept; try it again."
+            }
+        recording.error = answer.get("failed")
+        recording.state = "failed" if recording.error else "done"
+        size = await asyncio.to_thread(folder_bytes, recording.folder)
+        ended = {"ended_at": now(), "progress": None, "size_bytes": size, "error": recording.error, "note": recording.note}
+        await self.put_down(recording, state=recording.state, **ended, **answer.get("done", {}))
+        self.running.pop(recording.job, None)
+
+    def retry(self, id: str) -> bool:
+        """Makes the result of a recording whose saving failed once more; False where its log is gone. From any thread."""
+        if not (self.folder(id) / "rows.log").is_file():
+            return False
+        if self.store.update_job(id, only_in=("failed",), state="saving", error=None, ended_at=None) is not None:
+            self.changed(id)
+            self._loop.call_soon_threadsafe(lambda: spawn(self.save_left(id)))
+        return True
+
+    async def save_left(self, id: str) -> None:
+        """Saves a recording that no view holds any more."""
+        recording = Recording(id, self.folder(id), None, None)
+        recording.state = "saving"
+        self.running[id] = recording
+        job = await self.put_down(recording, state="saving")
+        if job is not None:
+            recording.note = job.note
+            await self._save(recording)
+
+    def forget(self, id: str) -> Recording | None:
+        """Ends the recording of a job that is about to be erased: nothing is written any more. From any thread."""
+        recording = self.running.pop(id, None)
+        if recording is None:
+            return None
+        recording.state = "erased"
+        if recording.writer is not None:
+            with suppress(OSError):
+                recording.writer.close()
+        if recording.saving is not None:
+            with suppress(ProcessLookupError):
+                recording.saving.kill()
+        return recording
+
+    # --- in the list of analyses
+
+    async def put_down(self, recording: Recording, **values: Any) -> Job | None:
+        """Changes the row of a recording's job, and says so; None where it was erased."""
+
+        def put_down() -> Job | None:
+            job = self.store.update_job(recording.job, **values)
+            if job is not None:
+                self.changed(recording.job)
+            return job
+
+        return await asyncio.to_thread(put_down)
+
+    async def _tick_for_ever(self) -> None:
+        """Once a second what was written goes to the disk; every other second the lists learn how long recordings are."""
+        told_s = time.monotonic()
+        while True:
+            await asyncio.sleep(SYNC_EVERY_S)
+            tell = time.monotonic() - told_s >= TELL_EVERY_S
+            told_s = time.monotonic() if tell else told_s
+            for recording in list(self.running.values()):
+                if recording.writer is None or recording.state not in ("recording", "paused"):
+                    continue
+                try:
+                    await asyncio.to_thread(recording.writer.sync)
+                    if tell and recording.rows != recording.told_rows:
+                        recording.told_rows = recording.rows
+                        size = await asyncio.to_thread(folder_bytes, recording.folder)
+                        progress = _progress(recording.rows, recording.duration_s)
+                        await self.put_down(recording, progress=progress, size_bytes=size)
+                except (OSError, ValueError) as error:
+                    log.warning("a recording cannot be brought to the disk: %s", error)
+                except Exception:
+                    log.exception("the list of analyses could not be told of a recording")
+
+
+def _progress(rows: int, duration_s: float) -> dict[str, Any]:
+    return {
+        "frames": rows,
+        "done_s": round(duration_s, 3),
+        "total_s": None,
+        "share": None,
+        "frames_per_s": round((rows - 1) / duration_s, 1) if duration_s > 0 else None,
+        "left_s": None,
+    }

@@ -1,0 +1,245 @@
+"""What is known of an open live view: its page, the frames that wait, who is where, and its recording."""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from fastapi import WebSocket
+from numpy.typing import NDArray
+from starlette.websockets import WebSocketDisconnect
+
+from mien.types import Episode, Faces
+from mien.web.capture import wire
+from mien.web.capture.wire import WireError
+
+if TYPE_CHECKING:
+    from mien.analyze import Analyzer, StreamState
+    from mien.episodes import EpisodeFinder
+    from mien.web.capture.recording import Logged, Writer
+
+BREACHES_MAX = 20
+"""Messages in a row that make no sense, after which a socket is closed."""
+
+HELLO_WITHIN_S = 10.0
+UNSENT_MAX = 500
+"""Messages that a page may leave unread before it is taken for gone."""
+
+SETTLE_WITHIN_S = 10.0
+"""Frames that somebody waits for are read by then, or never."""
+
+log = logging.getLogger(__name__)
+
+
+class Course:
+    """One stream of frames: who is where, which expressions last, and its clock, which starts at 0 and leaves pauses out."""
+
+    def __init__(self, state: "StreamState", finder: "EpisodeFinder") -> None:
+        self.state, self.finder = state, finder
+        self.time_s: float | None = None
+        self.step_s = 0.2
+        self.part: int | None = None
+        self.origin_s = 0.0
+
+    @classmethod
+    def begun(cls, analyzer: "Analyzer", smoothing_s: float) -> "Course":
+        """One in which nothing has been seen yet."""
+        from mien.episodes import EpisodeFinder
+
+        return cls(analyzer.begin(smoothing_s), EpisodeFinder(analyzer.labels))
+
+    def at(self, captured_s: float, part: int) -> float:
+        """The clock's time of a frame; strictly rising. A new part goes on one step after the last frame of the part before."""
+        if part != self.part:
+            begin_s = 0.0 if self.time_s is None else self.time_s + self.step_s
+            self.origin_s, self.part = captured_s - begin_s, part
+        time_s = captured_s - self.origin_s
+        if self.time_s is not None:
+            time_s = max(time_s, math.nextafter(self.time_s, math.inf))
+        return time_s
+
+    def take(
+        self, faces: Faces, emotions: NDArray[np.float32], time_s: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[Episode]]:
+        """Track ids and smoothed probabilities of the next frame's faces, and the episodes that are over now."""
+        if self.time_s is not None:
+            self.step_s = min(max(time_s - self.time_s, 0.01), 5.0)
+        self.time_s = time_s
+        ids, smoothed = self.state.update(faces, time_s, emotions)
+        ended: list[Episode] = []
+        for track, scores in zip(ids.tolist(), smoothed.tolist(), strict=True):
+            ended += self.finder.update(track, time_s, scores)
+        return ids, smoothed, ended + self.finder.expire(time_s)
+
+    def copy(self) -> "Course":
+        """One that goes on from here on its own."""
+        import copy
+
+        return copy.deepcopy(self)
+
+    @classmethod
+    def replayed(cls, course: "Course", logged: "Logged") -> "Course":
+        """`course`, taken through all that a log holds: it goes on as the one that wrote the log would have."""
+        for row in logged.rows():
+            course.take(row.result.faces, row.result.emotions, row.time_s)
+            course.part, course.origin_s = row.part, row.captured_s - row.time_s
+        return course
+
+
+class Recording:
+    """A recording under way. `course` and `writer` belong to the thread that reads frames."""
+
+    def __init__(self, job: str, folder: Path, writer: "Writer | None", course: "Course | None") -> None:
+        self.job, self.folder, self.writer, self.course = job, folder, writer, course
+        self.state = "recording"  # paused, saving; then done, failed, erased
+        self.rows = self.left_out = self.waiting = 0
+        self.duration_s = 0.0
+        self.over = ""  # why it has to end, where it has to
+        self.told_rows = -1
+        self.note: str | None = None
+        self.error: str | None = None
+        self.saving: asyncio.subprocess.Process | None = None
+
+    def said(self) -> wire.RecordingState:
+        return wire.RecordingState(
+            state="failed" if self.state == "erased" else self.state,  # type: ignore[arg-type]
+            job=self.job,
+            rows=self.rows,
+            duration_s=round(self.duration_s, 3),
+            left_out=self.left_out,
+            note=self.note,
+            error=self.error,
+        )
+
+
+class Waiting:
+    """A frame that nobody has begun with. keep: it never gives way to a newer one."""
+
+    __slots__ = ("came_s", "head", "keep", "part", "picture", "recording", "view")
+
+    def __init__(
+        self,
+        view: "Line",
+        head: wire.FrameHead | wire.FilmHead,
+        picture: bytes,
+        recording: Recording | None = None,
+        *,
+        keep: bool = False,
+    ) -> None:
+        self.view, self.head, self.picture, self.recording = view, head, picture, recording
+        self.part, self.came_s, self.keep = view.part, time.perf_counter(), keep or head.late
+
+
+class Line:
+    """The frames of one page that wait to be read, and the page that their answers go to.
+
+    reads     makes the answers to a frame, in the thread that reads; None: as a live view's are made
+    received  sequence of the last frame that was dealt with
+    part      rises where the page's clock starts again, and with each pause
+    """
+
+    def __init__(self, reads: "Callable[[Read], list[str]] | None" = None) -> None:
+        self.reads = reads
+        self.queue: deque[Waiting] = deque()
+        self.busy = self.dropped = self.part = 0
+        self.received = -1
+        self.page: Page | None = None
+        self.moved = asyncio.Event()
+
+    def tell(self, text: str) -> None:
+        if self.page is not None:
+            self.page.tell(text)
+
+    async def until(self, true: Callable[[], bool], timeout_s: float | None = SETTLE_WITHIN_S) -> bool:
+        """Waits while its frames are dealt with; whether it came true in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not true():
+                    self.moved.clear()
+                    await self.moved.wait()
+        return true()
+
+
+class Read(NamedTuple):
+    """A frame that was read: its picture (H, W, 3) uint8 RGB, the N faces in it and their probabilities (N, K) of `labels`."""
+
+    waiting: Waiting
+    rgb: NDArray[np.uint8]
+    faces: Faces
+    emotions: NDArray[np.float32]
+    labels: tuple[str, ...]
+    begun_s: float
+
+
+class View(Line):
+    """One open page, also for a while after its socket is gone.
+
+    accepted  sequence of the last frame that came
+    """
+
+    def __init__(self, id: str, source: str, name: str, smoothing_s: float, course: Course) -> None:
+        super().__init__()
+        self.id, self.source, self.name, self.smoothing_s = id, source, name, smoothing_s
+        self.course, self.latest, self.stale = course, course, False
+        self.accepted = -1
+        self.captured_s: float | None = None
+        self.fresh = False  # a socket came back: its page's clock may have started again
+        self.recording: Recording | None = None
+        self.saving: Recording | None = None
+        self.untold: list[str] = []
+        self.leaving: asyncio.TimerHandle | None = None
+
+
+class Page:
+    """The socket of a view and what is still to be sent over it."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.socket, self.unsent = socket, asyncio.Queue[str]()
+        self.breaches = 0
+        self.gone = False
+
+    def tell(self, text: str) -> None:
+        if self.unsent.qsize() > UNSENT_MAX and not self.gone:
+            self.gone = True  # it does not read: better it comes back than that its answers fill the memory
+            spawn(self.close(wire.CLOSE_BREACH))
+        if not self.gone:
+            self.unsent.put_nowait(text)
+
+    async def send_for_ever(self) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):
+            while True:
+                await self.socket.send_text(await self.unsent.get())
+
+    async def refuse(self, error: WireError, code: int) -> None:
+        """Says why, past whatever waits to be sent, and closes."""
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):
+            await self.socket.send_text(wire.Failure.of(error).text())
+        await self.close(code)
+
+    async def close(self, code: int) -> None:
+        self.gone = True
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):
+            await self.socket.close(code)
+
+
+_running: set[asyncio.Task[Any]] = set()
+
+
+def spawn(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """A task that is not forgotten by the collector, and whose failure is not silent."""
+
+    def ended(task: asyncio.Task[Any]) -> None:
+        _running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a live view stumbled", exc_info=task.exception())
+
+    task = asyncio.get_running_loop().create_task(work)
+    _running.add(task)
+    task.add_done_callback(ended)
+    return task

@@ -1,0 +1,463 @@
+"""What the web application remembers: jobs, logins and studies, in SQLite or PostgreSQL."""
+
+import glob
+import secrets
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    func,
+    inspect,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy import delete as delete_rows
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from mien.errors import DataError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_TIMEOUT_S = 10
+ID_BYTES = 12
+READS = "mien_reads"
+
+UNFINISHED = ("queued", "running", "recording", "paused", "saving")
+FINISHED = ("done", "failed", "cancelled")
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """16 letters that fit into an address and that nobody guesses; never a dash first, which a command line takes for an option."""
+    while (made := secrets.token_urlsafe(ID_BYTES)).startswith("-"):
+        pass
+    return made
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Times with their zone; SQLite keeps none, so all are kept in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+
+class Job(Base):
+    """One file that is analysed, or one live recording.
+
+    `number` rises with each job and gives the order of the lists; `id` is what others see. `edits` holds what a person changed:
+    names, merges, hidden tracks. `live` is for recordings alone: what is needed to go on with one.
+    """
+
+    __tablename__ = "jobs"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True, default=new_id)
+    kind: Mapped[str] = mapped_column(String(8), default="file")
+    state: Mapped[str] = mapped_column(String(16), default="queued", index=True)
+    name: Mapped[str] = mapped_column(Text, default="")
+    media: Mapped[str | None] = mapped_column(String(16), default=None)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    queued_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    started_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None, index=True)
+    options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    note: Mapped[str | None] = mapped_column(Text, default=None)
+    headline: Mapped[str | None] = mapped_column(Text, default=None)
+    duration_s: Mapped[float | None] = mapped_column(Float, default=None)
+    people: Mapped[int | None] = mapped_column(Integer, default=None)
+    shares: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    looks_per_s: Mapped[float | None] = mapped_column(Float, default=None)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    edits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    live: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+
+
+class Login(Base):
+    """A browser that may see the pages. Only a hash of what its cookie holds is kept."""
+
+    __tablename__ = "logins"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+
+
+# --- studies
+
+
+class StudyRow(Base):
+    """A study. `definition` is what `mien.study.Study` reads; `consents` are all versions of its consent text, with their times.
+
+    `films` says of each stimulus with a film whether it can be played yet; `version` rises with every change of its data, whether
+    of the definition or of what participants gave; `names_given` is how many participants there ever were, so that no name comes
+    back with another person.
+    """
+
+    __tablename__ = "studies"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True, default=new_id)
+    title: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(16), default="draft", index=True)
+    definition: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    consents: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    films: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    names_given: Mapped[int] = mapped_column(Integer, default=0)
+    simulated: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    changed_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+
+
+def _of_study() -> Mapped[str]:
+    return mapped_column(String(32), ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+
+
+class Invitation(Base):
+    """A link to take part in a study; `id` is in its address. `limit` and `ends_at` may be without."""
+
+    __tablename__ = "invitations"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    study_id: Mapped[str] = _of_study()
+    label: Mapped[str] = mapped_column(Text, default="")
+    one_time: Mapped[bool] = mapped_column(Boolean, default=False)
+    limit: Mapped[int | None] = mapped_column(Integer, default=None)
+    used: Mapped[int] = mapped_column(Integer, default=0)
+    ends_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    groups: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    closed: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+
+
+class Participant(Base):
+    """A person who agreed to take part. `name` is a number, shown to the operator; of the code there is only a hash.
+
+    `id` names the person's folder. Nothing here says who it is, but what the person wrote into `answers`.
+    """
+
+    __tablename__ = "participants"
+    __table_args__ = (UniqueConstraint("study_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    study_id: Mapped[str] = _of_study()
+    name: Mapped[int] = mapped_column(Integer)
+    invitation_id: Mapped[str | None] = mapped_column(
+        String(32), ForeignKey("invitations.id", ondelete="SET NULL"), default=None, index=True
+    )
+    code_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    language: Mapped[str] = mapped_column(String(8), default="en")
+    consent_version: Mapped[int] = mapped_column(Integer)
+    consented_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    pictures: Mapped[bool] = mapped_column(Boolean, default=False)
+    step: Mapped[str] = mapped_column(String(64), default="agreed")
+    order: Mapped[list[str]] = mapped_column(JSON, default=list)
+    positions: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    answers: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    groups: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    quality: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    seen_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+
+
+class Room(Base):
+    """One camera's recording, or a film, of many people while a stimulus played; its numbers lie in the study's folder.
+
+    `job` is the recording or analysis that it is made of, until it is; `clock` and `offset_s` say which second of the film each of
+    its seconds saw, see `mien.web.studies.room_clock`. `people`, `left_out` and `together` are counted from the numbers.
+    """
+
+    __tablename__ = "rooms"
+    __table_args__ = (UniqueConstraint("study_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    study_id: Mapped[str] = _of_study()
+    name: Mapped[int] = mapped_column(Integer)
+    stimulus: Mapped[str] = mapped_column(String(64))
+    offset_s: Mapped[float] = mapped_column(Float, default=0.0)
+    clock: Mapped[list[list[float]] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    label: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(16), default="analysing", index=True)
+    job: Mapped[str | None] = mapped_column(String(32), default=None)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    duration_s: Mapped[float | None] = mapped_column(Float, default=None)
+    people: Mapped[int] = mapped_column(Integer, default=0)
+    left_out: Mapped[int] = mapped_column(Integer, default=0)
+    together: Mapped[int] = mapped_column(Integer, default=0)
+    made_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+
+
+class Frozen(Base):
+    """A review as it stood at a moment: a name and the moment, nothing copied."""
+
+    __tablename__ = "frozen"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    study_id: Mapped[str] = _of_study()
+    name: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+
+
+class AuditEntry(Base):
+    """Who did what with a study, never what it held. Stays when the study is erased, so that the erasing itself is on record."""
+
+    __tablename__ = "audit"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    study_id: Mapped[str] = mapped_column(String(32), index=True)
+    at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    who: Mapped[str] = mapped_column(String(16))
+    action: Mapped[str] = mapped_column(String(64))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+class Store:
+    """The database at `url`. Rows that are given out stay readable after their session ends; changing them changes nothing."""
+
+    def __init__(self, url: str) -> None:
+        """Connects at the first use. Raises `DataError` for an address that is none, or whose driver is not installed."""
+        try:
+            parsed = _driver(make_url(url))
+            sqlite = parsed.get_backend_name() == "sqlite"
+            self.file = Path(str(parsed.database)) if sqlite and parsed.database not in (None, "", ":memory:") else None
+            if self.file is not None:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+            arguments = {"timeout": BUSY_TIMEOUT_S} if sqlite else {}
+            self.engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=not sqlite)
+        except ArgumentError:
+            raise DataError(f"wanted a database's address such as postgresql://user@host/mien, but got {url!r}") from None
+        except ModuleNotFoundError as error:
+            extra = "; run: pip install 'mien[postgres]'" if parsed.get_backend_name() == "postgresql" else ""
+            raise DataError(f"the database {parsed.render_as_string()} needs the package {error.name}{extra}") from None
+        self.url = parsed
+        if sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    def close(self) -> None:
+        """Gives all connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A transaction: kept where the block ends, undone where it raises."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that only reads, and waits for nobody."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            session.connection(execution_options={READS: True})
+            yield session
+
+    # --- the schema
+
+    def migrate(self, folder: Path = MIGRATIONS) -> None:
+        """Brings the tables to what this version of mien knows; does nothing where they are already there.
+
+        Raises `DataError` where the database cannot be opened or was made by a newer version.
+        """
+        known = sorted(path.stem.split("_")[0] for path in (folder / "versions").glob("[0-9]*.py"))
+        name = self.url.render_as_string()
+        try:
+            with self.engine.connect() as connection:
+                there = inspect(connection).has_table("alembic_version")
+                found = connection.scalar(text("select version_num from alembic_version")) if there else None
+        except DatabaseError as error:
+            raise DataError(f"{name}: cannot be opened: {_reason(error)}") from error
+        if found is not None and found not in known:
+            raise DataError(
+                f"{name}: was made by a newer mien (schema {found}, known to {known[-1]}); "
+                "install that version, or take another --db"
+            )
+        if found != known[-1]:
+            try:
+                self._upgrade(folder, found)
+            except DatabaseError as error:
+                raise DataError(f"{name}: cannot be brought to schema {known[-1]}, and is as it was: {_reason(error)}") from error
+
+    def _upgrade(self, folder: Path, found: str | None) -> None:
+        from alembic import command
+        from alembic.config import Config
+
+        if found is not None and self.file is not None:
+            copy = sqlite3.connect(self.file.with_name(f"{self.file.name}.schema-{found}"))
+            with closing(copy), closing(self.engine.raw_connection()) as pooled:
+                driver = pooled.driver_connection
+                assert driver is not None
+                driver.backup(copy)
+        config = Config()
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        with self.engine.connect() as connection, connection.begin():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def shrink(self) -> None:
+        """Takes what was erased out of SQLite's file, where it would stay readable, and deletes copies made before migrations."""
+        if self.file is not None:
+            with closing(self.engine.raw_connection()) as connection:
+                driver = connection.driver_connection
+                assert driver is not None
+                driver.execute("VACUUM")
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            for copy in self._copies():
+                copy.unlink()
+
+    def forget(self) -> None:
+        """Takes what was erased out of the files beside the tables as well: SQLite's log of changes and the copies made before
+        migrations, PostgreSQL's dead rows. (In SQLite's own file erasing writes zeros.) What is busy with the log is waited for.
+
+        PostgreSQL's own journal keeps changes until it comes round; that is for who runs the database.
+        """
+        if self.file is None:
+            self._rewrite()
+            return
+        end = time.monotonic() + BUSY_TIMEOUT_S
+        with closing(self.engine.raw_connection()) as connection:
+            driver = connection.driver_connection
+            assert driver is not None
+            while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] and time.monotonic() < end:
+                time.sleep(0.05)
+        for copy in self._copies():
+            copy.unlink()
+
+    def _rewrite(self) -> None:
+        """Writes PostgreSQL's tables of studies anew, without dead rows; where one is held on to, they are only marked free."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"set lock_timeout = '{BUSY_TIMEOUT_S}s'")
+            for table in ("participants", "studies", "invitations", "rooms", "frozen", "audit"):
+                try:
+                    connection.exec_driver_sql(f"vacuum full {table}")
+                except OperationalError:  # the lock was not to be had
+                    connection.exec_driver_sql(f"vacuum {table}")
+            connection.exec_driver_sql("reset lock_timeout")
+
+    def _copies(self) -> list[Path]:
+        """The database as it was before each migration."""
+        return [] if self.file is None else list(self.file.parent.glob(f"{glob.escape(self.file.name)}.schema-*"))
+
+    # --- jobs
+
+    def create_job(self, **values: Any) -> Job:
+        """A new job, kept."""
+        job = Job(**values)
+        with self.session() as session:
+            session.add(job)
+        return job
+
+    def job(self, id: str) -> Job | None:
+        """The job, if there is one."""
+        with self.reading() as session:
+            return session.scalar(select(Job).where(Job.id == id))
+
+    def jobs(
+        self, *, limit: int = 50, cursor: str = "", search: str = "", states: Collection[str] = (), kind: str = ""
+    ) -> tuple[Sequence[Job], str | None]:
+        """Jobs, the newest first, and where the next page begins: None at the end.
+
+        `search` is found anywhere in a name or a headline, capitals or not. Raises `ValueError` for a `cursor` that was not given
+        out.
+        """
+        wanted = select(Job).order_by(Job.number.desc()).limit(limit + 1)
+        if cursor:
+            if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+                raise ValueError(f"no page begins at {cursor!r}; take next_cursor as it was given")
+            wanted = wanted.where(Job.number < int(cursor))
+        if states:
+            wanted = wanted.where(Job.state.in_(states))
+        if kind:
+            wanted = wanted.where(Job.kind == kind)
+        for word in search.split():
+            wanted = wanted.where(or_(Job.name.icontains(word, autoescape=True), Job.headline.icontains(word, autoescape=True)))
+        with self.reading() as session:
+            found = list(session.scalars(wanted))
+        return found[:limit], str(found[limit - 1].number) if len(found) > limit else None
+
+    def update_job(self, id: str, *, only_in: Collection[str] = (), **values: Any) -> Job | None:
+        """Changes a job and gives it back; None where there is none, or where its state is none of `only_in`."""
+        change = update(Job).where(Job.id == id).values(**values).returning(Job.id)
+        if only_in:
+            change = change.where(Job.state.in_(only_in))
+        with self.session() as session:
+            changed = session.scalar(change.execution_options(synchronize_session=False))
+            return session.scalar(select(Job).where(Job.id == changed))
+
+    def delete_job(self, id: str) -> bool:
+        """Forgets a job; whether there was one."""
+        with self.session() as session:
+            return session.scalar(delete_rows(Job).where(Job.id == id).returning(Job.id)) is not None
+
+    def unfinished(self, kind: str = "") -> Sequence[Job]:
+        """What is queued, running or recording, in the order in which it was queued."""
+        wanted = select(Job).where(Job.state.in_(UNFINISHED)).order_by(Job.queued_at, Job.number)
+        with self.reading() as session:
+            return list(session.scalars(wanted.where(Job.kind == kind) if kind else wanted))
+
+    def place(self, job: Job) -> int | None:
+        """How many are before a job in the queue, itself included; None where it does not wait."""
+        if job.state != "queued":
+            return None
+        with self.reading() as session:
+            earlier = or_(Job.queued_at < job.queued_at, (Job.queued_at == job.queued_at) & (Job.number <= job.number))
+            return session.scalar(select(func.count()).select_from(Job).where(Job.state == "queued", earlier))
+
+
+def _reason(error: DatabaseError) -> str:
+    return str(error.orig).strip().splitlines()[0]
+
+
+def _driver(url: URL) -> URL:
+    """psycopg is what we install; `postgres://` is how many providers write it."""
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # Whoever may write waits for its turn at the start; a reader that turns into a writer half-way would fail instead.
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""Study reports: when they are made, what makes them, and how they are kept."""

@@ -1,0 +1,126 @@
+"""What makes reviews and their files in a process of its own, so that a long film takes neither the server's time nor its memory.
+
+    python -m mien.web.reports.worker
+
+One line of JSON comes in: {"data_dir", "database_url", "study", "until": date or null, "folder", "files": […], "papers": […]}. The
+files are written into the folder, whatever is there already is used; then one line goes out: {"done": …} or {"failed": "…"}.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mien.errors import DataError, MediaError
+from mien.study.definition import Study
+from mien.study_report.viewers import Viewer
+from mien.web.database import Store, StudyRow
+from mien.web.settings import Settings
+from mien.web.studies.service import Studies
+from mien.web.tasks.child import work
+
+PAPERS = {"review.pdf": "a4", "review-letter.pdf": "letter"}
+"""File → its paper."""
+
+TABLES = ("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv")
+FILES = ("review.html", *PAPERS, "review.json", *TABLES)
+"""All that can be made of a review."""
+
+log = logging.getLogger(__name__)
+
+
+def make(task: dict[str, Any]) -> list[str]:
+    """Writes the files; gives their names. Raises `MienError`."""
+    settings = Settings(data_dir=Path(task["data_dir"]), database_url=task["database_url"])
+    store = Store(settings.url)
+    studies = Studies(settings, store)
+    row = studies.get(task["study"])
+    if row is None:
+        raise DataError("the study was erased meanwhile")
+    folder, wanted = Path(task["folder"]), [name for name in task["files"] if not (Path(task["folder"]) / name).is_file()]
+    study = Study.read(row.definition)
+    until = datetime.fromisoformat(task["until"]) if task["until"] else None
+    people: Sequence[Viewer] = ()
+    if {"review.json", "long.csv", "wide.csv", "answers.csv"} & set(wanted):
+        people = viewers_of(settings, store, row, until)
+    if "review.json" in wanted:
+        review = _build(studies, row, study, people, until)
+        _write(folder / "review.json", review)
+    else:
+        review = json.loads((folder / "review.json").read_text(encoding="utf-8"))
+    for name in wanted:
+        part = folder / f".{name}.part"
+        if name == "review.html":
+            from mien.study_report import page
+
+            page.html(review, part)
+        elif name in PAPERS:
+            from mien.study_report import paper
+
+            paper.pdf(review, part, paper=PAPERS[name])
+        elif name in TABLES:
+            from mien.study_report import tables
+
+            tables.write_one(part, name, review, study, people)
+        else:
+            continue
+        part.replace(folder / name)
+    return wanted
+
+
+def viewers_of(settings: Settings, store: Store, row: StudyRow, until: datetime | None = None) -> list[Viewer]:
+    """Everybody who counts in a study's review: participants by order of consent, then the viewers of its rooms; all of it as it
+    stood at a moment, where one is given. A room whose file is damaged is left out, and the server's output says so."""
+    from mien.web.studies.participants import load_viewer
+    from mien.web.studies.rooms import load_room
+
+    studies = Studies(settings, store)
+    study = Study.read(row.definition)
+    people = [
+        load_viewer(store, settings, row, participant, until)
+        for participant in studies.participants(row.id)
+        if until is None or participant.consented_at <= until
+    ]
+    for room in studies.rooms(row.id):
+        try:
+            people += load_room(settings, study, room, until)
+        except MediaError as error:
+            log.warning("room %d of study %s is left out of its review: %s", room.name, row.id, error)
+    return people
+
+
+def _build(studies: Studies, row: StudyRow, study: Study, people: Sequence[Viewer], until: datetime | None) -> dict[str, Any]:
+    from mien.study_report.results import build
+
+    films = {s.id: path for s in study.stimuli if (path := studies.film(row.id, s.id)).is_file()}
+    counts: dict[str, Any] = {"invited": _invited(studies, row.id)}
+    if until is None:
+        counts |= studies.counts(row.id)
+    return build(
+        study,
+        people,
+        films=films,
+        until=until,
+        counts=counts,
+        live=row.state == "open" and until is None,
+        simulated="The viewers of this study are simulated: nobody was filmed." if row.simulated else None,
+    )
+
+
+def _invited(studies: Studies, id: str) -> int | None:
+    """How many people may come by the links of a study; None where one of them has no limit."""
+    links = [1 if link.one_time else link.limit for link in studies.invitations(id)]
+    return None if None in links else sum(filter(None, links))
+
+
+def _write(path: Path, review: dict[str, Any]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(review, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    part.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(work(lambda task, tell: make(task)))

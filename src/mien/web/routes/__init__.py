@@ -1,0 +1,1 @@
+"""All HTTP: the interface under /api, and the pages."""

@@ -1,0 +1,1 @@
+"""Studies: their rows, films, participants and group sessions."""
