@@ -6,9 +6,19 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from mien.training.layers import SameMaxPool2d, SeparableConv2d, freeze_until, same_padding, weighted_layers
+from mien.training.layers import (
+    DepthwiseConv2d,
+    PointwiseConv2d,
+    SameMaxPool2d,
+    SeparableConv2d,
+    freeze_until,
+    pad_same,
+    same_padding,
+    weighted_layers,
+)
 from mien.training.networks import build
 
 
@@ -94,3 +104,45 @@ def test_more_layers_than_there_are_cannot_be_trained() -> None:
     with pytest.raises(ValueError, match="but got -1"):
         freeze_until(network, -1)
     assert freeze_until(network, 4) == 0
+
+
+@pytest.mark.parametrize(("kernel", "stride", "side"), [(3, 1, 8), (3, 2, 8), (5, 1, 6), (5, 2, 8), (5, 1, 2), (7, 1, 6)])
+def test_depthwise_convolutions_have_the_gradients_of_torch(kernel: int, stride: int, side: int) -> None:
+    torch.manual_seed(kernel)
+    layer = DepthwiseConv2d(8, kernel, stride)
+    batch = torch.randn(3, 8, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    found = layer(batch)
+    wanted = F.conv2d(pad_same(batch, kernel, stride), layer.weight, stride=stride, groups=8)
+    torch.testing.assert_close(found, wanted)
+    goal = torch.randn_like(found)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, (batch, layer.weight), goal), torch.autograd.grad(wanted, (batch, layer.weight), goal)
+    )
+
+
+@pytest.mark.parametrize("side", [8, 9])  # at most 64 pixels are multiplied as a matrix, more are not
+def test_pointwise_convolutions_have_the_gradients_of_torch(side: int) -> None:
+    torch.manual_seed(0)
+    layer = PointwiseConv2d(6, 10)
+    batch = torch.randn(3, 6, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    found, wanted = layer(batch), F.conv2d(batch, layer.weight)
+    torch.testing.assert_close(found, wanted)
+    goal = torch.randn_like(found)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, (batch, layer.weight), goal), torch.autograd.grad(wanted, (batch, layer.weight), goal)
+    )
+
+
+def test_the_way_back_takes_bfloat16_too() -> None:
+    torch.manual_seed(0)
+    layer, batch = DepthwiseConv2d(8, 5, 2), torch.randn(3, 8, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(batch).float().square().sum().backward()
+    rough = layer.weight.grad
+    layer.weight.grad = None
+    layer(batch).square().sum().backward()
+    assert rough is not None
+    assert rough.dtype == torch.float32
+    torch.testing.assert_close(rough, layer.weight.grad, rtol=0.05, atol=0.5)

@@ -1,8 +1,9 @@
 """What the networks are built of: layers that compute as Keras' do, and the frame that gives each network its heads."""
 
+import itertools
 import math
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -97,6 +98,82 @@ class SeparableConv2d(nn.Module):
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         return cast(torch.Tensor, self.pointwise(self.depthwise(batch)))
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """Each channel for itself, padding='same', no bias: the convolution that `nn.Conv2d` is, with a faster way back on a CPU.
+
+    oneDNN has no fast kernel for the weights' gradient of 5×5 kernels (ten times dearer than the way forward, in bfloat16 fifty),
+    nor in bfloat16 for the pictures' gradient where the kernel strides.
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int, *, device: str | None = None) -> None:
+        super().__init__(channels, channels, kernel, stride=stride, groups=channels, bias=False, device=device)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        padded = pad_same(batch, self.kernel_size[0], self.stride[0])
+        if batch.device.type == "cpu" and torch.is_grad_enabled() and self.weight.requires_grad:
+            weight = self.weight.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else self.weight
+            return cast(torch.Tensor, _Depthwise.apply(padded.to(weight.dtype), weight, self.stride[0]))
+        return super().forward(padded)
+
+
+class _Depthwise(torch.autograd.Function):
+    """A depthwise convolution of a batch that is padded already. The gradient of a 5×5 kernel is put together from 3×3 ones."""
+
+    @staticmethod
+    def forward(ctx: Any, padded: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
+        ctx.save_for_backward(padded, weight)
+        ctx.stride = stride
+        return F.conv2d(padded, weight, stride=stride, groups=len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+        padded, weight = ctx.saved_tensors
+        stride, kernel = ctx.stride, weight.shape[-1]
+        of_batch = of_weight = None
+        if ctx.needs_input_grad[0]:
+            exact = torch.float32 if stride > 1 else weight.dtype
+            of_batch = _depthwise_gradient(gradient.to(exact), padded.to(exact), weight.to(exact), stride, of_batch=True)
+            of_batch = of_batch.to(padded.dtype)
+        if ctx.needs_input_grad[1] and kernel <= 3:
+            of_weight = _depthwise_gradient(gradient, padded, weight, stride, of_batch=False)
+        elif ctx.needs_input_grad[1]:
+            of_weight = torch.empty_like(weight)
+            rows, columns = (3 + (side - 1) * stride for side in gradient.shape[2:])
+            starts = [*range(0, kernel - 3, 3), kernel - 3]
+            for row, column in itertools.product(starts, starts):
+                block = (slice(None), slice(None), slice(row, row + 3), slice(column, column + 3))
+                part = padded[:, :, row : row + rows, column : column + columns]
+                part = part.contiguous(memory_format=torch.channels_last)
+                of_weight[block] = _depthwise_gradient(gradient, part, weight[block].contiguous(), stride, of_batch=False)
+        return of_batch, of_weight, None
+
+
+def _depthwise_gradient(
+    gradient: torch.Tensor, padded: torch.Tensor, weight: torch.Tensor, stride: int, *, of_batch: bool
+) -> torch.Tensor:
+    """One of the two gradients of a depthwise convolution without padding, by torch's own kernel."""
+    found = torch.ops.aten.convolution_backward(
+        *(gradient, padded, weight, None, [stride, stride], [0, 0], [1, 1], False, [0, 0], len(weight)),
+        [of_batch, not of_batch, False],
+    )
+    return cast(torch.Tensor, found[0 if of_batch else 1])
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1×1 convolution without bias. Few pixels with many channels are multiplied as a matrix while training: much faster."""
+
+    FEW = 64
+    """Pixels of a map below which that pays on a CPU."""
+
+    def __init__(self, given: int, filters: int, *, device: str | None = None) -> None:
+        super().__init__(given, filters, 1, bias=False, device=device)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        if batch.device.type == "cpu" and torch.is_grad_enabled() and batch.shape[2] * batch.shape[3] <= self.FEW:
+            return F.linear(batch.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
+        return super().forward(batch)
 
 
 class GlobalMeanPool2d(nn.Module):

@@ -18,8 +18,10 @@ from mien.models import load_model
 from mien.training.layers import (
     KERAS_EPS,
     Add,
+    DepthwiseConv2d,
     GlobalMeanPool2d,
     Network,
+    PointwiseConv2d,
     SameConv2d,
     check_channels,
     check_size,
@@ -75,6 +77,12 @@ class EfficientNetLite0(Network):
         for module in trunk.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.1  # the package's .01 is made for runs a hundred times as long
+            for name, layer in module.named_children():
+                if isinstance(layer, nn.Conv2d) and layer.in_channels == layer.groups > 1:
+                    fast = DepthwiseConv2d(layer.groups, layer.kernel_size[0], layer.stride[0], device="meta")
+                    module.add_module(name, _like(fast, layer))
+                elif isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+                    module.add_module(name, _like(PointwiseConv2d(layer.in_channels, layer.out_channels, device="meta"), layer))
         self.trunk = trunk
         self.pool = GlobalMeanPool2d()
         self.dropout = nn.Dropout(0.3 if dropout is None else dropout)
@@ -83,6 +91,12 @@ class EfficientNetLite0(Network):
     def features(self, batch: torch.Tensor) -> torch.Tensor:
         maps: torch.Tensor = self.trunk.extract_features(self.seen(batch))  # type: ignore[operator]
         return cast(torch.Tensor, self.dropout(self.pool(maps)))
+
+
+def _like(layer: nn.Conv2d, other: nn.Conv2d) -> nn.Conv2d:
+    """`layer`, made without weights so that nothing is drawn for them, with those of `other`."""
+    layer.weight = other.weight
+    return layer
 
 
 class _Block(nn.Module):
