@@ -22,7 +22,7 @@ import mien
 SOURCE = Path(mien.__file__).parent
 
 LAYERS = (
-    {"types", "labels", "errors"},
+    {"types", "labels", "errors", "page_file"},
     {"crop", "cuts", "media", "models", "flow", "episodes", "study"},
     {"detect", "emotion", "track"},
     {"analyze"},
@@ -48,7 +48,7 @@ WEB_OWED = {"web.capture.participant_live imports web.studies.participants"}
 """Arrows that still point back; no other may come."""
 WEB_LOOSE_MAX = 14
 # media: pictures of any kind and labelled films are read with the code that reads them in use.
-TRAINING_MAY = {"terminal", "crop", "labels", "types", "media", "models", "errors", "detect", "emotion", "training"}
+TRAINING_MAY = {"terminal", "page_file", "crop", "labels", "types", "media", "models", "errors", "detect", "emotion", "training"}
 WITHOUT_TORCH = {
     "training",
     "training.card",
@@ -252,7 +252,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_the_report_knows_nothing_of_analysis() -> None:
     """It is fed by types and episodes, so that it can be made of results that come from elsewhere."""
     own = {i.target for i in ALL if i.module == "report" and i.target.startswith("mien.")}
-    assert own <= {"mien.types", "mien.episodes", "mien.errors", "mien.labels", "mien.draw", "mien.media"}
+    assert own <= {"mien.types", "mien.episodes", "mien.errors", "mien.labels", "mien.draw", "mien.media", "mien.page_file"}
     assert {"mien.types", "mien.episodes"} <= own
 
 
@@ -339,10 +339,12 @@ def test_no_arrow_of_scripts_points_back() -> None:
 
 def test_a_script_is_started_by_a_page_or_imported() -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in (SOURCE / "web" / "templates").glob("*.html"))
+    files = "".join((SOURCE / name).read_text(encoding="utf-8") for name in ("report.py", "study_report/page.py"))
     imported = {goal for path in SCRIPTS for goal in script_arrows(path)}
     for path in SCRIPTS:
         started = path.is_relative_to(WEB_JS) and f'"/static/js/{path.relative_to(WEB_JS).as_posix()}"' in pages
-        assert started or path in imported or path.name == "start.js", f"nobody needs {path.relative_to(SOURCE)}"
+        put = f'page_file.script(page_file.STATIC / "{path.name}")' in files or f'page_file.script(_OWN / "{path.name}")' in files
+        assert started or put or path in imported, f"nobody needs {path.relative_to(SOURCE)}"
 
 
 def test_what_report_and_web_share_lies_above_both() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mien import report
+from mien import page_file, report
 from mien.episodes import find_episodes
 from mien.errors import MediaError
 from mien.labels import EKMAN, FER2013, FERPLUS, valence
@@ -522,7 +522,7 @@ def test_page_loads_nothing_from_outside(tmp_path: Path) -> None:
     assert "@import" not in style[1]
     assert 'href="./annotated.mp4"' in text
     assert 'href="https://example.org/x"' in text  # a link to follow, not to load
-    assert "{{" not in text.replace(report.packed_plotly(), "")
+    assert "{{" not in text.replace(page_file.packed_plotly(), "")
 
 
 def test_page_says_what_was_seen_and_how(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ nothing here holds a column of means, a curve or a table whole: they are worked 
 import base64
 import functools
 import gc
-import gzip
 import html as markup
 import itertools
 import json
@@ -28,7 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import __version__
+from mien import __version__, page_file
 from mien.errors import MediaError
 from mien.labels import COLOURS, valence
 from mien.types import Episode, Faces, Frame, FrameResult, Timeline, Track, leading
@@ -1081,6 +1080,7 @@ class _Page:
         """The page in pieces, to be written one after the other; joined they would be held twice, at two bytes a character."""
         template, plot = (resources.files("mien") / "report.html").read_text(encoding="utf-8").split("<!--plot-->\n")
         curves = self.somebody and not self.picture
+        script = page_file.script(page_file.STATIC / "analysis_report.js") if curves else ""
         if self.picture:
             sections = [self._picture()] if self.somebody else []
         elif self.somebody:
@@ -1089,8 +1089,9 @@ class _Page:
             sections = []
         facts = self._facts()
         light = _colours(self.labels)
-        return _fill(
+        return page_file.fill(
             template,
+            policy=page_file.policy(*([script, page_file.plotly_script()] if curves else [])),
             version=__version__,
             title=f"{markup.escape(self.timeline.info.name)} · apparent expressions",
             colours_light=" ".join(f"--e{k}: {c};" for k, c in enumerate(light)),
@@ -1100,7 +1101,7 @@ class _Page:
             facts_count=str(facts.count("<dt>")),
             footer=f"Made by mien {__version__} on the machine that ran it; this page loads nothing from anywhere."
             + (" The plot is drawn by Plotly.js (MIT licence)." if curves else ""),
-            plot=_fill(plot, curves=self.curves, plotly=packed_plotly()) if curves else [],
+            plot=page_file.fill(plot, curves=self.curves, plotly=page_file.packed_plotly(), script=script) if curves else [],
         )
 
     def _name(self, track: int) -> str:
@@ -1428,29 +1429,6 @@ class _Page:
 <p>{CAVEAT}</p><p>People show the same feeling in different ways, and a face can be posed, polite or at rest. Programs of this kind
  are often wrong, more so for faces turned away, badly lit or covered, and for people unlike those they learned from. Compare a
  person with the same person at another time rather than with others.</p><p>{LAW}</p></div></section>"""
-
-
-def _fill(template: str, **parts: str | list[str]) -> list[str]:
-    """`template` in pieces, with each {{name}} replaced once; what is put in is not looked at again."""
-    pieces: list[str] = []
-    for i, text in enumerate(re.split(r"\{\{(\w+)\}\}", template)):
-        part = parts[text] if i % 2 else text
-        pieces += [part] if isinstance(part, str) else part
-    return pieces
-
-
-def plotly_script() -> str:
-    """Plotly's script from its package."""
-    return (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-
-
-@functools.cache
-def packed_plotly() -> str:
-    """Plotly's script, gzipped and in base64: 2.0 MB in place of 4.8."""
-    packed = BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=9, mtime=0) as zipped:
-        zipped.write(plotly_script().encode("utf-8"))
-    return base64.b64encode(packed.getbuffer()).decode("ascii")
 
 
 def _data(content: bytes, kind: str) -> str:

@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from browser.conftest import PATIENCE_MS, Open, Watch
 from browser.test_accessibility import serious
+from mien import page_file
 from mien.study_report import page as review_page
 from review.reviews import HOSTILE, KINDS, review, stimulus
 from serving import Server
@@ -51,6 +52,22 @@ def offline(browser: Any, tmp_path: Path, watch: Watch) -> Iterator[Offline]:
     yield opened
     for context in contexts:
         context.close()
+
+
+ENTRIES = [page_file.STATIC / "analysis_report.js", Path(review_page.__file__).parent / "static" / "start.js"]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda path: path.stem)
+def test_a_page_script_finds_what_a_browser_finds_in_its_modules(page: Any, entry: Path) -> None:
+    """The names that each module exports; the browser reads the modules themselves."""
+    taken = re.findall(r"return \{ (.*) \};\n\}\)\(\);", page_file.script(entry))
+    files = [path for path in page_file.STATIC.rglob("*.js") if path not in ENTRIES]
+    there = {
+        frozenset(page.evaluate(f'import("/static/mien/{path.relative_to(page_file.STATIC).as_posix()}").then(Object.keys)'))
+        for path in files
+    }
+    assert len(taken) > 3
+    assert {frozenset(names.split(", ")) for names in taken} <= there
 
 
 def overflow(page: Any) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mien.errors import MediaError
-from mien.report import plotly_script
+from mien.page_file import plotly_script
 from mien.study_report import page
 from mien.study_report.headline import clearest, clock, headline
 from review.reviews import HOSTILE, KINDS, review, stimulus, two_films
@@ -95,40 +95,6 @@ def test_without_scripts_it_still_says_what_happened() -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"review\.html: cannot be written: "):
         page.html(review(), tmp_path / "no folder" / "review.html")
-
-
-# --- modules joined
-
-
-def module(folder: Path, name: str, text: str) -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_modules_are_joined_in_the_order_of_their_imports(tmp_path: Path) -> None:
-    module(tmp_path, "one.js", "const own = 1;\nexport const one = own;\nexport function two() {}\n")
-    module(tmp_path, "next.js", 'import { one } from "./one.js";\nconst own = 2;\nexport class Next {}\n')
-    entry = module(
-        tmp_path, "entry.js", 'import { Next } from "./next.js";\nimport { two as other } from "./one.js";\nother(Next);\n'
-    )
-    script = page.joined(entry)
-    assert script.index("$one =") < script.index("$next =") < script.index("other(Next)")
-    assert script.count("const $one =") == 1
-    assert "const { two: other } = $one;" in script
-    assert "return { one, two };" in script
-    assert not re.search(r"^\s*(import|export)\b", script, re.M)
-
-
-@pytest.mark.parametrize("wrong", ['import all from "./one.js";', "export default 1;", "export { a };"])
-def test_what_cannot_be_joined_is_refused(tmp_path: Path, wrong: str) -> None:
-    with pytest.raises(ValueError, match="cannot be joined"):
-        page.joined(module(tmp_path, "entry.js", wrong + "\n"))
-
-
-def test_a_script_that_would_end_the_page_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="end of a script"):
-        page.joined(module(tmp_path, "entry.js", 'const a = "</script>";\n'))
 
 
 # --- the sentence

@@ -15,6 +15,57 @@ const MIDNIGHT = Date.UTC(2000, 0, 1);
 
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+/** A moment as the axis has it: a date where `clock` is set, else seconds. */
+export const position = (s, clock) => (clock ? MIDNIGHT + s * 1000 : s);
+
+/** The seconds of a position on the axis, however Plotly writes it. */
+export function seconds(x, clock) {
+  if (!clock) return Number(x);
+  return ((typeof x === "number" ? x : Date.parse(`${x.replace(" ", "T")}Z`)) - MIDNIGHT) / 1000;
+}
+
+/** One emotion's line; values are null where nobody is. */
+export function lineOf(label, x, y, { shade, pattern = "", visible = true, width = 2 }) {
+  // A look between two gaps has no line to either side; it becomes a dot.
+  const lone = (v, i) => v !== null && (x.length <= 90 || ((y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null));
+  return {
+    x, y, name: label, type: "scatter", mode: "lines+markers", connectgaps: false, visible,
+    line: { color: shade, width, dash: pattern ? pattern.split(" ").map((n) => `${n}px`).join(",") : "solid" },
+    marker: { size: y.map((v, i) => (lone(v, i) ? 5 : 0)), color: shade, line: { width: 0 } },
+    ...(narrow.matches ? { hoverinfo: "none" } : { hovertemplate: "%{y:.0%}" }),
+  };
+}
+
+/** Plotly's layout of shares from 0 to 100% between two moments of the whole time from `start` to `end`. */
+export function layoutOf([from, to], { start, end, clock, decimals, margin }) {
+  const ink = token("--ink"), soft = token("--muted"), rule = token("--line");
+  return {
+    margin, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, autosize: true,
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: soft },
+    hovermode: "x unified", hoverdistance: -1, dragmode: coarse.matches ? false : "zoom",
+    hoverlabel: { bgcolor: token("--surface"), bordercolor: rule, font: { color: ink, size: 12 } },
+    xaxis: {
+      type: clock ? "date" : "linear", range: [position(from, clock), position(to, clock)], gridcolor: "rgba(0,0,0,0)", zeroline: false,
+      linecolor: rule, ticks: "outside", tickcolor: rule, ticklen: 4, nticks: narrow.matches ? 5 : 10, tickangle: 0,
+      ticksuffix: clock ? "" : " s", showticksuffix: "all", hoverformat: clock ? "%H:%M:%S.%1f" : `.${decimals}f`,
+      tickformatstops: clock ? [
+        { dtickrange: [null, 999], value: "%-M:%S.%1f" },
+        { dtickrange: [1000, null], value: end < 3600 ? "%-M:%S" : "%-H:%M:%S" },
+      ] : undefined,
+      showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: rule, spikesnap: "hovered data",
+      minallowed: position(start, clock), maxallowed: position(end, clock),
+    },
+    yaxis: { range: [-0.01, 1.02], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1], gridcolor: rule, zeroline: false, fixedrange: true },
+  };
+}
+
+/** Calls `draw` when the page's colours or width change, or how it is pointed at. */
+export function redrawn(draw) {
+  for (const query of [dark, narrow, coarse]) query.addEventListener("change", () => draw());
+}
+
+export const CONFIG = { displayModeBar: false, doubleClick: "reset", showTips: false, scrollZoom: false };
+
 export class Plot {
   /**
    * `place` is the element to draw in. start, end: seconds that the axis spans; step: usual seconds between looks; label: what it is
@@ -43,24 +94,19 @@ export class Plot {
       this.place();
     });
     this.figure.on("plotly_afterplot", () => this.place());
-    for (const query of [dark, narrow, coarse]) query.addEventListener("change", () => this.draw());
+    redrawn(() => this.draw());
     // Not Plotly's `responsive`: it hears the window alone, and the figure's box changes with what stands beside it, too.
     new ResizeObserver(([{ contentRect: box }]) => box.width && Plotly.Plots.resize(this.figure)).observe(this.figure);
     this.listen();
   }
 
   x(s) {
-    return this.clock ? MIDNIGHT + s * 1000 : s;
-  }
-
-  seconds(x) {
-    if (!this.clock) return Number(x);
-    return ((typeof x === "number" ? x : Date.parse(`${x.replace(" ", "T")}Z`)) - MIDNIGHT) / 1000;
+    return position(s, this.clock);
   }
 
   /** The part of time that is shown: [from, to] in seconds. */
   range() {
-    return this.figure.layout.xaxis.range.map((x) => this.seconds(x));
+    return this.figure.layout.xaxis.range.map((x) => seconds(x, this.clock));
   }
 
   /** Shows another curve: {times, values}. The part of time that is shown stays. */
@@ -106,44 +152,14 @@ export class Plot {
   draw(range) {
     const { times, values } = this.curve;
     const x = times.map((t) => this.x(t));
-    const few = times.length <= 90;
-    const lines = this.labels.map((label, k) => {
-      const y = values[label] ?? [];
-      const lone = (v, i) => v !== null && (few || ((y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null));
-      const shade = colour(label, k);
-      return {
-        x, y, name: label, type: "scatter", mode: "lines+markers", connectgaps: false, visible: this.shown[label],
-        line: { color: shade, width: 2, dash: dash(label) ? dash(label).split(" ").map((n) => `${n}px`).join(",") : "solid" },
-        // A look between two gaps has no line to either side; it becomes a dot.
-        marker: { size: y.map((v, i) => (lone(v, i) ? 5 : 0)), color: shade, line: { width: 0 } },
-        ...(narrow.matches ? { hoverinfo: "none" } : { hovertemplate: "%{y:.0%}" }),
-      };
-    });
-    Plotly.react(this.figure, lines, this.layout(range ?? (this.figure.layout ? this.range() : [this.start, this.end])), {
-      displayModeBar: false, doubleClick: "reset", showTips: false, scrollZoom: false,
-    });
+    const lines = this.labels.map((label, k) =>
+      lineOf(label, x, values[label] ?? [], { shade: colour(label, k), pattern: dash(label), visible: this.shown[label] }),
+    );
+    Plotly.react(this.figure, lines, this.layout(range ?? (this.figure.layout ? this.range() : [this.start, this.end])), CONFIG);
   }
 
-  layout([from, to]) {
-    const ink = token("--ink"), soft = token("--muted"), rule = token("--line");
-    return {
-      margin: { l: 62, r: 10, t: 22, b: 28 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, autosize: true,
-      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: soft },
-      hovermode: "x unified", hoverdistance: -1, dragmode: coarse.matches ? false : "zoom",
-      hoverlabel: { bgcolor: token("--surface"), bordercolor: rule, font: { color: ink, size: 12 } },
-      xaxis: {
-        type: this.clock ? "date" : "linear", range: [this.x(from), this.x(to)], gridcolor: "rgba(0,0,0,0)", zeroline: false,
-        linecolor: rule, ticks: "outside", tickcolor: rule, ticklen: 4, nticks: narrow.matches ? 5 : 10, tickangle: 0,
-        ticksuffix: this.clock ? "" : " s", showticksuffix: "all", hoverformat: this.clock ? "%H:%M:%S.%1f" : `.${this.decimals}f`,
-        tickformatstops: this.clock ? [
-          { dtickrange: [null, 999], value: "%-M:%S.%1f" },
-          { dtickrange: [1000, null], value: this.end < 3600 ? "%-M:%S" : "%-H:%M:%S" },
-        ] : undefined,
-        showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: rule, spikesnap: "hovered data",
-        minallowed: this.x(this.start), maxallowed: this.x(this.end),
-      },
-      yaxis: { range: [-0.01, 1.02], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1], gridcolor: rule, zeroline: false, fixedrange: true },
-    };
+  layout(range) {
+    return layoutOf(range, { ...this, margin: { l: 62, r: 10, t: 22, b: 28 } });
   }
 
   /** Puts the cursor's line where its time is. */
@@ -163,7 +179,7 @@ export class Plot {
     if (!axis?._length) return null;
     const at = event.clientX - this.figure.getBoundingClientRect().left - axis._offset;
     if (!clamp && (at < -4 || at > axis._length + 4)) return null;
-    return this.seconds(axis.p2l(Math.min(Math.max(at, 0), axis._length)));
+    return seconds(axis.p2l(Math.min(Math.max(at, 0), axis._length)), this.clock);
   }
 
   // --- moving the cursor --------------------------------------------------------------------------------------------------------

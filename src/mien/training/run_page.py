@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mien import __version__
+from mien import __version__, page_file
 from mien.errors import DataError
 from mien.training.experiment import (
     PRIVATE_NOTE,
@@ -40,8 +40,8 @@ STYLE = """<style>
 .wide td, .wide th { white-space: nowrap; }
 .charts { display: grid; gap: 24px 40px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); margin-top: 18px; }
 .charts svg { display: block; width: 100%; height: auto; overflow: visible; }
-.charts text { fill: var(--soft); font-size: 12px; }
-.charts .grid { stroke: var(--rule); stroke-width: 1; }
+.charts text { fill: var(--muted); font-size: 12px; }
+.charts .grid { stroke: var(--line); stroke-width: 1; }
 .charts polyline { fill: none; stroke-width: 2; stroke: var(--s); }
 .charts circle { fill: var(--s); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 14px; font-size: .875rem; padding: 0; list-style: none; }
@@ -51,7 +51,7 @@ STYLE = """<style>
 .matrix { max-width: 560px; margin-top: 12px; }
 .matrix table { font-size: .8125rem; table-layout: fixed; }
 .matrix td { text-align: center; padding: 7px 2px; border: 0; font-variant-numeric: tabular-nums;
-  background: color-mix(in srgb, var(--link) calc(var(--p) * 62%), transparent); }
+  background: color-mix(in srgb, var(--accent) calc(var(--p) * 62%), transparent); }
 .matrix th { border: 0; padding: 4px 6px 4px 0; overflow: hidden; text-overflow: ellipsis; }
 .matrix thead th { text-align: center; }
 .matrix th:first-child { width: 82px; }
@@ -390,15 +390,18 @@ def _e(text: str) -> str:
 def _page(title: str, sections: Sequence[str], facts: int) -> str:
     """The page in the frame and style of a film's report; `title` is escaped already."""
     template = (resources.files("mien") / "report.html").read_text(encoding="utf-8").split("<!--plot-->\n")[0]
-    parts = {
-        "version": __version__,
-        "title": title,
-        "colours_light": "",
-        "colours_dark": "",
-        "colour_classes": "",
-        "body": STYLE + "\n" + "\n".join(sections),
-        "facts_count": str(facts),
-        "footer": f"Made by mien {__version__} on the machine that ran it; this page loads nothing from anywhere.",
-        "plot": "",
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+    return "".join(
+        page_file.fill(
+            template,
+            policy=page_file.policy(),
+            version=__version__,
+            title=title,
+            colours_light="",
+            colours_dark="",
+            colour_classes="",
+            body=STYLE + "\n" + "\n".join(sections),
+            facts_count=str(facts),
+            footer=f"Made by mien {__version__} on the machine that ran it; this page loads nothing from anywhere.",
+            plot="",
+        )
+    )

@@ -4,7 +4,7 @@ import { nearest, usualStep } from "../curve.js";
 import { colour, dash } from "../emotions.js";
 import { h } from "../element.js";
 import { clock, percent } from "../format.js";
-import { Plot } from "../plot.js";
+import { CONFIG, Plot } from "../plot.js";
 
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const narrow = matchMedia("(max-width: 720px)");
@@ -98,9 +98,7 @@ export class Curves extends Plot {
     if (view.attention) {
       traces.push({ x: x(view.times), y: view.attention, yaxis: "y3", type: "scatter", mode: "lines", line: { color: token("--muted"), width: 1.2, shape: "hv" }, fill: "tozeroy", fillcolor: faint(token("--muted"), 0.22), hoverinfo: "skip" });
     }
-    Plotly.react(this.figure, traces, this.layout(range ?? (this.figure.layout ? this.range() : [this.start, this.end])), {
-      displayModeBar: false, doubleClick: "reset", showTips: false, scrollZoom: false,
-    });
+    Plotly.react(this.figure, traces, this.layout(range ?? (this.figure.layout ? this.range() : [this.start, this.end])), CONFIG);
   }
 
   layout(range) {
