@@ -74,9 +74,9 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "PIL": {"media.write", "study_report.sample_film"},
     "onnxruntime": {"models"},
     "torch": {
-        *("training.start", "training.face_weights", "training.train", "training.augment", "training.export"),
+        *("training.start", "training.face_weights", "training.train", "training.augment", "training.damage"),
         *("training.layers", "training.networks", "training.papers", "training.scoring", "training.summary"),
-        "training.svm",
+        *("training.svm", "training.export"),
     },
     "lightning": {"training.train"},
     "h5py": {"training.start"},

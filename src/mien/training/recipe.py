@@ -35,6 +35,31 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True)
+class Damages:
+    """Shares of the faces that are damaged in one way each, by the names of `mien.training.damage`; the rest stays as it is."""
+
+    defocus: float = 0.0
+    motion: float = 0.0
+    small: float = 0.0
+    dark: float = 0.0
+    noise: float = 0.0
+    exposure: float = 0.0
+    side_light: float = 0.0
+    haze: float = 0.0
+    compression: float = 0.0
+    cover: float = 0.0
+    turn: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = asdict(self)
+        for name, share in shares.items():
+            if share < 0:
+                raise ValueError(f"{name} must be at least 0, but got {share}")
+        if sum(shares.values()) > 1:
+            raise ValueError(f"the shares of damage must be at most 1 together, but are {sum(shares.values()):g}")
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """A part of a run with a rate of its own (P3's 100 + 2 epochs, P4's two stages). The optimiser begins each one afresh.
 
@@ -76,6 +101,9 @@ class Recipe:
     stop_after              epochs without a better score after which the run stops; 0 for never
     faces                   how many Training faces are learnt from, drawn by the seed; 0 for all
     align                   whether landmarks frame the pictures, or the pictures are used whole
+    damage                  what is done to some of the faces after their augmentation; what they are to be called stays, and what
+                            `teachers` say is of the face as it was: so a network learns to say of a bad picture what it would of
+                            the good one
     """
 
     name: str
@@ -112,6 +140,7 @@ class Recipe:
     description: str = ""
     crop: CropSpec = field(default_factory=CropSpec)
     augment: Augmentation = field(default_factory=Augmentation)
+    damage: Damages = field(default_factory=Damages)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or self.lr <= 0:

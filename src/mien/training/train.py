@@ -39,6 +39,7 @@ from mien.emotion import network_input
 from mien.errors import DataError
 from mien.labels import LABEL_SETS
 from mien.training.augment import Augment
+from mien.training.damage import Damage
 from mien.training.data import FaceSet, load_faces
 from mien.training.evaluate import class_scores, cross_entropy
 from mien.training.face_weights import is_graph_model, load_graph_model
@@ -73,7 +74,7 @@ class ExpressionTrainer(L.LightningModule):
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
         )
         self.averaged.requires_grad_(False)  # it follows, and is not trained itself
-        self.augment = Augment(recipe.augment)
+        self.augment, self.damage = Augment(recipe.augment), Damage(recipe.damage)
         self.train_set, self.select_set = train, select
         # The faces stay uint8 in memory and travel to the device once; they are data, not state, and kept out of checkpoints.
         self.register_buffer("faces", _planes(train.crops), persistent=False)
@@ -110,7 +111,7 @@ class ExpressionTrainer(L.LightningModule):
     def training_step(self, rows: torch.Tensor, batch_idx: int) -> torch.Tensor:
         recipe = self.recipe
         with torch.no_grad():
-            faces = self.augment(self.faces[rows].float() / 255, self.generator)
+            faces = self.damage(self.augment(self.faces[rows].float() / 255, self.generator), self.generator)
             targets = {head: self._targets(head, rows) for head in recipe.heads}
             if recipe.mixup:
                 share = float(np.random.default_rng([recipe.seed, self.global_step]).beta(recipe.mixup, recipe.mixup))
