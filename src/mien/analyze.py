@@ -54,6 +54,11 @@ class StreamState:
         ids = self._tracker.update(faces, time_s, changed)
         return ids, self._smoothing.update(ids, time_s, emotions)
 
+    @property
+    def tracks(self) -> NDArray[np.int64]:
+        """(T,) the tracks that have not ended."""
+        return self._tracker.ids
+
     def copy(self) -> "StreamState":
         """One that goes on from here on its own."""
         return copy.deepcopy(self)

@@ -120,6 +120,11 @@ class Tracker:
             ids[new] = self._begin(found[new], time_s)
         return ids
 
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """(T,) the tracks that have not ended: those seen last time, and those that may be found again."""
+        return self._ids.copy()
+
     def _limit_s(self) -> float:
         """How long a track may be unseen."""
         interval = median(self._intervals) if self._intervals else 0.0
