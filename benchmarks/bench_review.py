@@ -143,7 +143,8 @@ def in_a_browser(file: Path) -> list[str]:
 
 def put_down(app: Any, study: str, viewer: Viewer) -> None:
     """One viewer as a row and a log."""
-    from mien.web.capture.participant_log import LookWriter
+    from mien.follow import Followed
+    from mien.web.capture.participant_log import LookWriter, look
     from mien.web.capture.wire import FilmHead
     from mien.web.database import Participant, now
 
@@ -166,8 +167,8 @@ def put_down(app: Any, study: str, viewer: Viewer) -> None:
     for k, at in enumerate(timeline.times.tolist()):
         seen = place.get(k)
         scores = timeline.emotions[seen : seen + 1] if seen is not None else timeline.emotions[:0]
-        found, largest = (face, 0) if seen is not None else (nobody, None)
-        writer.add(FilmHead(k, at, at), 0, (640, 480), 0.5, found, largest, scores, b"")
+        found, followed = (face, Followed(0, 1, 0)) if seen is not None else (nobody, Followed(None, 0, 0))
+        writer.add(look(FilmHead(k, at, at), 0, (640, 480), 0.5, found, followed, scores, FERPLUS), b"")
     writer.close()
 
 

@@ -1,7 +1,8 @@
 """What may import what.
 
-types, labels, errors ← crop, media, models, flow, episodes, study ← detect, emotion, track ← analyze ← report, draw, audience ←
-study_report ← cluster, web, cli, demo; training beside them, and nobody imports it but the command line, when it is asked to.
+types, labels, errors ← crop, media, models, flow, episodes, study ← detect, emotion, track, follow ← analyze ← report, draw,
+audience ← study_report ← cluster, web, cli, demo; training beside them, and nobody imports it but the command line, when it is
+asked to.
 Within web: the ground ← tasks ← analyses ← capture ← studies ← reports ← retention ← routes ← app; see WEB_LAYERS.
 """
 
@@ -24,7 +25,7 @@ SOURCE = Path(mien.__file__).parent
 LAYERS = (
     {"types", "labels", "errors", "page_file"},
     {"crop", "cuts", "media", "models", "flow", "episodes", "study"},
-    {"detect", "emotion", "track"},
+    {"detect", "emotion", "track", "follow"},
     {"analyze"},
     {"report", "draw", "audience"},
     {"study_report"},

@@ -26,8 +26,10 @@ def faces(places: Sequence[Place]) -> Faces:
     return Faces(np.hstack([c[:, :2] - half, c[:, :2] + half]), np.full(n, 0.9, np.float32), np.full((n, 5, 2), np.nan, np.float32))
 
 
-def followed(scene: Sequence[Sequence[Place]], *, checked: int = 0, cut_at: int | None = None) -> list[tuple[Place | None, int, int]]:
-    """Where the person is in each frame, the number of the track and how many others there are; the first frames are the check's."""
+def followed(
+    scene: Sequence[Sequence[Place]], *, checked: int = 0, cut_at: int | None = None
+) -> list[tuple[Place | None, int, int]]:
+    """Where the person is in each frame, the track's number and how many others there are; the first frames are the check's."""
     tracker, follower, out = Tracker(), Follower(), []
     for k, places in enumerate(scene):
         time_s, seen = k * EVERY_S, faces(places)
@@ -142,9 +144,7 @@ scenes = st.lists(st.lists(st.tuples(st.floats(0, 900), st.floats(0, 600), st.fl
 
 @settings(max_examples=60, deadline=None)
 @given(scenes, st.integers(0, 3))
-def test_whatever_is_in_view_there_is_one_person_at_most_and_the_number_never_falls(
-    scene: list[list[Place]], checked: int
-) -> None:
+def test_whatever_is_in_view_there_is_one_person_at_most_and_the_number_never_falls(scene: list[list[Place]], checked: int) -> None:
     found = followed(scene, checked=checked)
     assert all(others == len(places) - (place is not None) for places, (place, _, others) in zip(scene, found, strict=True))
     assert all((place is None) == (track == 0) for place, track, _ in found)

@@ -10,13 +10,14 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from browser import studies
+from mien.follow import Followed
 from mien.labels import FERPLUS
 from mien.study.definition import Study
 from mien.study_report import sample
 from mien.study_report.viewers import Viewer
 from mien.types import Faces
 from mien.web.app import create_app
-from mien.web.capture.participant_log import LookWriter
+from mien.web.capture.participant_log import LookWriter, look
 from mien.web.capture.wire import FilmHead
 from mien.web.database import Participant, now
 from mien.web.settings import Settings
@@ -62,7 +63,8 @@ def _log(folder: Path, stimulus: str, times: list[float], scores: list[NDArray[n
     for k, (at, row) in enumerate(zip(times, scores, strict=True)):
         faces = Faces.none() if row is None else FACE
         found = np.zeros((0, 8), np.float32) if row is None else np.asarray(row, np.float32)[None]
-        writer.add(FilmHead(k, at, at, False), 0, (640, 480), 0.5, faces, None if row is None else 0, found, b"")
+        followed = Followed(None, 0, 0) if row is None else Followed(0, 1, 0)
+        writer.add(look(FilmHead(k, at, at, False), 0, (640, 480), 0.5, faces, followed, found, FERPLUS), b"")
     writer.close()
 
 

@@ -107,7 +107,7 @@ class Follower:
         apart = _apart(self._place, box)
         if id in self._others or apart > 1 + max(0.0, time_s - self._seen_s) / VAGUE_S:
             return False
-        for other, (seen_s, place) in list(self._others.items()):
+        for other, (_, place) in list(self._others.items()):
             if other not in ids and _apart(place, box) < apart:  # somebody else's track ended too, nearer to this face
                 del self._others[other]
                 self._others[id] = time_s, box

@@ -192,8 +192,20 @@ def test_the_table_of_viewers_says_how_well_each_was_seen() -> None:
     assert quality["3"][0] == "poor"
     assert quality["4"] == ("fair", "Did not watch to the end.")
     assert [row["finished"] for row in rows[:4]] == [True, True, True, False]
+    assert [(row["others_share"], row["gone_on"]) for row in rows[:2]] == [(0, 0), (0, 0)]
     nobody = build(study(), [Viewer("1", {})])["viewers"][0]
     assert (nobody["quality"], nobody["face_share"]) == ("poor", None)
+
+
+@pytest.mark.parametrize(("share", "quality"), [(0.1, "good"), (0.25, "fair")])
+def test_the_table_of_viewers_says_who_else_was_in_view(share: float, quality: str) -> None:
+    first, *rest = people()
+    looks = first.quality["looks"]
+    seen = replace(first, quality={**first.quality, "with_others": round(share * looks), "gone_on": 3})
+    row = build(study(), [seen, *rest])["viewers"][0]
+    assert (row["quality"], row["gone_on"]) == (quality, 3)
+    assert row["others_share"] == pytest.approx(share, abs=0.5 / looks)
+    assert row["why"] == ("" if quality == "good" else "Somebody else was in view in 25% of the looks.")
 
 
 def test_viewers_without_a_rest_face_are_measured_against_the_others() -> None:

@@ -310,13 +310,91 @@ def test_a_page_that_was_loaded_again_begins_another_run(person: Person, study: 
     assert viewer(study).timelines["s1"].times.tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 2.7, 3.2]
 
 
-def test_the_largest_face_counts(person: Person, study: Open) -> None:
+# --- one person among others
+
+LEANING = (75, 10, 80, SAD)
+WITH_ANOTHER = picture((20, 30, 40, HAPPY), LEANING)
+
+
+def checked(person: Person) -> None:
+    with person.watching("check") as page:
+        assert page.look(FACE)["box"] is not None
+
+
+def test_without_a_check_the_largest_face_of_the_first_look_is_followed(person: Person, study: Open) -> None:
     with person.watching() as page:
-        assert page.look(picture((100, 30, 20, SAD), (20, 30, 50, HAPPY)))["faces"] == 2
+        answer = page.look(picture((100, 30, 20, SAD), (20, 30, 50, HAPPY)))
+    assert (answer["faces"], answer["track"], answer["others"]) == (2, 1, 1)
     timeline = viewer(study).timelines["s1"]
     assert timeline.emotions.shape == (1, len(LABELS))
     assert LABELS[timeline.emotions[0].argmax()] == HAPPY
     assert timeline.boxes[0] == pytest.approx([20, 30, 70, 80], abs=2)
+
+
+def test_who_leans_in_does_not_become_the_participant(person: Person, study: Open) -> None:
+    checked(person)
+    with person.watching("baseline") as page:
+        for _ in range(4):
+            page.look(WITH_ANOTHER)
+    with person.watching() as page:
+        answers = [page.look(data) for data in (FACE, WITH_ANOTHER, WITH_ANOTHER, FACE)]
+    assert [(a["faces"], a["track"], a["others"]) for a in answers] == [(1, 1, 0), (2, 1, 1), (2, 1, 1), (1, 1, 0)]
+    assert all(a["box"] == pytest.approx([20, 30, 60, 70], abs=2) for a in answers)
+    found = viewer(study)
+    assert [LABELS[k] for k in found.timelines["s1"].emotions.argmax(axis=1)] == [HAPPY] * 4
+    assert LABELS[found.baseline.argmax()] == HAPPY
+    assert (found.quality["with_face"], found.quality["with_others"], found.quality["gone_on"]) == (4, 2, 0)
+    assert eventually(lambda: study.row().quality.get("with_others")) == 2
+    looks = person.ask("GET", "/export")["measured"]["s1"]["looks"]
+    assert [(look["faces"], look["track"], look["others"]) for look in looks] == [(1, 1, 0), (2, 1, 1), (2, 1, 1), (1, 1, 0)]
+    assert study.row().name == 1
+
+
+def test_where_the_participant_is_gone_the_other_one_is_nobody(person: Person, study: Open) -> None:
+    checked(person)
+    other = picture(LEANING)
+    with person.watching() as page:
+        answers = [page.look(data) for data in (FACE, WITH_ANOTHER, *[other] * 5, WITH_ANOTHER, FACE)]
+    assert [a["track"] for a in answers] == [1, 1, 0, 0, 0, 0, 0, 2, 2]
+    assert [a["others"] for a in answers] == [0, 1, 1, 1, 1, 1, 1, 1, 0]
+    assert [a["box"] is None for a in answers] == [False, False, *[True] * 5, False, False]
+    found = viewer(study)
+    assert found.timelines["s1"].frame_rows.tolist() == [0, 1, 7, 8]
+    assert [LABELS[k] for k in found.timelines["s1"].emotions.argmax(axis=1)] == [HAPPY] * 4
+    assert (found.quality["looks"], found.quality["with_others"], found.quality["gone_on"]) == (9, 7, 1)
+
+
+def test_two_who_could_be_the_participant_are_nobody(person: Person, study: Open) -> None:
+    checked(person)
+    with person.watching() as page:
+        page.look(FACE)
+        for _ in range(4):
+            page.look(NOBODY)
+        answer = page.look(picture((10, 30, 40, HAPPY), (60, 35, 40, SAD)))
+        assert (answer["track"], answer["others"], answer["box"]) == (0, 2, None)
+        assert page.look(picture((10, 30, 40, HAPPY)))["track"] == 2
+    assert viewer(study).timelines["s1"].frame_rows.tolist() == [0, 6]
+
+
+def test_the_camera_check_shows_the_largest_face_and_the_next_check_anew(person: Person) -> None:
+    for data, box in ((WITH_ANOTHER, (75, 10, 155, 90)), (FACE, (20, 30, 60, 70))):
+        with person.watching("check") as page:
+            answer = page.look(data)
+            assert answer["track"] == 1
+            assert answer["box"] == pytest.approx(box, abs=2)
+
+
+def test_a_server_that_starts_again_knows_where_the_participant_sat(start: Start, person: Person, study: Open) -> None:
+    checked(person)
+    with person.watching() as page:
+        page.look(WITH_ANOTHER)
+        clock_s = page.clock_s
+    person.client = start()
+    study.app = app_of(person.client)
+    with person.watching(resume=True) as page:
+        page.clock_s, page.film_s = clock_s, 0.0
+        assert [page.look(data)["track"] for data in (picture((135, 90, 18, SAD)), FACE)] == [0, 2]
+    assert [LABELS[k] for k in viewer(study).timelines["s1"].emotions.argmax(axis=1)] == [HAPPY] * 2
 
 
 # --- the neutral face

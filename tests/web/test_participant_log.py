@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from fakes import LABELS
 from mien.errors import MediaError
+from mien.follow import Followed
 from mien.types import Faces
-from mien.web.capture.log_file import Log
-from mien.web.capture.participant_log import Looks, LookWriter, _row, first_exposure, looks, pictures
+from mien.web.capture.frame_log import HEAD, face_type
+from mien.web.capture.log_file import RECORD_BYTES, Log
+from mien.web.capture.participant_log import Looks, LookWriter, first_exposure, last_seen, look, looks, pictures
 from mien.web.capture.wire import FilmHead
 from steps import lines_run
 
@@ -28,7 +30,9 @@ def writer(folder: Path, **more: Any) -> LookWriter:
 
 def add(log: LookWriter, sequence: int, film_s: float, *, face: bool = True, late: bool = False, picture: bytes = b"jpeg") -> None:
     head = FilmHead(sequence, 100 + film_s, film_s, late)
-    log.add(head, 2, (640, 360), 99.5, ONE if face else Faces.none(), 0 if face else None, HAPPY if face else HAPPY[:0], picture)
+    followed = Followed(0, 1, 0) if face else Followed(None, 0, 0)
+    faces, emotions = (ONE, HAPPY) if face else (Faces.none(), HAPPY[:0])
+    log.add(look(head, 2, (640, 360), 99.5, faces, followed, emotions, LABELS), picture)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -40,12 +44,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     found = Looks(tmp_path / "s1.log")
     assert (found.labels, found.facts["settings"], found.last, found.part, found.position_s) == (LABELS, SETTINGS, 2, 2, 0.5)
     assert found.bytes == (tmp_path / "s1.log").stat().st_size
-    first, second = found.rows
-    assert (first["sequence"], first["captured_s"], first["film_s"], first["late"], first["faces"]) == (0, 100.0, 0.0, 0, 1)
-    assert (first["width"], first["height"], first["light"], first["score"]) == (640, 360, 99.5, 0.75)
-    assert first["box"].tolist() == [1, 2, 11, 22]
-    assert first["emotions"].tolist() == HAPPY[0].tolist()
-    assert (second["faces"], second["late"], second["emotions"].any()) == (0, 1, False)
+    first, second = found
+    assert (first.sequence, first.captured_s, first.time_s, first.late, first.in_view) == (0, 100.0, 0.0, False, 1)
+    assert (first.width, first.height, first.light, first.result.faces.scores) == (640, 360, 99.5, 0.75)
+    assert first.result.faces.boxes.tolist() == [[1, 2, 11, 22]]
+    assert first.result.emotions.tolist() == HAPPY.tolist()
+    assert (second.in_view, second.late, len(second.result)) == (0, True, 0)
 
 
 def test_a_log_is_gone_on_with(tmp_path: Path) -> None:
@@ -65,7 +69,7 @@ def test_wherever_a_log_is_cut_it_is_read_up_to_there_and_gone_on_with(tmp_path:
     log.close()
     path = tmp_path / "s1.log"
     whole = path.read_bytes()
-    size = _row(len(LABELS)).itemsize + 8
+    size = RECORD_BYTES + HEAD.itemsize + face_type(len(LABELS), smoothed=False).itemsize
     begin = len(whole) - 4 * size
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
@@ -84,7 +88,7 @@ def test_a_record_that_is_damaged_ends_the_log(tmp_path: Path) -> None:
     log.close()
     path = tmp_path / "s1.log"
     whole = path.read_bytes()
-    size = _row(len(LABELS)).itemsize + 8
+    size = RECORD_BYTES + HEAD.itemsize + face_type(len(LABELS), smoothed=False).itemsize
     for place in (len(whole) - 2 * size - 1, len(whole) - 3 * size + 1, len(whole) - 3 * size + 5):  # a row, a length, a checksum
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         assert Looks(path).rows["sequence"].tolist() == [0, 1]
@@ -149,7 +153,7 @@ def test_another_model_is_noted_where_it_goes_on(tmp_path: Path) -> None:
     assert found.rows["sequence"].tolist() == [0, 1, 2, 3]
     assert found.facts["settings"] == SETTINGS
     assert found.facts["then"] == [{"from": 1, "settings": other}, {"from": 3, "settings": SETTINGS}]
-    assert found.timeline().settings == SETTINGS | {"then": found.facts["then"]}
+    assert found.watched().settings == SETTINGS | {"then": found.facts["then"]}
     assert [path.name for path in tmp_path.iterdir()] == ["s1.log"]
 
 
@@ -164,14 +168,96 @@ def test_what_was_kept_by_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (found.rows["sequence"].tolist(), found.last, found.position_s) == ([0, 1], 1, 0.5)
 
 
+# --- one person among others, and logs of before
+
+
+def test_whoever_else_is_in_view_is_counted_and_nothing_more(tmp_path: Path) -> None:
+    log = writer(tmp_path)
+    two = Faces(np.array([[1, 2, 11, 22], [30, 2, 90, 82]]), np.array([0.75, 0.5]), np.zeros((2, 5, 2)))
+    emotions = np.vstack([HAPPY, HAPPY[:, ::-1]])
+    of = [Followed(0, 1, 1), Followed(1, 3, 1), Followed(None, 0, 2), Followed(1, 4, 1)]
+    for i, followed in enumerate(of):
+        log.add(look(FilmHead(i, 100 + i, i), 0, (640, 360), 99.5, two, followed, emotions, LABELS), b"")
+    assert (log.looks, log.with_face, log.with_others) == (4, 3, 4)
+    log.close()
+    found = Looks(tmp_path / "s1.log")
+    assert (found.with_face, found.with_others, found.gone_on) == (3, 4, 2)
+    assert [(row.in_view, row.result.tracks.tolist()) for row in found] == [(2, [1]), (2, [3]), (2, []), (2, [4])]
+    assert found.faces["box"].tolist() == [two.boxes[k].tolist() for k in (0, 1, 1)]
+    timeline = found.watched(9.0)
+    assert (timeline.frame_rows.tolist(), timeline.tracks.tolist()) == ([0, 1, 3], [1, 1, 1])
+    seen = last_seen(tmp_path, ("baseline", "s1"))
+    assert seen is not None
+    assert (seen.box.tolist(), seen.captured_s, seen.track) == ([30, 2, 90, 82], 103.0, 4)
+    assert last_seen(tmp_path, ("baseline",)) is None
+
+
+def written_before(folder: Path, n: int) -> bytes:
+    """A log as it was written when the largest face of each frame was the participant: no face in each third frame, else two."""
+    kind = np.dtype(
+        [
+            *(("at_s", "<f8"), ("sequence", "<u4"), ("part", "<u2"), ("late", "u1"), ("faces", "u1"), ("captured_s", "<f8")),
+            *(("film_s", "<f8"), ("width", "<u2"), ("height", "<u2"), ("light", "<f4"), ("box", "<f4", (4,)), ("score", "<f4")),
+            ("emotions", "<f4", (3,)),
+        ]
+    )
+    log = Log(folder / "s1.log")
+    log.append(json.dumps({"format": "mien-looks 1", "stimulus": "s1", "labels": LABELS, "settings": SETTINGS}).encode())
+    for i in range(n):
+        row = np.zeros((), kind)
+        row["at_s"], row["sequence"], row["part"], row["late"] = 1000 + i, i, 2, i % 2
+        row["captured_s"], row["film_s"], row["width"], row["height"], row["light"] = 100 + i / 2, i / 2, 640, 360, 99.5
+        if i % 3:
+            row["faces"], row["box"], row["score"], row["emotions"] = 2, ONE.boxes[0], 0.75, HAPPY[0]
+        log.append(row.tobytes())
+    log.close()
+    return (folder / "s1.log").read_bytes()
+
+
+def test_a_log_of_before_is_read(tmp_path: Path) -> None:
+    held = written_before(tmp_path, 7)
+    found = Looks(tmp_path / "s1.log")
+    assert (found.last, found.part, found.position_s, found.bytes) == (6, 2, 3.0, len(held))
+    assert (found.with_face, found.with_others, found.facts["largest_until"]) == (4, 4, 6)
+    timeline = found.watched(30.0)
+    assert timeline.times.tolist() == [i / 2 for i in range(7)]
+    assert timeline.frame_rows.tolist() == [1, 2, 4, 5]
+    assert timeline.emotions.tolist() == HAPPY.tolist() * 4
+    assert timeline.boxes.tolist() == ONE.boxes.tolist() * 4
+    assert [row.late for row in found] == [False, True, False, True, False, True, False]
+    (tmp_path / "s1.log").write_bytes(held[:-3])
+    assert Looks(tmp_path / "s1.log").last == 5
+    assert looks(tmp_path, "s1", datetime.fromtimestamp(1002.5, UTC)).rows["sequence"].tolist() == [0, 1, 2]
+
+
+def test_a_log_of_before_is_gone_on_with(tmp_path: Path) -> None:
+    held = written_before(tmp_path, 5)
+    (tmp_path / "s1.log").write_bytes(held[:-3])
+    before = Looks(tmp_path / "s1.log")
+    for sequences in ((4, 5), (6,)):
+        log = writer(tmp_path)
+        assert log.received == sequences[0] - 1
+        for i in sequences:
+            add(log, i, i / 2)
+        log.close()
+    found = Looks(tmp_path / "s1.log")
+    assert not found.old
+    assert found.facts == before.facts
+    assert found.facts["largest_until"] == 3
+    assert found.rows[:4].tolist() == before.rows.tolist()
+    assert found.rows["sequence"].tolist() == list(range(7))
+    assert found.rows["in_view"].tolist() == [0, 2, 2, 0, 1, 1, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["s1.log"]
+
+
 # --- the first exposure
 
 
 def rows(watched: list[tuple[float, float, int]]) -> NDArray[Any]:
     """(captured_s, film_s, part) of each frame."""
-    made = np.zeros(len(watched), _row(3))
+    made = np.zeros(len(watched), HEAD)
     for i, (captured_s, film_s, part) in enumerate(watched):
-        made[i]["sequence"], made[i]["captured_s"], made[i]["film_s"], made[i]["part"] = i, captured_s, film_s, part
+        made[i]["sequence"], made[i]["captured_s"], made[i]["time_s"], made[i]["part"] = i, captured_s, film_s, part
     return made
 
 
@@ -202,14 +288,15 @@ def test_every_moment_counts_once_and_the_first_time(pieces: list[tuple[float, i
             if not repeated and not any(a <= film_s <= b for a, b in known):
                 wanted.append(begun + i)
         spans.append((first_s, times[-1]))
-    found = first_exposure(rows(watched))
-    assert sorted(found["sequence"].tolist()) == wanted
-    assert (np.diff(found["film_s"]) > 0).all()
+    made = rows(watched)
+    found = first_exposure(made)
+    assert sorted(found.tolist()) == wanted
+    assert (np.diff(made["time_s"][found]) > 0).all()
 
 
 def test_a_stall_and_a_lost_camera_do_not_end_a_run() -> None:
     film = [(0, 0.0, 0), (0.5, 0.5, 0), (30.0, 0.6, 0), (30.5, 1.1, 0), (50.5, 21.1, 0), (60, 0.8, 0), (70, 10.0, 0), (80, 25.0, 0)]
-    assert first_exposure(rows(film))["film_s"].tolist() == [0.0, 0.5, 0.6, 1.1, 21.1, 25.0]
+    assert rows(film)["time_s"][first_exposure(rows(film))].tolist() == [0.0, 0.5, 0.6, 1.1, 21.1, 25.0]
 
 
 def test_a_page_that_jumps_all_the_time_holds_nobody_up() -> None:

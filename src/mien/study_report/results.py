@@ -34,7 +34,7 @@ GROUP_DRAWN_MAX = 600
 DRAWS, SHIFTS, LEVEL, WINDOW_S = 1000, 200, 0.95, 30.0
 MARKER_S = 5.0
 GOOD_FACE_SHARE, POOR_FACE_SHARE = 0.9, 0.6
-GOOD_LOST_SHARE = 0.1
+GOOD_LOST_SHARE, GOOD_OTHERS_SHARE = 0.1, 0.1
 VALENCE = "valence"
 
 Json = dict[str, Any]
@@ -520,6 +520,8 @@ def _viewer_row(viewer: Viewer, told: set[Group]) -> Json:
         "gone_s": _rounded(float(facts.get("gone_s") or 0), 1),
         "quality": quality,
         "why": why,
+        "others_share": _rounded(min(1.0, int(facts.get("with_others") or 0) / looks)) if looks else None,
+        "gone_on": int(facts.get("gone_on") or 0),
     }
 
 
@@ -534,6 +536,9 @@ def _quality(viewer: Viewer, looks: int, share: float | None, dropped: int) -> t
         return "fair", f"A face was found in {share:.0%} of the looks."
     if lost > GOOD_LOST_SHARE:
         return "fair", f"{lost:.0%} of the looks were lost."
+    others = int(viewer.quality.get("with_others") or 0) / looks
+    if others > GOOD_OTHERS_SHARE:
+        return "fair", f"Somebody else was in view in {others:.0%} of the looks."
     if not viewer.quality.get("finished"):
         return "fair", "Did not watch to the end."
     return "good", ""

@@ -189,9 +189,13 @@ def people(path: StrPath, review: Json) -> None:
         "gone_s",
         "quality",
         "why",
+        "others_share",
+        "gone_on",
     )
     header = ["viewer", *(f"group_{variable}" for variable in variables), *columns]
-    rows = ([v["name"], *(v["groups"].get(x, "") for x in variables), *(v[name] for name in columns)] for v in review["viewers"])
+    rows = (
+        [v["name"], *(v["groups"].get(x, "") for x in variables), *(v.get(name) for name in columns)] for v in review["viewers"]
+    )
     _write(path, (_line(row) for row in (header, *rows)))
 
 

@@ -25,8 +25,9 @@ class Viewer:
     room         whether it is a track of a room: such viewers have no answers and no baseline
     started_at   when the person agreed, or the room's recording began
     finished_at  when the person came to the end; None for those who did not
-    quality      looks, with_face, late, dropped, pauses (numbers), gone_s (seconds without a connection), finished (bool);
-                 what is missing counts as 0
+    quality      looks, with_face, with_others (looks with somebody else in view), gone_on (times that the person's track had ended
+                 and another one was gone on with), late, dropped, pauses (numbers), gone_s (seconds without a connection),
+                 finished (bool); what is missing counts as 0
     """
 
     name: str

@@ -485,6 +485,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       { key: "looks", title: "Looks", number: true, text: (v) => String(v.looks), by: (v) => v.looks },
       { key: "late", title: "Late", number: true, text: (v) => String(v.late), by: (v) => v.late },
       { key: "dropped", title: "Lost", number: true, text: (v) => String(v.dropped), by: (v) => v.dropped },
+      ...(many.some((viewer) => viewer.others_share) ? [{ key: "others", title: "Others in view", number: true, text: (v) => percent(v.others_share), by: (v) => v.others_share ?? -1 }] : []),
+      ...(many.some((viewer) => viewer.gone_on) ? [{ key: "gone_on", title: "Found anew", number: true, text: (v) => String(v.gone_on), by: (v) => v.gone_on }] : []),
       { key: "pauses", title: "Pauses", number: true, text: (v) => String(v.pauses), by: (v) => v.pauses },
     ];
     const body = h("tbody");

@@ -12,6 +12,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+RECORD_BYTES = 8
+"""What stands before a record."""
+
 _RECORD = struct.Struct("<II")
 _MAX_RECORD = 1 << 28
 """A longer record than this is none: its length is damaged."""
@@ -28,6 +31,18 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
                 return
             end += _RECORD.size + length
             yield end, record
+
+
+def bodies(held: bytes, begin: int) -> Iterator[bytes]:
+    """As `records`, of what is in memory: each whole record from the place `begin` on."""
+    while len(held) - begin >= _RECORD.size:
+        length, check = _RECORD.unpack_from(held, begin)
+        begin += _RECORD.size
+        record = held[begin : begin + length]
+        if not 0 < len(record) == length <= _MAX_RECORD or zlib.crc32(record) != check:
+            return
+        begin += length
+        yield record
 
 
 class Log:

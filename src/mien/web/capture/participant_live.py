@@ -6,6 +6,7 @@ so a lost connection, a closed tab or a server that dies costs nothing. The fram
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastapi import APIRouter, WebSocket
+from numpy.typing import NDArray
 from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import MienError
+from mien.follow import Followed, Follower
 from mien.study.definition import Study
+from mien.types import Faces
 from mien.web.capture import participant_log as logs
 from mien.web.capture import wire
 from mien.web.capture.reader import DARK_LUMA, Reader, light_of
@@ -29,7 +33,7 @@ from mien.web.settings import Settings
 from mien.web.studies.participants import Measured, Participants, refuse_ended
 
 if TYPE_CHECKING:
-    from mien.analyze import Analyzer
+    from mien.analyze import Analyzer, StreamState
 
 CHECK = "check"
 """Stands for a film where only the camera is tried: nothing is kept, and the newest frame wins."""
@@ -53,13 +57,38 @@ async def participant_view(socket: WebSocket) -> None:
     await watching.serve(socket)
 
 
+class Person:
+    """One participant before the camera, from the camera check to the last film: who is where, and who of them it is.
+
+    last  where somebody was seen before this server began
+    """
+
+    def __init__(self, state: "StreamState", last: logs.LastSeen | None = None) -> None:
+        self._state = state
+        self._follower = Follower(last.box, last.captured_s, last.track) if last else Follower()
+        self._time_s, self._shift_s = last.captured_s if last else -math.inf, 0.0
+
+    def take(self, faces: Faces, emotions: NDArray[np.float32], captured_s: float, *, choose: bool) -> Followed:
+        """Who of the next frame's faces it is. choose: as in the camera check, the largest."""
+        if captured_s + self._shift_s < self._time_s:  # the page's clock began anew
+            self._shift_s = self._time_s - captured_s
+        self._time_s = max(self._time_s, captured_s + self._shift_s)
+        ids, _ = self._state.update(faces, self._time_s, emotions)
+        if choose:
+            return self._follower.choose(faces, ids, self._time_s)
+        return self._follower.follow(faces, ids, self._time_s, self._state.tracks)
+
+
 class Seat(Line):
     """One participant's camera during one film, while its page is there and until its last frame is read.
 
     writer    None for the camera check, and once it is closed
     accepted  sequence of the last frame that came
     full      called once, from the thread that reads, where the disk does not take more
+    person    who sits there
     """
+
+    person: Person
 
     def __init__(self, participant: Participant, study: StudyRow, stimulus: str, full: Callable[[], None]) -> None:
         super().__init__(self.answers)
@@ -80,15 +109,17 @@ class Seat(Line):
         head, faces = read.waiting.head, read.faces
         assert isinstance(head, wire.FilmHead)
         height, width = read.rgb.shape[:2]
-        sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
-        largest = int(sides.prod(axis=1).argmax()) if len(faces) else None
+        check = self.stimulus == CHECK
+        followed = self.person.take(faces, read.emotions, head.captured_s, choose=check)
+        box = None if followed.face is None else faces.boxes[followed.face]
         light, kept, expression = light_of(read.rgb), False, None
-        if self.stimulus != CHECK:
+        if not check:
             if self.erased or self.broken or self.writer is None:
                 return []
             try:
-                part = read.waiting.part
-                self.writer.add(head, part, (width, height), light, faces, largest, read.emotions, read.waiting.picture)
+                size, part = (width, height), read.waiting.part
+                look = logs.look(head, part, size, light, faces, followed, read.emotions, read.labels)
+                self.writer.add(look, read.waiting.picture)
             except (OSError, ValueError) as error:  # ValueError: closed in this moment, because all of it is erased
                 if not self.erased:
                     log.warning("what a participant shows cannot be written: %s", error)
@@ -96,16 +127,18 @@ class Seat(Line):
                     self.full()
                 return []
             kept = True
-        elif largest is not None:
-            expression = read.labels[int(np.argmax(read.emotions[largest]))]
+        elif followed.face is not None:
+            expression = read.labels[int(np.argmax(read.emotions[followed.face]))]
         seen = wire.Seen(
             sequence=head.sequence,
             film_s=head.film_s,
             faces=len(faces),
-            box=None if largest is None else wire.rounded(faces.boxes[largest], 2),
+            track=followed.track,
+            others=followed.others,
+            box=None if box is None else wire.rounded(box, 2),
             width=width,
             height=height,
-            size_px=None if largest is None else round(float(sides[largest].min()), 1),
+            size_px=None if box is None else round(float((box[2:] - box[:2]).min()), 1),
             light=round(light, 1),
             dark=light < DARK_LUMA,
             expression=expression,
@@ -121,7 +154,8 @@ class Seat(Line):
         if writer is None or self.erased or self.stimulus == logs.BASELINE or (writer.looks == self.told_looks and not self.gone_s):
             return None
         gone_s, self.gone_s, self.told_looks = self.gone_s, 0.0, writer.looks
-        return Measured(self.participant, self.stimulus, writer.position_s, writer.looks, writer.with_face, gone_s)
+        counts = {"looks": writer.looks, "with_face": writer.with_face, "with_others": writer.with_others}
+        return Measured(self.participant, self.stimulus, writer.position_s, counts, gone_s)
 
 
 class Watching:
@@ -131,6 +165,7 @@ class Watching:
         self.settings, self.participants, self.reader = settings, participants, reader
         self._seats: dict[str, Seat] = {}
         self._gone: dict[tuple[str, str], float] = {}  # (participant, stimulus) → when the connection was lost
+        self._people: dict[str, Person] = {}  # whom the camera checks showed
         self._turn: dict[str, asyncio.Lock] = {}
         self._sitting = threading.Lock()  # nobody begins while somebody is forgotten
         self._erased: set[str] = set()
@@ -161,6 +196,7 @@ class Watching:
         """Ends the measuring of somebody who is about to be erased: nothing is written any more. From any thread."""
         with self._sitting:
             self._erased.add(id)
+            self._people.pop(id, None)
             seat = self._seats.get(id)
         for key in [key for key in list(self._gone) if key[0] == id]:
             self._gone.pop(key, None)
@@ -286,11 +322,15 @@ class Watching:
         with self._sitting:
             if participant.id in self._erased:
                 raise WireError("withdrawn", ERASED)
+            folder = self.participants.folder(participant)
+            if participant.id not in self._people:
+                last = None if seat.stimulus == CHECK else logs.last_seen(folder, (logs.BASELINE, *participant.order))
+                self._people[participant.id] = Person(analyzer.begin(0.0), last)
+            seat.person = self._people[participant.id]
             if seat.stimulus != CHECK:
                 settings = analyzer.settings(seat.every_s) | {"smoothing_s": 0.0, "baseline_s": None}
                 # The neutral face is a means, and no picture of it is needed.
                 pictures = participant.pictures and seat.stimulus != logs.BASELINE
-                folder = self.participants.folder(participant)
                 seat.writer = writer = logs.LookWriter(folder, seat.stimulus, analyzer.labels, settings, pictures=pictures)
                 seat.accepted, seat.told_looks = writer.received, writer.looks
                 seat.part = writer.part + (writer.received >= 0 and not resume)

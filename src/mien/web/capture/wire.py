@@ -352,14 +352,18 @@ class WatchReady(_Down):
 
 
 class Seen(_Down):
-    """The answer to one frame of a participant. box: x1, y1, x2, y2 of the largest face in pixels, size_px its shorter side;
-    expression: in the camera check only, so that nobody watches the own face instead of the film; dropped: frames since the hello
-    that could not be read or gave way to newer ones; kept: whether its numbers lie on the disk now."""
+    """The answer to one frame of a participant. faces: in view; track: 1 for the person of the camera check, more where that track
+    had ended and another was gone on with, 0 for nobody; others: faces that are somebody else's, or may be; box: x1, y1, x2, y2 of
+    the person's face in pixels, size_px its shorter side; expression: in the camera check only, so that nobody watches the own face
+    instead of the film; dropped: frames since the hello that could not be read or gave way to newer ones; kept: whether its numbers
+    lie on the disk now."""
 
     type: Literal["seen"] = "seen"
     sequence: int
     film_s: float
     faces: int
+    track: int
+    others: int
     box: list[float] | None
     width: int
     height: int

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from mien.errors import DataError
 from mien.study.definition import Study
 from mien.web.capture import participant_log as logs
+from mien.web.capture.frame_log import Row
 from mien.web.database import Invitation, Participant, Store, StudyRow, new_id, now
 from mien.web.errors import ApiError
 from mien.web.security import Attempts
@@ -81,13 +82,16 @@ def code_hash(code: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How far one participant was measured during one film. gone_s: how long the connection was gone since this was last said."""
+    """How far one participant was measured during one film.
+
+    counts  looks, with_face (the person's) and with_others (in which somebody else was in view)
+    gone_s  how long the connection was gone since this was last said
+    """
 
     participant: str
     stimulus: str
     position_s: float | None
-    looks: int
-    with_face: int
+    counts: Mapping[str, int]
     gone_s: float = 0.0
 
 
@@ -309,7 +313,7 @@ class Participants:
                     farthest_s = max(one.position_s, row.positions.get(one.stimulus, 0.0))
                     row.positions = row.positions | {one.stimulus: round(farthest_s, 3)}
                 counts = dict(row.quality.get("films", {}).get(one.stimulus, {}))
-                counts |= {"looks": one.looks, "with_face": one.with_face}
+                counts |= one.counts
                 if one.gone_s:
                     counts["gone_s"] = round(counts.get("gone_s", 0.0) + one.gone_s, 3)
                 _count(row, one.stimulus, counts)
@@ -384,7 +388,8 @@ class Participants:
                 measured[stimulus] = {
                     "labels": list(found.labels),
                     "settings": found.facts["settings"],
-                    "looks": [_look(row) for row in found.rows],
+                    "largest_until": found.facts.get("largest_until"),
+                    "looks": [_look(row) for row in found],
                 }
         self.studies.note(study.id, who, "exported one person", viewer=participant.name)
         return {
@@ -441,7 +446,7 @@ def _study(rows: Session, of: Invitation | Participant | None) -> StudyRow | Non
 def _count(row: Participant, stimulus: str, counts: dict[str, Any]) -> None:
     """Puts down what was counted during one film, and the sums over all."""
     films = row.quality.get("films", {}) | {stimulus: counts}
-    sums = {name: sum(film.get(name, 0) for film in films.values()) for name in ("looks", "with_face")}
+    sums = {name: sum(film.get(name, 0) for film in films.values()) for name in ("looks", "with_face", "with_others")}
     row.quality = {"films": films} | sums
 
 
@@ -511,7 +516,8 @@ def load_viewer(
     definition = Study.read(study.definition)
     folder = settings.studies_dir / study.id / "participants" / participant.id
     timelines = {}
-    quality: dict[str, Any] = {"looks": 0, "with_face": 0, "late": 0, "dropped": 0, "pauses": 0, "gone_s": 0.0}
+    quality: dict[str, Any] = {"looks": 0, "with_face": 0, "with_others": 0, "gone_on": 0}
+    quality |= {"late": 0, "dropped": 0, "pauses": 0, "gone_s": 0.0}
     labels: tuple[str, ...] | None = None
     for stimulus in definition.stimuli:
         counts = participant.quality.get("films", {}).get(stimulus.id, {})
@@ -521,9 +527,11 @@ def load_viewer(
         if found is None or not len(found.rows) or found.labels != (labels or found.labels):
             continue
         labels = found.labels
-        timelines[stimulus.id] = timeline = found.timeline(stimulus.duration_s)
+        timelines[stimulus.id] = timeline = found.watched(stimulus.duration_s)
         quality["looks"] += len(timeline)
         quality["with_face"] += len(timeline.frame_rows)
+        quality["with_others"] += found.with_others
+        quality["gone_on"] += found.gone_on
         quality["late"] += int(found.rows["late"].sum())
         quality["dropped"] += found.last + 1 - len(found.rows)  # pages number what they take without a hole
     at_rest = logs.looks(folder, logs.BASELINE, until)
@@ -572,12 +580,15 @@ def drawn(timeline: Any) -> dict[str, Any]:
     }
 
 
-def _look(row: Any) -> dict[str, Any]:
+def _look(row: Row) -> dict[str, Any]:
     """One frame as an export shows it: all that the log holds of it."""
-    found = {name: row[name].item() for name in ("sequence", "part", "captured_s", "film_s", "width", "height", "light")}
-    found |= {"late": bool(row["late"]), "faces": int(row["faces"]), "box": None, "score": None, "emotions": None}
-    if row["faces"]:
-        found |= {"box": row["box"].tolist(), "score": float(row["score"]), "emotions": row["emotions"].tolist()}
+    found = {name: getattr(row, name) for name in ("sequence", "part", "captured_s", "width", "height", "light", "late")}
+    found |= {"film_s": row.time_s, "faces": row.in_view, "others": row.in_view - len(row.result)}
+    found |= {"track": 0, "box": None, "score": None, "emotions": None}
+    if len(row.result):
+        faces, (emotions,) = row.result.faces, row.result.emotions.tolist()
+        found |= {"track": int(row.result.tracks[0]), "box": faces.boxes[0].tolist(), "score": float(faces.scores[0])}
+        found["emotions"] = emotions
     return found
 
 

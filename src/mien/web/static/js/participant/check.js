@@ -219,7 +219,7 @@ export function baseline({ camera, code, baseline_s, refused, cameraGone }) {
       });
       socket.addEventListener("seen", ({ detail }) => {
         looks += 1;
-        faces += detail.faces > 0;
+        faces += detail.box !== null;
       });
       // The count begins once the server is there, so that what it says of the face comes in time.
       const ready = new Promise((done) => socket.addEventListener("ready", done, { once: true }));

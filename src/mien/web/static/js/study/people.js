@@ -70,11 +70,12 @@ export function peoplePanel(study, { path, changed, answered }) {
       .join(", ");
 
   function row(viewer) {
-    const { looks = 0, with_face = 0, pauses = 0 } = viewer.quality ?? {};
+    const { looks = 0, with_face = 0, with_others = 0, pauses = 0 } = viewer.quality ?? {};
     const share = looks ? with_face / looks : null;
     const seen = share === null ? null : share >= GOOD ? ["good", "good"] : share >= FAIR ? ["fair", "warn"] : ["poor", "bad"];
     const done = [
-      viewer.pictures && "pictures kept", viewer.seat && `${seatWords(viewer.seat)} in the picture`, pauses && several(pauses, "pause"), viewer.seen_at && `last here ${when(viewer.seen_at)}`,
+      viewer.pictures && "pictures kept", viewer.seat && `${seatWords(viewer.seat)} in the picture`, pauses && several(pauses, "pause"),
+      with_others && `somebody else in view in ${percent(with_others / looks)} of the looks`, viewer.seen_at && `last here ${when(viewer.seen_at)}`,
     ].filter(Boolean).join(" · ");
     return h(
       "tr",
