@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from shapes import write_tables
+from shapes import Tiny, write_tables
 
 import mien
 from mien.cli import main
@@ -309,6 +309,80 @@ def test_it_stops_early(recipe: Path, data: Path, tmp_path: Path) -> None:
     scores = [float(row["score"]) for row in metrics(made)]
     assert len(scores) < 40
     assert max(scores[-2:]) <= max(scores[:-2])
+
+
+def test_a_stage_that_stops_early_goes_on_to_the_next(recipe: Path, data: Path, tmp_path: Path) -> None:
+    stages = (Stage(40, 1e-7, train_last=1), Stage(3, 5e-3))
+    staged = changed(recipe, stages=stages, stop_after=2, average=0.0, warmup_epochs=0)
+    made = go(staged, data, tmp_path / "staged")
+    scores, run = [float(row["score"]) for row in metrics(made)], read_run(made)
+    border, end = run.stage_ends
+    assert 3 <= border < 40
+    assert max(scores[border - 2 : border]) <= max(scores[: border - 2])
+    assert run.finished
+    assert end == len(scores)
+    assert max(scores[border:]) > max(scores[:border]) + 0.1  # what a rate that is worth the name gives
+    assert [row["score"] for row in run.stage_bests] == [max(scores[:border]), max(scores[border:])]
+    # Only the last stage moves what the first had frozen, from its first epoch on.
+    torch.manual_seed(3)
+    begun = build_network(read_recipe(recipe)).state_dict()
+    assert not torch.equal(averaged_weights(made / "best.ckpt")["trunk.0.weight"], begun["trunk.0.weight"])
+    before = (made / "last.ckpt").read_bytes()
+    go(staged, data, made, resume=True)
+    assert [float(row["score"]) for row in metrics(made)] == scores
+    assert state(made / "last.ckpt")["epoch"] == end - 1
+    assert len(before) > 0
+
+
+@pytest.mark.parametrize("after", [-1, 0, 1])
+def test_a_run_that_was_killed_about_an_early_stop_goes_on_as_if_nothing_was(
+    recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    staged = changed(recipe, stages=(Stage(40, 1e-7, train_last=1), Stage(3, 5e-3)), stop_after=2)
+    whole = go(staged, data, tmp_path / "whole")
+    border = read_run(whole).stage_ends[0]
+    real = ExpressionTrainer.on_train_batch_start
+
+    def killed(self: ExpressionTrainer, batch: torch.Tensor, batch_idx: int) -> None:
+        if self.global_step == 6 * (border + after):
+            raise Killed
+        real(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ExpressionTrainer, "on_train_batch_start", killed)
+        with pytest.raises(Killed):
+            go(staged, data, tmp_path / "again")
+    again = go(staged, data, tmp_path / "again", resume=True)
+    assert (again / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+
+
+def test_weights_of_some_epochs_are_kept(recipe: Path, data: Path, tmp_path: Path) -> None:
+    made = go(changed(recipe, epochs=3, keep=(1, 3, 9)), data, tmp_path / "kept")
+    assert sorted(path.name for path in made.glob("epoch-*.ckpt")) == ["epoch-1.ckpt", "epoch-3.ckpt"]
+    first, last = (averaged_weights(made / name) for name in ("epoch-1.ckpt", "epoch-3.ckpt"))
+    final = averaged_weights(made / "last.ckpt")
+    assert set(last) == set(final)
+    assert all(torch.equal(last[name], value) for name, value in final.items())
+    assert not torch.equal(first["trunk.0.weight"], final["trunk.0.weight"])
+
+
+def test_half_the_precision_is_that_of_the_steps_alone(
+    recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
+    real = Tiny.forward
+
+    def seen(self: Tiny, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        found = real(self, batch)
+        kinds[self.training].update(value.dtype for value in found.values())
+        return found
+
+    monkeypatch.setattr(Tiny, "forward", seen)
+    made = go(changed(recipe, epochs=3), data, tmp_path / "half", precision="bf16-mixed")
+    assert kinds == {True: {torch.bfloat16}, False: {torch.float32}}
+    assert json.loads((made / "recipe.json").read_text())["precision"] == "bf16-mixed"
+    assert all(value.dtype != torch.bfloat16 for value in averaged_weights(made / "last.ckpt").values())
+    assert float(metrics(made)[-1]["score"]) > 0.6  # it learns
 
 
 def test_without_an_average_the_weights_are_those_of_the_network(recipe: Path, data: Path, tmp_path: Path) -> None:

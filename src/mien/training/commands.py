@@ -23,6 +23,8 @@ def _takes_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
     told = "what to train on, as Lightning names it: auto, cpu, gpu; default auto"
     parser.add_argument("--accelerator", default="auto", metavar="NAME", help=told)
+    told = "of a step's arithmetic, as Lightning names it: bf16-mixed on newer GPUs and\nCPUs; weights and scores stay 32-true, the default"
+    parser.add_argument("--precision", default="32-true", metavar="NAME", help=told)
 
 
 def _evaluate(commands: Any) -> None:
@@ -272,7 +274,6 @@ def _train(commands: Any) -> None:
     parser.add_argument("--devices", type=count, default=1, metavar="N", help="GPUs (or processes) of each machine; default 1")
     parser.add_argument("--nodes", type=count, default=1, metavar="N", help="machines that train together; default 1")
     parser.add_argument("--strategy", default="auto", metavar="NAME", help="how several share the work, as Lightning names it: ddp")
-    parser.add_argument("--precision", default="32-true", metavar="NAME", help="as Lightning names it: bf16-mixed on newer GPUs")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="train once for each of these seeds, into RUN-seedN")
     _takes_layout(parser)
 
@@ -516,6 +517,7 @@ def _compare(commands: Any) -> None:
     parser.add_argument("--scaled", action="store_true", help="as the experiment's table [scaled] makes it smaller")
     parser.add_argument("--limit-epochs", type=count, metavar="N", help="no run longer than this, for a first look")
     parser.add_argument("--read-only", action="store_true", help="train and score nothing; the tables of what is there")
+    parser.add_argument("--only", nargs="+", default=(), metavar="ROW", help="train these rows alone; the tables have all")
     _takes_device(parser)
     _takes_layout(parser)
 
@@ -536,8 +538,10 @@ def compare(options: argparse.Namespace) -> int:
         None if options.read_only else options.data,
         options.out,
         read_only=options.read_only,
+        only=options.only,
         threads=options.threads,
         accelerator=options.accelerator,
+        precision=options.precision,
         layout=options.layout,
         progress=sys.stderr.isatty(),
         told=tell,

@@ -7,9 +7,11 @@ tables are written anew after every run, so that they can be looked at, and the 
 import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mien.errors import DataError, MienError
 from mien.training.experiment import FAILURES, Cell, Experiment, Result, markdown, of_cell, read_result, read_results, write_csv
+from mien.training.layouts import SPLITS
 from mien.training.run_folder import read_json, read_run, write_json
 from mien.training.run_page import comparison_page, write_run_page
 
@@ -20,18 +22,24 @@ def compare(
     out: Path,
     *,
     read_only: bool = False,
+    only: Sequence[str] = (),
     threads: int = 1,
     accelerator: str = "auto",
+    precision: str = "32-true",
     layout: str = "auto",
     progress: bool = True,
     told: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
     """Run what is left of an experiment into the folder `out`, and write table.csv, table.md and index.html there.
 
-    `told` hears of each result as soon as it is there. Nothing is trained or scored where `read_only` is on; then `data` may be
-    None. A run that fails is noted in failures.json, tried again the next time, and stops no other. Raises `DataError` where `out`
-    cannot be written, `ValueError` without data where there is something to train.
+    `told` hears of each result as soon as it is there. `only` names the rows that are trained, where not all are. Nothing is
+    trained or scored where `read_only` is on; then `data` may be None. A run that fails is noted in failures.json, tried again the
+    next time, and stops no other. Raises `DataError` where `out` cannot be written, `ValueError` without data where there is
+    something to train, or where no row has a name of `only`.
     """
+    if unknown := sorted(set(only) - {cell.row for cell in experiment.cells}):
+        known = ", ".join(dict.fromkeys(cell.row for cell in experiment.cells))
+        raise ValueError(f"no row {', '.join(unknown)} in {experiment.name}; known: {known}")
     if data is None and not read_only:
         raise ValueError("data must be given unless read_only is on")
     try:
@@ -39,8 +47,10 @@ def compare(
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error.strerror}") from error
     for cell in experiment.cells:
+        if only and cell.row not in only:
+            continue
         if not read_only and data is not None:
-            _run(cell, data, out, threads=threads, accelerator=accelerator, layout=layout, progress=progress)
+            _run(cell, data, out, layout, threads=threads, accelerator=accelerator, precision=precision, progress=progress)
         told(read_result(cell, out))
         if not read_only:
             write_tables(experiment, read_results(experiment, out), out)
@@ -49,27 +59,20 @@ def compare(
     return results
 
 
-def _run(cell: Cell, data: Path, out: Path, *, threads: int, accelerator: str, layout: str, progress: bool) -> None:
-    """Train and score a cell as far as that is left to do; a failure goes into failures.json."""
-    from mien.training.scoring import measure_network, score_run
+def _run(cell: Cell, data: Path, out: Path, layout: str, **how: Any) -> None:
+    """Train (`how` says in what way) and score a cell as far as that is left to do; a failure goes into failures.json."""
+    from mien.training.scoring import measure_network, score_kept, score_run
     from mien.training.train import train
 
     run = out / cell.folder
     try:
         if not (run / "recipe.json").is_file() or not of_cell(read_run(run), cell).finished:
-            train(
-                cell.recipe,
-                data,
-                run,
-                resume=True,
-                threads=threads,
-                accelerator=accelerator,
-                layout=layout,
-                progress=progress,
-            )
+            train(cell.recipe, data, run, resume=True, layout=layout, **how)
         measure_network(run)
-        for split in ("PublicTest", "PrivateTest"):
+        for split in SPLITS:
             score_run(run, data, split, layout=layout)
+        if cell.recipe.keep:
+            score_kept(run, data, layout=layout)
         write_run_page(run)
     except Exception as error:  # whatever it is, the other runs go on; the reason stands in the table
         _note_failure(out, cell, f"{error}" if isinstance(error, MienError) else f"{type(error).__name__}: {error}")

@@ -160,7 +160,7 @@ LISTINGS: dict[str, Listing] = {
         *(48, 3, "fer2013"),
         (
             *(Conv(32, 3), Conv(32, 3), MaxPool(2, 2), Conv(64, 3), Conv(64, 3), MaxPool(2, 2)),
-            *(Conv(128, 3), Conv(128, 3), MaxPool(2, 2), Flatten()),
+            *(Conv(128, 3), Conv(128, 3), MaxPool(2, 2), Flatten(), Dropout(0)),  # none, unless a recipe gives a rate
         ),
     ),
     "p1-cnn": _p1("P1", 0.25, 0.25, 0.5),
@@ -241,7 +241,8 @@ def _made(step: Step, width: int, side: int, dropout: float | None) -> tuple[lis
         case Dense(units):
             return [nn.Linear(width, units), nn.ReLU()], units
         case Dropout(rate):
-            return [nn.Dropout(rate if dropout is None else dropout)], width
+            own = rate if dropout is None else dropout
+            return [nn.Dropout(own)] if own or rate else [], width
         case Flatten():
             return [nn.Flatten()], width * side**2
         case BatchNorm():

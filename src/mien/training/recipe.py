@@ -98,7 +98,8 @@ class Recipe:
     teachers                bundles whose mean opinion of each face is learnt beside its labels (distillation)
     teach                   the teachers' share of the targets, from 0 to 1; of the heads that they have
     teacher_temperature     above 1 softens what they say
-    stop_after              epochs without a better score after which the run stops; 0 for never
+    stop_after              epochs without a better score after which a stage stops, and the next begins; 0 for never
+    keep                    epochs after which the weights are kept, besides those of the best and of the last
     faces                   how many Training faces are learnt from, drawn by the seed; 0 for all
     align                   whether landmarks frame the pictures, or the pictures are used whole
     damage                  what is done to some of the faces after their augmentation; what they are to be called stays, and what
@@ -132,6 +133,7 @@ class Recipe:
     teach: float = 0.5
     teacher_temperature: float = 1.0
     stop_after: int = 0
+    keep: tuple[int, ...] = ()
     faces: int = 0
     seed: int = 1
     align: bool = True

@@ -3,7 +3,7 @@
 import csv
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,15 @@ Scores = Mapping[str, Any]
 class RunFolder:
     """What is known of a run.
 
-    facts      recipe.json: the recipe, versions, commit, how many faces it learnt from, start_sha256 of published first weights
+    facts      recipe.json: the recipe, versions, commit, how many faces it learnt from, the precision of its arithmetic,
+               start_sha256 of published first weights
     epochs     metrics.csv, a row per finished epoch
     timing     timing.csv, likewise; seconds on the clock, of the CPU and of the GPU (None where there was none), device
-    public     public.json, scores of the best epoch on PublicTest by head; None where they were not worked out
+    training   training.json, scores of the best epoch on the Training faces by head; None where they were not worked out
+    public     public.json, likewise on PublicTest
     private    private.json, likewise on PrivateTest
     network    network.json, parameters and seconds per picture; None where they were not measured
+    kept       epochs.json, scores on all splits after the epochs that the recipe keeps; None where there are none
     """
 
     path: Path
@@ -31,9 +34,11 @@ class RunFolder:
     facts: Mapping[str, Any]
     epochs: tuple[Mapping[str, float], ...]
     timing: tuple[Mapping[str, Any], ...]
+    training: Scores | None
     public: Scores | None
     private: Scores | None
     network: Mapping[str, Any] | None
+    kept: Mapping[str, Any] | None = None
 
     @property
     def head(self) -> str:
@@ -53,17 +58,48 @@ class RunFolder:
         return max(self.epochs, key=lambda row: row["score"])
 
     @property
+    def stage_ends(self) -> list[int]:
+        """The epoch at which each stage ended that is at its end: after all its epochs, or by its early stop."""
+        return ended_stages(self.recipe, [row["score"] for row in self.epochs])
+
+    @property
+    def stage_bests(self) -> list[Mapping[str, float]]:
+        """The row of the epoch with the best score of each stage that is at its end: of several, the first."""
+        ends = self.stage_ends
+        return [max(self.epochs[begun:end], key=lambda row: row["score"]) for begun, end in zip([0, *ends], ends, strict=False)]
+
+    @property
     def finished(self) -> bool:
-        """Whether the run is at its end: all its epochs, or as many as its early stop left it."""
-        if not self.epochs:
-            return False
-        last, patience = self.epochs[-1]["epoch"], self.recipe.stop_after
-        return last >= self.planned or (bool(patience) and last - self.best["epoch"] >= patience)
+        """Whether the run is at its end: all its stages, each as long as its early stop let it."""
+        return len(self.stage_ends) == len(self.recipe.parts)
 
     def epoch_seconds(self, name: str) -> float | None:
         """The median of a column of timing.csv ("seconds", "cpu_seconds", "gpu_seconds"); None where it was not taken."""
         values = [row[name] for row in self.timing if row.get(name) is not None]
         return statistics.median(values) if values else None
+
+
+def ended_stages(recipe: Recipe, scores: Sequence[float]) -> list[int]:
+    """The epoch at which each stage ended, of those that did, by the scores of the run's epochs so far.
+
+    A stage ends after its epochs, or after `recipe.stop_after` of them in a row without a better score than the best of its own.
+    """
+    ends: list[int] = []
+    begun = best = 0  # numbers of epochs; the score of epoch n is scores[n - 1]
+    for epoch in range(1, len(scores) + 1):
+        if len(ends) == len(recipe.parts):
+            break
+        if best == begun or scores[epoch - 1] > scores[best - 1]:
+            best = epoch
+        if epoch - begun == recipe.parts[len(ends)].epochs or (recipe.stop_after and epoch - best >= recipe.stop_after):
+            ends.append(epoch)
+            begun = best = epoch
+    return ends
+
+
+def kept_epoch(run: Path, epoch: int) -> Path:
+    """The file of the weights that a run kept after an epoch, see the recipe's `keep`."""
+    return run / f"epoch-{epoch}.ckpt"
 
 
 def read_run(path: Path) -> RunFolder:
@@ -80,11 +116,15 @@ def read_run(path: Path) -> RunFolder:
     for number, row in enumerate(read_rows(path / "timing.csv"), start=2):
         seconds = {k: _number(v, path / "timing.csv", number, k) if v else None for k, v in row.items() if k != "device"}
         times.append(seconds | {"device": row.get("device", "")})
-    kept = {name: read_json(path / f"{name}.json") if (path / f"{name}.json").is_file() else None for name in _KEPT}
+    kept = {name: read_json(path / file) if (path / file).is_file() else None for name, file in _KEPT.items()}
     return RunFolder(path, recipe_from(facts["recipe"], str(path / "recipe.json")), facts, tuple(numbers), tuple(times), **kept)
 
 
-_KEPT = ("public", "private", "network")
+_KEPT = {
+    **{"training": "training.json", "public": "public.json", "private": "private.json"},
+    **{"network": "network.json", "kept": "epochs.json"},
+}
+"""What is known of a run besides its recipe and its epochs: field of `RunFolder` → file in the folder."""
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

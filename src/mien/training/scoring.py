@@ -1,10 +1,12 @@
 """What a finished run says of faces that it has not learnt from, and how big and how fast its network is.
 
-RUN/public.json      scores on PublicTest, of the best epoch's weights
+RUN/training.json    scores on the Training faces that it has learnt from, best epoch, nothing dropped out or changed
+RUN/public.json      the same on PublicTest
 RUN/private.json     the same on PrivateTest, with intervals; once it is there it is read, and PrivateTest is not touched again
 RUN/confusion.csv    PrivateTest, first head: a row per class of what it is, a column per class of what was said
 RUN/confusion.png    the same as a picture
 RUN/network.json     parameters, seconds per picture on one thread
+RUN/epochs.json      scores on all three splits after each epoch that the recipe's `keep` names
 """
 
 import statistics
@@ -24,10 +26,10 @@ from mien.training.data import FaceSet, load_faces
 from mien.training.evaluate import bootstrap, class_scores, cross_entropy
 from mien.training.pictures import confusion_picture, write_confusion_csv
 from mien.training.recipe import Recipe
-from mien.training.run_folder import read_json, write_json
-from mien.training.train import averaged_network, run_recipe
+from mien.training.run_folder import kept_epoch, read_json, write_json
+from mien.training.train import averaged_network, averaged_weights, learnt_rows, run_recipe
 
-SCORES = {"PublicTest": "public.json", "PrivateTest": "private.json"}
+SCORES = {"Training": "training.json", "PublicTest": "public.json", "PrivateTest": "private.json"}
 """Split → the file in the run folder that keeps its scores."""
 
 _LOOKS = 30
@@ -45,7 +47,7 @@ def score_run(run: Path, data: Path, split: str, *, layout: str = "auto") -> dic
         return read_json(kept)
     recipe = run_recipe(run)
     network = averaged_network(run)
-    faces = load_faces(data, recipe.crop, align=recipe.align, splits=(split,), layout=layout)
+    faces = _faces(recipe, data, split, layout)
     said = logits(network, recipe, faces)
     found: dict[str, Any] = {"split": split, "heads": {head: _scores(head, faces, said[head], data) for head in recipe.heads}}
     if split == "PrivateTest":
@@ -56,6 +58,35 @@ def score_run(run: Path, data: Path, split: str, *, layout: str = "auto") -> dic
         confusion_picture(counts, shown["labels"], run / "confusion.png", title=told)
     write_json(kept, found)
     return found
+
+
+def score_kept(run: Path, data: Path, *, layout: str = "auto") -> list[dict[str, Any]]:
+    """A row for each epoch whose weights were kept, of the first head: epoch; by split n, accuracy, one_vs_rest_accuracy, loss.
+
+    Out of epochs.json where they were worked out before. None of it chooses anything. Raises `DataError`, as `score_run`.
+    """
+    kept = run / "epochs.json"
+    if kept.is_file():
+        return list(read_json(kept)["epochs"])
+    recipe, network = run_recipe(run), averaged_network(run)
+    head = next(iter(recipe.heads))
+    faces = {split: _faces(recipe, data, split, layout) for split in SCORES}
+    rows: list[dict[str, Any]] = []
+    for epoch in (number for number in recipe.keep if kept_epoch(run, number).is_file()):
+        network.load_state_dict(averaged_weights(kept_epoch(run, epoch)))
+        row: dict[str, Any] = {"epoch": epoch}
+        for split, some in faces.items():
+            scores = _scores(head, some, logits(network, recipe, some)[head], data)
+            row[split] = {name: scores[name] for name in ("n", "accuracy", "one_vs_rest_accuracy", "loss")}
+        rows.append(row)
+    write_json(kept, {"head": head, "epochs": rows})
+    return rows
+
+
+def _faces(recipe: Recipe, data: Path, split: str, layout: str) -> FaceSet:
+    """The faces of a split; of Training those that a run of the recipe learns from."""
+    faces = load_faces(data, recipe.crop, align=recipe.align, splits=(split,), layout=layout)
+    return faces[learnt_rows(faces, recipe)] if split == "Training" else faces
 
 
 def logits(network: nn.Module, recipe: Recipe, faces: FaceSet, *, batch: int = 256) -> dict[str, NDArray[np.float64]]:

@@ -5,6 +5,7 @@
     RUN/timing.csv       one row per epoch: seconds on the clock, of the CPU, of the GPU where there is one
     RUN/last.ckpt        everything that is needed to go on (weights, averages, optimiser, schedule, step)
     RUN/best.ckpt        the epoch with the best score on PublicTest
+    RUN/epoch-N.ckpt     averaged weights after epoch N, for each N of the recipe's `keep`
 
 All that is random in a step comes from the seed and the number of the step, and all that is random in an epoch from the seed and
 the number of the epoch: a run that was stopped and resumed is the run that was never stopped.
@@ -30,7 +31,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from numpy.typing import NDArray
 from torch import nn
 
@@ -46,7 +47,7 @@ from mien.training.face_weights import is_graph_model, load_graph_model
 from mien.training.layers import freeze_until
 from mien.training.networks import build
 from mien.training.recipe import Recipe, recipe_from
-from mien.training.run_folder import read_rows
+from mien.training.run_folder import ended_stages, kept_epoch, read_rows
 from mien.training.start import is_run, load_imagenet, start_from_bundle
 from mien.training.teachers import teacher_targets
 
@@ -93,6 +94,7 @@ class ExpressionTrainer(L.LightningModule):
         for head, probabilities in (taught or {}).items():
             self.register_buffer(f"taught_{head}", torch.from_numpy(probabilities), persistent=False)
         self.taught_heads = tuple(taught or ())
+        self.scores: list[float] = []  # of the epochs so far: by them a stage stops before its time
         self.generator = torch.Generator()
 
     def forward(self, crops: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -101,6 +103,8 @@ class ExpressionTrainer(L.LightningModule):
         return dict(self.averaged(batch.contiguous(memory_format=torch.channels_last)))
 
     def on_train_batch_start(self, batch: torch.Tensor, batch_idx: int) -> None:
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.rate(self.global_step)
         step_seed = (self.recipe.seed * 1_000_003 + self.global_step) & 0x7FFF_FFFF_FFFF
         torch.manual_seed(step_seed)  # dropout and drop path
         if self.generator.device != self.device:
@@ -110,7 +114,8 @@ class ExpressionTrainer(L.LightningModule):
 
     def training_step(self, rows: torch.Tensor, batch_idx: int) -> torch.Tensor:
         recipe = self.recipe
-        with torch.no_grad():
+        # Pictures are changed and put right in single precision, whatever the network counts in.
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             faces = self.damage(self.augment(self.faces[rows].float() / 255, self.generator), self.generator)
             targets = {head: self._targets(head, rows) for head in recipe.heads}
             if recipe.mixup:
@@ -154,7 +159,9 @@ class ExpressionTrainer(L.LightningModule):
 
     def validation_step(self, rows: torch.Tensor, batch_idx: int) -> None:
         crops = _planes(self.select_set.crops[rows.cpu().numpy()]).to(self.device)
-        for name, logits in self(crops).items():
+        with torch.autocast(self.device.type, enabled=False):  # scores are of single precision
+            said = self(crops)
+        for name, logits in said.items():
             self._found.setdefault(name, []).append(logits.float().cpu().numpy())
 
     def on_validation_epoch_start(self) -> None:
@@ -170,50 +177,60 @@ class ExpressionTrainer(L.LightningModule):
             self.log(f"{name}_macro_f1", found["macro_f1"])
             self.log(f"{name}_loss", cross_entropy(logits, self.select_set.targets(name)))
             scores.append(found["accuracy"])
-        self.log("score", float(np.mean(scores)))
+        score = self.trainer.strategy.broadcast(float(np.mean(scores)))  # of several processes all must see a stage end
+        self.log("score", score)
+        self.scores.append(score)
+
+    def on_validation_end(self) -> None:
+        self.trainer.should_stop = len(self._ends()) == len(self.recipe.parts)
+
+    def on_fit_start(self) -> None:
+        self.on_validation_end()  # a run that is at its end does not go on
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["scores"] = self.scores
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.scores = list(checkpoint.get("scores", ()))
+
+    def _ends(self) -> list[int]:
+        return ended_stages(self.recipe, self.scores)
 
     def on_train_epoch_start(self) -> None:
-        begun = 0
-        for stage in self.recipe.parts:
-            if self.current_epoch < begun + stage.epochs:
-                break
-            begun += stage.epochs
-        if self.current_epoch == begun and begun > 0:
+        ends = self._ends()
+        if ends and ends[-1] == self.current_epoch:
             self.trainer.optimizers[0].state.clear()
-        freeze_until(self.network, stage.train_last)
+        freeze_until(self.network, self.recipe.parts[len(ends)].train_last)
 
-    def configure_optimizers(self) -> Any:
+    def on_train_epoch_end(self) -> None:
+        epoch = self.current_epoch + 1
+        if epoch in self.recipe.keep and self.trainer.is_global_zero:
+            weights = {f"averaged.module.{name}": value for name, value in self.averaged.module.state_dict().items()}
+            torch.save({"state_dict": weights}, kept_epoch(Path(self.trainer.default_root_dir), epoch))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         recipe = self.recipe
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer: torch.optim.Optimizer
         if recipe.optimizer == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True)
-        elif recipe.optimizer == "adam":
-            optimizer = torch.optim.Adam(groups, lr=1.0, eps=1e-7)  # Keras's epsilon: the papers used its Adam
-        else:
-            optimizer = torch.optim.AdamW(groups, lr=1.0)
+            return torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True)
+        if recipe.optimizer == "adam":
+            return torch.optim.Adam(groups, lr=1.0, eps=1e-7)  # Keras's epsilon: the papers used its Adam
+        return torch.optim.AdamW(groups, lr=1.0)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step of the stage that the run is in."""
+        recipe, ends = self.recipe, self._ends()
         per_epoch = -(-len(self.train_set) // (recipe.batch * self.trainer.world_size))
         warm = max(1, round(recipe.warmup_epochs * per_epoch)) if recipe.warmup_epochs else 0
-
-        def rate(step: int) -> float:
-            begun = steps = 0
-            stage = recipe.parts[0]
-            for stage in recipe.parts:
-                steps = stage.epochs * per_epoch
-                if step < begun + steps:
-                    break
-                begun += steps
-            at = min(step - begun, steps)
-            if at < warm:
-                return stage.lr * (at + 1) / warm
-            if recipe.schedule == "constant":
-                return stage.lr
-            return stage.lr * 0.5 * (1 + math.cos(math.pi * (at - warm) / max(1, steps - warm)))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        stage = recipe.parts[len(ends)]
+        steps, at = stage.epochs * per_epoch, step - (ends[-1] if ends else 0) * per_epoch
+        if at < warm:
+            return stage.lr * (at + 1) / warm
+        if recipe.schedule == "constant":
+            return stage.lr
+        return stage.lr * 0.5 * (1 + math.cos(math.pi * (at - warm) / max(1, steps - warm)))
 
     def train_dataloader(self) -> Any:
         order = epoch_order(self.train_set, self.recipe, self.current_epoch)
@@ -372,7 +389,7 @@ def train(
     learnt = learnt[rows]
     taught = {head: said[rows] for head, said in _taught(recipe, data, run, layout).items()}
     module = ExpressionTrainer(recipe, learnt, faces.of("PublicTest"), taught)
-    facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(learnt)}
+    facts = {"recipe": recipe.to_json(), "versions": versions(), "commit": commit(), "faces": len(learnt), "precision": precision}
     if module.start_sha256:
         facts["start_sha256"] = module.start_sha256
     if first:
@@ -381,8 +398,6 @@ def train(
     last = _Checkpoint(run, filename="last", monitor=None, every_n_epochs=1, enable_version_counter=False)
     last.CHECKPOINT_NAME_LAST = "last"
     callbacks: list[Callback] = [best, last, _Log(run)]
-    if recipe.stop_after:
-        callbacks.append(EarlyStopping("score", mode="max", patience=recipe.stop_after))
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     trainer = L.Trainer(
