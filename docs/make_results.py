@@ -6,11 +6,10 @@ python docs/make_results.py RUNS    takes the small files of RUNS/<experiment>/<
 python docs/make_results.py         writes the pages of what lies in docs/results/runs/
 python docs/make_results.py --check writes nothing; exits 1 where a page is stale
 
-RUNS is the folder below which `mien compare experiments/NAME.toml --scaled --out RUNS/NAME` was run.
+RUNS is the folder below which `mien compare experiments/NAME.toml --out RUNS/NAME` was run.
 """
 
 import argparse
-import itertools
 import math
 import re
 import shutil
@@ -39,7 +38,7 @@ from mien.training.experiment import (
     table_rows,
     told_test,
 )
-from mien.training.run_folder import RunFolder
+from mien.training.run_folder import RunFolder, read_json, write_json
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs/results"
@@ -47,8 +46,17 @@ KEPT = RESULTS / "runs"
 IMAGES = RESULTS / "images"
 TEXT = RESULTS / "text"
 EXPERIMENTS = ROOT / "experiments"
-FILES = ("recipe.json", "metrics.csv", "timing.csv", "network.json", "private.json", "confusion.csv")
-"""What is kept of a run: figures, no weights, no pictures of anybody."""
+FILES = (
+    "recipe.json",
+    "metrics.csv",
+    "timing.csv",
+    "network.json",
+    "training.json",
+    "public.json",
+    "private.json",
+    "confusion.csv",
+)
+"""What is kept of a run: figures, no weights, no pictures of anybody; epochs.json too, where a run has it."""
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -70,8 +78,11 @@ def keep(runs: Path) -> None:
                 continue
             folder = KEPT / path.stem / result.cell.folder
             folder.mkdir(parents=True)
-            for name in FILES:
+            for name in (*FILES, *(["epochs.json"] if result.run.kept else [])):
                 shutil.copyfile(result.run.path / name, folder / name)
+            for name in ("training.json", "public.json"):  # which pictures were right is asked of PrivateTest alone
+                scores = read_json(folder / name)
+                write_json(folder / name, scores | {"heads": {h: {**s, "right": ""} for h, s in scores["heads"].items()}})
             if result.cell.recipe.seed == 1:
                 IMAGES.mkdir(parents=True, exist_ok=True)
                 with Image.open(result.run.path / "confusion.png") as picture:
@@ -80,15 +91,9 @@ def keep(runs: Path) -> None:
 
 
 def load(name: str, runs: Path) -> tuple[Experiment, list[Result]]:
-    """An experiment with its runs: in full where there is such a run, as [scaled] makes it otherwise."""
-    found = []
-    for scaled in (False, True):
-        experiment = read_experiment(EXPERIMENTS / f"{name}.toml", scaled=scaled)
-        results = read_results(experiment, runs / name)
-        if any(result.run is not None for result in results):
-            return experiment, results
-        found.append((experiment, results))
-    return found[-1]
+    """An experiment with its runs, in full: what [scaled] gives is no result."""
+    experiment = read_experiment(EXPERIMENTS / f"{name}.toml")
+    return experiment, read_results(experiment, runs / name)
 
 
 # --- figures that the papers print ------------------------------------------------------------------------------------------------
@@ -167,8 +172,6 @@ def lines(table: Table) -> str:
 
 def head(experiment: Experiment) -> str:
     parts = [f"# {experiment.title}", f"*{experiment.paper}.* [All papers](README.md)", experiment.about.strip()]
-    if experiment.scaled:
-        parts.append(f"**Scaled down.** {experiment.scaled.strip()}")
     return "\n\n".join(parts)
 
 
@@ -185,8 +188,7 @@ def measured(experiment: Experiment, results: Sequence[Result]) -> str:
     if missing := [row.reason for row in table if row.reason]:
         parts.append("Not finished: " + "; ".join(missing) + ".")
     parts.append("One thread of a core that other programs used as well: seconds of the CPU count, seconds of the clock do not.")
-    options = " --scaled" if experiment.scaled else ""
-    parts.append(f"To repeat: `mien compare experiments/{experiment.name}.toml{options} --data DIR --out OUT`.")
+    parts.append(f"To repeat: `mien compare experiments/{experiment.name}.toml --data DIR --out OUT`.")
     parts += ["## Confusion matrices", "PrivateTest, the first seed of each row."]
     for row in table:
         if row.finished and row.finished[0].cell.recipe.seed == 1:
@@ -428,10 +430,8 @@ def p4(experiment: Experiment, results: Sequence[Result]) -> Parts:
 
 
 def stage_ends(run: RunFolder) -> list[float]:
-    """PublicTest accuracy after the last epoch of each stage."""
-    by_epoch = {int(row["epoch"]): row for row in run.epochs}
-    ends = itertools.accumulate(stage.epochs for stage in run.recipe.parts)
-    return [by_epoch[end][f"{run.head}_accuracy"] for end in ends if end in by_epoch]
+    """The best PublicTest accuracy of each stage."""
+    return [row[f"{run.head}_accuracy"] for row in run.stage_bests]
 
 
 PAGES: dict[str, tuple[str, Callable[[Experiment, Sequence[Result]], Parts]]] = {

@@ -1,10 +1,10 @@
 """docs/results/ says what its run folders say, and its arithmetic is right."""
 
+import csv
 import importlib.util
 import json
 import math
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.training.run_folder import read_run
+from mien.labels import LABEL_SETS
+from mien.training.evaluate import class_scores, one_vs_rest
+from mien.training.experiment import Cell, read_experiment
+from mien.training.run_folder import read_run, write_json
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs/results"
@@ -36,17 +39,71 @@ def test_the_pages_are_those_of_the_kept_runs(make: Any) -> None:
         assert (RESULTS / name).read_text(encoding="utf-8") == text, "run: python docs/make_results.py"
 
 
-def test_another_figure_gives_another_page(make: Any, tmp_path: Path) -> None:
-    shutil.copytree(RESULTS / "runs", tmp_path / "runs")
-    scores = tmp_path / "runs/p0-tables-4-5/arch1-seed1/private.json"
+def answers(head: str, accuracy: float, n: int = 700) -> dict[str, Any]:
+    """Scores of a network that is right so often; where that is 0, of one that says one class of all."""
+    labels = LABEL_SETS[head]
+    rng = np.random.default_rng(0)
+    truth = np.arange(n) % len(labels)
+    says = np.where(np.arange(n) < accuracy * n, truth, rng.integers(0, len(labels), n)) if accuracy else np.full(n, 3)
+    found = class_scores(truth, says, len(labels))
+    shares = {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "one_vs_rest_accuracy")}
+    by_class = {name: dict(zip(labels, found[name].tolist(), strict=True)) for name in ("precision", "recall", "f1")}
+    right = "".join("1" if yes else "0" for yes in truth == says)
+    interval = {"accuracy": [found["accuracy"] - 0.02, found["accuracy"] + 0.02]}
+    scores = shares | by_class | {"n": n, "labels": list(labels), "loss": 1.25, "interval": interval, "right": right}
+    return {"heads": {head: scores | {"confusion": found["confusion"].tolist()}}}
+
+
+def write_run(runs: Path, experiment: str, cell: Cell, *, accuracy: float = 0.6) -> Path:
+    """The folder of a finished run of a cell, as `mien compare` leaves it, but for weights: all its epochs, no early stop."""
+    folder = runs / experiment / cell.folder
+    folder.mkdir(parents=True)
+    recipe, head = cell.recipe, next(iter(cell.recipe.heads))
+    epochs = range(1, sum(stage.epochs for stage in recipe.parts) + 1)
+    rows = [
+        {"epoch": n, "score": n / 1000, f"{head}_accuracy": n / 1000, f"{head}_loss": 1 / n, f"{head}_macro_f1": n / 2000}
+        | {f"train_{head}_accuracy": n / 900, "train_loss": 0.9 / n}
+        for n in epochs
+    ]
+    times = [{"epoch": n, "seconds": 3.0, "cpu_seconds": 2.0, "gpu_seconds": "", "device": "cpu"} for n in epochs]
+    for name, table in (("metrics.csv", rows), ("timing.csv", times)):
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(table[0]))
+            writer.writeheader()
+            writer.writerows(table)
+    write_json(folder / "recipe.json", {"recipe": recipe.to_json(), "faces": 28709, "precision": "bf16-mixed", "commit": "abc"})
+    write_json(folder / "network.json", {"parameters": 1234, "seconds_per_picture": 0.001})
+    for name in ("training", "public", "private"):
+        write_json(folder / f"{name}.json", answers(head, accuracy))
+    if recipe.keep:
+        scores = {"n": 700, "accuracy": 0.5, "one_vs_rest_accuracy": one_vs_rest(0.5, 7), "loss": 1.5}
+        splits = {split: scores for split in ("Training", "PublicTest", "PrivateTest")}
+        write_json(folder / "epochs.json", {"head": head, "epochs": [{"epoch": n, **splits} for n in recipe.keep]})
+    (folder / "confusion.csv").write_text("is,anger\n", encoding="utf-8")
+    cv2.imwrite(str(folder / "confusion.png"), np.full((60, 80, 3), 255, dtype=np.uint8))
+    return folder
+
+
+@pytest.fixture
+def runs(make: Any, tmp_path: Path) -> Path:
+    """Finished runs of all rows of all experiments."""
+    for path in sorted((ROOT / "experiments").glob("*.toml")):
+        for cell in read_experiment(path).cells:
+            write_run(tmp_path / "runs", path.stem, cell)
+    return tmp_path / "runs"
+
+
+def test_another_figure_gives_another_page(make: Any, runs: Path) -> None:
+    before = make.render(runs)
+    scores = runs / "p0-tables-4-5/arch1-seed1/private.json"
     found = json.loads(scores.read_text(encoding="utf-8"))
-    found["heads"]["fer2013"] |= {"accuracy": 0.12345, "one_vs_rest_accuracy": 0.74956}
+    found["heads"]["fer2013"] |= {"accuracy": 0.62345, "one_vs_rest_accuracy": 0.89242}
     scores.write_text(json.dumps(found), encoding="utf-8")
-    before, after = make.render(), make.render(tmp_path / "runs")
+    after = make.render(runs)
     assert {name for name in before if before[name] != after[name]} == {"README.md", "p0.md"}
     for name in ("README.md", "p0.md"):
-        assert "12.3 %" in after[name]
-        assert "75.0 %" in after[name]
+        assert "62.3 %" in after[name]
+        assert "89.2 %" in after[name]
 
 
 def test_pages_can_be_made_of_no_runs_at_all(make: Any, tmp_path: Path) -> None:
@@ -55,31 +112,30 @@ def test_pages_can_be_made_of_no_runs_at_all(make: Any, tmp_path: Path) -> None:
     assert "0.873 one-vs-rest" in pages["README.md"]
 
 
-def test_what_is_kept_of_a_run_is_small_and_shows_nobody(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = tmp_path / "runs"
-    shutil.copytree(RESULTS / "runs", runs)
+def test_what_is_kept_of_a_run_is_small_and_shows_nobody(
+    make: Any, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder in {path.parent for path in runs.glob("*/*/recipe.json")}:
         (folder / "best.ckpt").write_bytes(b"weights")
         (folder / "answers.png").write_bytes(b"faces")
-        cv2.imwrite(str(folder / "confusion.png"), np.full((60, 80, 3), 255, dtype=np.uint8))
-    stopped = next(runs.glob("p0-tables-4-5/arch2-batch16-seed2"))
-    (stopped / "private.json").unlink()  # not scored yet
+    (runs / "p0-tables-4-5/arch2-batch16-seed2/private.json").unlink()  # not scored yet
     for name, folder in {"RESULTS": "out", "KEPT": "out/runs", "IMAGES": "out/images"}.items():
         monkeypatch.setattr(make, name, tmp_path / folder)
     make.keep(runs)
     make.keep(runs)  # and once more over what is there
     make.keep(tmp_path / "nothing")
     kept = {path.relative_to(tmp_path / "out/runs").as_posix() for path in (tmp_path / "out/runs").rglob("*") if path.is_file()}
-    there = {path.relative_to(RESULTS / "runs").as_posix() for path in (RESULTS / "runs").rglob("*") if path.is_file()}
-    assert kept == {path for path in there if "arch2-batch16-seed2" not in path}
+    wanted = {f"{path.parent.name}/{path.name}/{name}" for path in runs.glob("*/*") for name in make.FILES}
+    wanted.add("p0-tables-4-5/arch3-50-epochs-seed1/epochs.json")
+    assert kept == {path for path in wanted if "arch2-batch16-seed2" not in path}
     pictures = {path.name for path in (tmp_path / "out/images").iterdir()}
-    assert pictures == {path.name for path in (RESULTS / "images").iterdir()}
+    assert {"p0-tables-4-5-arch1.png", "p4-models-p4-cnn.png"} <= pictures
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run.parent.name}/{run.name}")
 def test_kept_runs_are_finished_and_agree_with_themselves(make: Any, run: Path) -> None:
-    assert {path.name for path in run.iterdir()} == set(make.FILES)
-    assert sum(path.stat().st_size for path in run.iterdir()) < 16_000
+    assert {path.name for path in run.iterdir()} - {"epochs.json"} == set(make.FILES)
+    assert sum(path.stat().st_size for path in run.iterdir()) < 24_000
     for path in run.iterdir():
         assert not re.search(r"/(root|home|work|tmp|Users)/", path.read_text(encoding="utf-8"))
     found = read_run(run)
@@ -135,6 +191,6 @@ def test_links_and_pictures_are_there(page: Path) -> None:
 
 
 def test_pictures_are_small() -> None:
-    for path in (RESULTS / "images").iterdir():
+    for path in (RESULTS / "images").glob("*"):
         assert path.suffix == ".png"
         assert path.stat().st_size < 40_000

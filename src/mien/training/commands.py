@@ -23,7 +23,7 @@ def _takes_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=count, default=1, metavar="N", help="CPU threads; default 1, often the fastest")
     told = "what to train on, as Lightning names it: auto, cpu, gpu; default auto"
     parser.add_argument("--accelerator", default="auto", metavar="NAME", help=told)
-    told = "of a step's arithmetic, as Lightning names it: bf16-mixed on newer GPUs and\nCPUs; weights and scores stay 32-true, the default"
+    told = "of a step, as Lightning names it: bf16-mixed on newer GPUs and CPUs; scores stay 32-true"
     parser.add_argument("--precision", default="32-true", metavar="NAME", help=told)
 
 

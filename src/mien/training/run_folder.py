@@ -22,10 +22,10 @@ class RunFolder:
                start_sha256 of published first weights
     epochs     metrics.csv, a row per finished epoch
     timing     timing.csv, likewise; seconds on the clock, of the CPU and of the GPU (None where there was none), device
-    training   training.json, scores of the best epoch on the Training faces by head; None where they were not worked out
-    public     public.json, likewise on PublicTest
+    public     public.json, scores of the best epoch on PublicTest by head; None where they were not worked out
     private    private.json, likewise on PrivateTest
     network    network.json, parameters and seconds per picture; None where they were not measured
+    training   training.json, as public, of the Training faces that it learnt from; with nothing dropped out or changed
     kept       epochs.json, scores on all splits after the epochs that the recipe keeps; None where there are none
     """
 
@@ -34,10 +34,10 @@ class RunFolder:
     facts: Mapping[str, Any]
     epochs: tuple[Mapping[str, float], ...]
     timing: tuple[Mapping[str, Any], ...]
-    training: Scores | None
     public: Scores | None
     private: Scores | None
     network: Mapping[str, Any] | None
+    training: Scores | None = None
     kept: Mapping[str, Any] | None = None
 
     @property
