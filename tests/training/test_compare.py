@@ -59,6 +59,31 @@ def done(experiment: Experiment, data: Path, tmp_path_factory: pytest.TempPathFa
     return out, heard
 
 
+def test_some_rows_alone_are_trained_and_some_epochs_scored(
+    experiment: Experiment, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "kept.toml"
+    path.write_text(EXPERIMENT.replace('name = "large"', 'name = "large"\nkeep = [1, 2]\nfaces = 20'), encoding="utf-8")
+    out = tmp_path / "out"
+    options = [str(path), "--data", str(data), "--out", str(out), "--accelerator", "cpu", "--precision", "bf16-mixed"]
+    assert main(["compare", *options, "--only", "large"]) == 0
+    assert [row["status"] for row in table(out)] == ["waiting", "waiting", "waiting", "finished"]
+    run = read_run(out / "large-seed1")
+    assert run.facts["precision"] == "bf16-mixed"
+    assert run.training is not None
+    assert run.training["heads"]["fer2013"]["n"] == 20  # those that it learnt from
+    assert run.kept is not None
+    assert run.public is not None
+    first, last = run.kept["epochs"]
+    assert [row["PrivateTest"]["n"] for row in (first, last)] == [42, 42]
+    assert last["epoch"] == 2
+    for row, epoch in zip((first, last), run.epochs, strict=True):
+        assert row["PublicTest"]["accuracy"] == pytest.approx(epoch["fer2013_accuracy"], abs=1e-5)
+        assert row["PublicTest"]["loss"] == pytest.approx(epoch["fer2013_loss"], abs=1e-4)
+    assert main(["compare", *options, "--only", "lrage"]) == 2
+    assert "no row lrage in kept; known: small, broken, large" in capsys.readouterr().err
+
+
 def table(out: Path) -> list[dict[str, str]]:
     with (out / "table.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -222,7 +222,7 @@ class ExpressionTrainer(L.LightningModule):
     def rate(self, step: int) -> float:
         """The learning rate of a step of the stage that the run is in."""
         recipe, ends = self.recipe, self._ends()
-        per_epoch = -(-len(self.train_set) // (recipe.batch * self.trainer.world_size))
+        per_epoch = -(-len(self.train_set) // (recipe.batch * int(self.trainer.world_size)))
         warm = max(1, round(recipe.warmup_epochs * per_epoch)) if recipe.warmup_epochs else 0
         stage = recipe.parts[len(ends)]
         steps, at = stage.epochs * per_epoch, step - (ends[-1] if ends else 0) * per_epoch
