@@ -174,9 +174,9 @@ def test_recipe_keys_are_those_of_a_recipe() -> None:
     from mien.training.recipe import Recipe
 
     text = (DOCS / "training.md").read_text(encoding="utf-8").split("## The recipe")[1].split("## From another tool")[0]
-    plain, augment = text.split("The table `augment`")
+    plain, augment, damage = re.split("The table `(?:augment|damage)`", text)
     defaults = Recipe(name="any").to_json()
-    for part, wanted in ((plain, defaults), (augment, defaults["augment"])):
+    for part, wanted in ((plain, defaults), (augment, defaults["augment"]), (damage, defaults["damage"])):
         rows = re.findall(r"^\| (`[^|]*) \|([^|]*)\|", part, flags=re.MULTILINE)
         names = [name for row, _ in rows for name in re.findall(r"`([^`]+)`", row)]
         assert sorted(names) == sorted(wanted)

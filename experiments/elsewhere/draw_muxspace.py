@@ -6,8 +6,8 @@ REPOSITORY is a clone of github.com/muxspace/facial_expressions (its .git, or a 
 `mien evaluate MODEL --data OUT --protocol labels --split all` reads. The pictures stay outside this repository; muxspace.csv beside
 this file holds their names, labels and SHA-256, and a set that differs from it is refused. --write makes that list anew.
 
-The labels are weak (one person's, or a search's): of the eight words these three are usable. The set serves to choose by; no network
-is trained on it.
+The labels are weak (one person's, or a search's): of the eight words these three are usable. The set serves to choose by; no
+network is trained on it.
 """
 
 import argparse
