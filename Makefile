@@ -1,10 +1,16 @@
 # Commands that do everything on a machine with Python 3.11 or newer, pip and make:
 #   make demo    installs mien into .venv and reads the faces of a short film; ends with the path of its report
 #   make serve   the same in the browser: starts the web application and opens it
-#   make test    installs mien with its training and test parts into .venv-test, and Debian's chromium where it can; runs all tests
+#   make quick   installs mien without torch into .venv-quick; tests the library and the server's own logic in under two minutes
+#   make test    installs mien with its training and test parts into .venv-test, and Debian's chromium where it can; runs the tests
+#                that meet each page, each call and the main job once
+#   make test-more   all the others, which meet those again: every way through the pages, every client, whatever is slow by nature
 PYTHON ?= python3
 
-.PHONY: demo serve test lint docs bench clean
+# A file stays in one process, which makes what its tests share once.
+SPREAD = --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo serve quick test test-more lint docs bench clean
 
 demo: .venv/installed
 	.venv/bin/mien demo --out demo.mien
@@ -12,9 +18,16 @@ demo: .venv/installed
 serve: .venv/installed
 	.venv/bin/mien serve --open
 
+quick: .venv-quick/installed
+	.venv-quick/bin/python -m pytest $(SPREAD) -m "not more and not process" --ignore tests/browser --ignore tests/training
+
 test: .venv-test/installed
 	.ci/chromium .venv-test/no-chromium
-	.venv-test/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	.venv-test/bin/python -m pytest $(SPREAD) -m "not more"
+
+test-more: .venv-test/installed
+	.ci/chromium .venv-test/no-chromium
+	.venv-test/bin/python -m pytest $(SPREAD) -m more
 
 lint: .venv-test/installed
 	.venv-test/bin/ruff check .
@@ -34,10 +47,15 @@ bench: .venv-test/installed
 	.venv/bin/pip install --quiet --disable-pip-version-check -e '.[demo,web]'
 	touch $@
 
+.venv-quick/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-quick
+	.venv-quick/bin/pip install --quiet --disable-pip-version-check -e '.[quick]'
+	touch $@
+
 .venv-test/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-test
 	.venv-test/bin/pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 
 clean:
-	rm -rf .venv .venv-test demo.mien .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-quick .venv-test demo.mien .pytest_cache .mypy_cache .ruff_cache

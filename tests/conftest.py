@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -38,7 +39,25 @@ def user_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return home
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three processes on two cores: while one waits for a browser, another works."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + max(1, cores // 2)
+
+
+PROCESSES = {"postgres", "serve", "served", "server", "running"}
+"""Fixtures that start processes."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if PROCESSES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.process)
+    no_id_twice(items)
+
+
+def no_id_twice(items: list[pytest.Item]) -> None:
     """Of tests that share an id xdist runs one and drops the others unsaid: there must be none."""
     twice = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
     if twice:

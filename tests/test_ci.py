@@ -103,7 +103,16 @@ def test_others_are_not_asked_for_a_password(bare: Path, tmp_path: Path) -> None
     assert not (tmp_path / "tried").exists()
 
 
-def test_make_test_calls_it_before_the_tests() -> None:
-    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\ntest:")[1].split("\n\n")[0]
-    assert recipe.index(".ci/chromium") < recipe.index("pytest")
-    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+def recipe(target: str) -> str:
+    return (ROOT / "Makefile").read_text(encoding="utf-8").split(f"\n{target}:")[1].split("\n\n")[0]
+
+
+@pytest.mark.parametrize("target", ["test", "test-more"])
+def test_it_is_called_before_the_tests(target: str) -> None:
+    assert recipe(target).index(".ci/chromium") < recipe(target).index("pytest")
+    assert f"make {target}\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_each_test_is_left_to_one_of_the_two() -> None:
+    assert '-m "not more"\n' in recipe("test") + "\n"
+    assert recipe("test-more").endswith("-m more")

@@ -50,6 +50,7 @@ PLACES = {
     "study-people": Place("filled", "/studies/{study}#people", "[data-viewer]"),
     "study-log": Place("filled", "/studies/{study}#log", "#panel-log td"),
     "room": Place("filled", "/studies/{study}/room", "main h1"),
+    "screen": Place("filled", "/studies/{report}/screen/film", "#card:not([hidden])"),
     "review": Place("filled", "/studies/{report}/review", ".js-plotly-plot .main-svg"),
     "review-empty": Place("filled", "/studies/{draft}/review", "#review-methods h2"),
     "poster": Place("filled", "/studies/{study}/poster/{invitation}", "main h1"),
@@ -68,7 +69,10 @@ PLACES = {
 PAPER = {"poster", "notice"}
 """Sheets to print, which are light whatever the screen is."""
 
-APART = PAPER | {"preview", "take-part", "take-part-unknown", "withdraw"}
+DARK = {"screen"}
+"""What everybody in a cinema sees."""
+
+APART = PAPER | DARK | {"preview", "take-part", "take-part-unknown", "withdraw"}
 """Pages for people who are no operators: without the application's head and foot."""
 
 NOT_FOUND = {"error", "take-part-unknown"}

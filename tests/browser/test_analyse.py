@@ -46,6 +46,7 @@ def analyse(page: Any, *files: Path) -> None:
     page.get_by_role("button", name=re.compile("^Analyse")).click()
 
 
+@pytest.mark.more
 def test_an_empty_page_says_what_to_do(open_page: Open, serve: Any) -> None:
     page = open_page("/", server=serve())
     expect(page.get_by_text("No analysis yet")).to_be_visible()
@@ -238,6 +239,7 @@ def test_a_picture(page: Any, server: Server, group: Path) -> None:
     assert Path(started.value.path()).read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.more
 def test_search_and_compare(page: Any, server: Server, analysed: str, short: Path) -> None:
     server.analyse(short, "another film.mp4", every_s=0.5, keep_film=False)
     page.goto("/analyses")
@@ -268,6 +270,7 @@ def test_search_and_compare(page: Any, server: Server, analysed: str, short: Pat
     expect(page.get_by_role("alert")).to_contain_text("Give a number of seconds")
 
 
+@pytest.mark.more
 def test_names_are_only_text(page: Any, server: Server, analysed: str, short: Path) -> None:
     """A name that is markup is shown as it is on every page; `watch` fails on a dialog, and on a request for its picture."""
     id = server.analyse(short, HOSTILE, every_s=0.5)["id"]
@@ -283,6 +286,7 @@ def test_names_are_only_text(page: Any, server: Server, analysed: str, short: Pa
     assert page.locator("img[src=x]").count() == 0
 
 
+@pytest.mark.more
 def test_several_at_once_and_a_broken_one_among_them(page: Any, short: Path, group: Path, broken: Path, tmp_path: Path) -> None:
     """A folder with three files and a note: the note stays behind, the broken film fails alone."""
     folder = tmp_path / "material"
@@ -329,6 +333,7 @@ def test_cancel_try_again_delete(page: Any, server: Server, long_film: Path) -> 
     assert not (server.data / "jobs" / id).exists()
 
 
+@pytest.mark.more
 def test_a_file_that_is_too_large_is_refused_before_it_is_sent(open_page: Open, serve: Any, tmp_path: Path) -> None:
     large = tmp_path / "large.mp4"
     large.write_bytes(bytes(2 << 20))
@@ -338,6 +343,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(open_page: Open, 
     expect(page.get_by_role("button", name="Choose files first")).to_be_disabled()
 
 
+@pytest.mark.more
 def test_a_job_survives_kill_9(open_page: Open, serve: Any, watch: Watch, long_film: Path) -> None:
     """The page says that the server is gone, and comes back by itself; the job is done at the end."""
     watch.expect("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE")

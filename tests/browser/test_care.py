@@ -154,6 +154,7 @@ def test_another_site_reads_nothing(open_page: Open, server: Server, job: str, e
         assert page.evaluate(FETCH, [server.url + path, "GET", None, "", "cors"]) == "refused", path
 
 
+@pytest.mark.more
 def test_another_site_opens_no_live_view(open_page: Open, server: Server, elsewhere: str, watch: Watch) -> None:
     watch.expect(".*")
     page = open_page("/")
@@ -176,6 +177,7 @@ def test_another_site_frames_no_page(open_page: Open, server: Server, elsewhere:
     assert not frame.url.startswith(server.url), frame.url
 
 
+@pytest.mark.more
 def test_every_changing_call_is_refused(server: Server, job: str) -> None:
     """The same said by hand, with each of the signs of a browser on its own."""
     cookie = httpx.get(f"{server.url}/").cookies.get("mien_session")
@@ -251,6 +253,7 @@ def test_the_live_view_demands_the_login(open_page: Open, locked: Server, watch:
     assert page.evaluate(SOCKET, locked.url.replace("http", "ws") + "/api/live").startswith("closed")
 
 
+@pytest.mark.more
 def test_erase_leaves_nothing(open_page: Open, serve: Any, short: Path, broken: Path) -> None:
     """After the button the disk holds no file of an analysis, and the database no name of one."""
     server = serve()

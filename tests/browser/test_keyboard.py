@@ -51,6 +51,7 @@ MISSED = """() => {
 }"""
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", PLACES)
 def test_tab_reaches_everything_and_shows_where_it_is(open_page: Open, gallery: Gallery, watch: Watch, name: str) -> None:
     if name in NOT_FOUND:
@@ -140,6 +141,7 @@ def test_from_file_to_result(page: Any, short: Path) -> None:
     expect(page.get_by_role("button", name="Hide Face 2")).to_be_visible()
 
 
+@pytest.mark.more
 def test_two_are_chosen_and_compared(page: Any, server: Server, short: Path) -> None:
     for name in ("one.mp4", "two.mp4"):
         server.analyse(short, name, every_s=0.5, keep_film=False)

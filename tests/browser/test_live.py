@@ -22,6 +22,7 @@ from browser.line import Line, over
 from browser.passing import note, noted
 from media_files import encoded, film
 from mien.demo import FPS, HEIGHT, WIDTH
+from rows import more
 from serving import Server
 
 pytestmark = pytest.mark.timeout(900)
@@ -319,6 +320,7 @@ def test_a_real_face_smiles(live: Callable[..., Any], launch: Callable[..., Any]
     gone(page, "several")
 
 
+@pytest.mark.more
 def test_how_often_it_looks(live: Callable[..., Any], camera: Any) -> None:
     page = live(within=camera)
     start(page)
@@ -342,6 +344,7 @@ def paced(page: Any, looks: int) -> tuple[int, float]:
     return after - before, (to_ms - from_ms) / 1000
 
 
+@pytest.mark.more
 def test_a_shared_tab_and_a_part_of_it(live: Callable[..., Any], launch: Callable[..., Any], puppet: str) -> None:
     this_tab = """
         const share = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices);
@@ -373,6 +376,7 @@ def test_a_shared_tab_and_a_part_of_it(live: Callable[..., Any], launch: Callabl
     shows(page, "share-ended", "Share again")
 
 
+@pytest.mark.more
 def test_a_part_is_marked_with_the_mouse_and_the_keys(live: Callable[..., Any], puppet: str) -> None:
     page = live(init=puppet)
     page.evaluate("puppet.show('two')")
@@ -402,6 +406,7 @@ def test_a_part_is_marked_with_the_mouse_and_the_keys(live: Callable[..., Any], 
     painted(page, [left, state(page)["region"]["height"] * face[1] / 346, right, 1], 100)
 
 
+@pytest.mark.more
 def test_a_mirror_turns_what_is_shown_and_its_boxes(live: Callable[..., Any], puppet: str) -> None:
     page = live(init=puppet)
     page.evaluate("puppet.show('two')")
@@ -421,6 +426,7 @@ def test_a_mirror_turns_what_is_shown_and_its_boxes(live: Callable[..., Any], pu
     assert np.abs(np.array(sent) - before).max() < 20
 
 
+@pytest.mark.more
 def test_a_camera_that_hangs_upside_down(live: Callable[..., Any], puppet: str) -> None:
     page = live(init=puppet)
     page.evaluate("puppet.show('upside_down')")
@@ -431,6 +437,7 @@ def test_a_camera_that_hangs_upside_down(live: Callable[..., Any], puppet: str) 
     assert np.abs(np.array([x1, y1, x2, y2]) - expected).max() < 12
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(
     "without",
     ["delete HTMLVideoElement.prototype.requestVideoFrameCallback", "delete window.OffscreenCanvas"],
@@ -464,6 +471,7 @@ def test_one_two_nobody_dark(live: Callable[..., Any], puppet: str) -> None:
     gone(page, "several")
 
 
+@pytest.mark.more
 def test_a_dark_camera(live: Callable[..., Any], launch: Callable[..., Any], tmp_path: Path) -> None:
     frames = np.full((25, HEIGHT, WIDTH, 3), 8, np.uint8)
     path = film(
@@ -484,9 +492,11 @@ def test_a_dark_camera(live: Callable[..., Any], launch: Callable[..., Any], tmp
     ("failure", "name", "words"),
     [
         ("NotAllowedError", "refused", "allow the camera"),
-        ("NotFoundError", "no-camera", "Plug one in"),
-        ("NotReadableError", "camera-busy", "Close the other program"),
-        ("UnknownError", "camera-failed", "as the test wants it"),
+        *more(
+            ("NotFoundError", "no-camera", "Plug one in"),
+            ("NotReadableError", "camera-busy", "Close the other program"),
+            ("UnknownError", "camera-failed", "as the test wants it"),
+        ),
     ],
 )
 def test_no_camera_for_a_reason(live: Callable[..., Any], puppet: str, failure: str, name: str, words: str) -> None:
@@ -501,6 +511,7 @@ def test_no_camera_for_a_reason(live: Callable[..., Any], puppet: str, failure: 
     gone(page, name)
 
 
+@pytest.mark.more
 def test_the_browser_itself_refuses(live: Callable[..., Any], launch: Callable[..., Any]) -> None:
     page = live(within=launch(CAMERA))  # no leave is given, and nobody is there to be asked
     session = page.context.new_cdp_session(page)
@@ -511,12 +522,14 @@ def test_the_browser_itself_refuses(live: Callable[..., Any], launch: Callable[.
     shows(page, "refused", "camera or lock sign")
 
 
+@pytest.mark.more
 def test_a_machine_without_camera(live: Callable[..., Any], launch: Callable[..., Any]) -> None:
     page = live(within=launch("--use-fake-device-for-media-stream=device-count=0", ALLOW))
     page.get_by_role("button", name="Start the camera").click()
     shows(page, "no-camera", "No camera was found")
 
 
+@pytest.mark.more
 def test_while_the_browser_asks(live: Callable[..., Any]) -> None:
     page = live(init="navigator.mediaDevices.getUserMedia = () => new Promise(() => {})")
     page.get_by_role("button", name="Start the camera").click()
@@ -524,6 +537,7 @@ def test_while_the_browser_asks(live: Callable[..., Any]) -> None:
     expect(page.locator("#start-camera")).to_be_disabled()
 
 
+@pytest.mark.more
 def test_sharing_refused(live: Callable[..., Any]) -> None:
     refuse = "navigator.mediaDevices.getDisplayMedia = async () => { throw new DOMException('closed', 'NotAllowedError'); }"
     page = live(init=refuse)
@@ -531,6 +545,7 @@ def test_sharing_refused(live: Callable[..., Any]) -> None:
     shows(page, "share-refused", "You closed the choice")
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(
     ("init", "name", "words"),
     [
@@ -544,6 +559,7 @@ def test_where_it_cannot_be_done(live: Callable[..., Any], init: str, name: str,
     expect(page.locator("#start-camera")).to_be_disabled()
 
 
+@pytest.mark.more
 def test_a_browser_that_cannot_share(live: Callable[..., Any]) -> None:
     page = live(init="delete MediaDevices.prototype.getDisplayMedia")
     shows(page, "no-share", "The camera works")
@@ -551,6 +567,7 @@ def test_a_browser_that_cannot_share(live: Callable[..., Any]) -> None:
     expect(page.locator("#start-camera")).to_be_enabled()
 
 
+@pytest.mark.more
 def test_unplugged_and_plugged_in_again(live: Callable[..., Any], puppet: str) -> None:
     page = live(init=puppet)
     page.evaluate("puppet.show('one')")
@@ -563,6 +580,7 @@ def test_unplugged_and_plugged_in_again(live: Callable[..., Any], puppet: str) -
     gone(page, "unplugged")
 
 
+@pytest.mark.more
 def test_unplugged_in_a_recording(live: Callable[..., Any], puppet: str, server: Server) -> None:
     page = live(init=puppet)
     page.evaluate("puppet.show('one')")
@@ -577,6 +595,7 @@ def test_unplugged_in_a_recording(live: Callable[..., Any], puppet: str, server:
     assert len(table(server, save(page), "timeline.csv")) >= 6
 
 
+@pytest.mark.more
 def test_a_tab_in_the_background(live: Callable[..., Any], puppet: str) -> None:
     page = live(init=puppet)
     page.evaluate("puppet.show('one')")
@@ -642,6 +661,7 @@ def test_record_pause_go_on_save(live: Callable[..., Any], camera: Any, server: 
     assert not list((server.data / "jobs" / job).rglob("frames.log"))
 
 
+@pytest.mark.more
 def test_the_picture_is_kept_where_it_is_wanted(live: Callable[..., Any], camera: Any, server: Server, tmp_path: Path) -> None:
     page = live(within=camera)
     expect(page.get_by_label("Keep the picture too")).not_to_be_checked()
@@ -658,6 +678,7 @@ def test_the_picture_is_kept_where_it_is_wanted(live: Callable[..., Any], camera
     assert not list((server.data / "jobs" / job).rglob("frames.log"))
 
 
+@pytest.mark.more
 def test_a_recording_through_a_line_that_breaks(
     line: Line, live: Callable[..., Any], camera: Any, server: Server, watch: Any
 ) -> None:
@@ -684,6 +705,7 @@ def test_a_recording_through_a_line_that_breaks(
     nothing_is_missing(times, heard, begin, end)
 
 
+@pytest.mark.more
 def test_a_line_that_falls_silent(line: Line, live: Callable[..., Any], camera: Any, server: Server, watch: Any) -> None:
     watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
@@ -705,6 +727,7 @@ def test_a_line_that_falls_silent(line: Line, live: Callable[..., Any], camera: 
     nothing_is_missing(times, heard, begin, end)
 
 
+@pytest.mark.more
 def test_stopped_while_the_server_is_away(line: Line, live: Callable[..., Any], camera: Any, server: Server, watch: Any) -> None:
     watch.expect(NO_LINE)
     page = live(within=camera, server=over(line))
@@ -720,6 +743,7 @@ def test_stopped_while_the_server_is_away(line: Line, live: Callable[..., Any], 
     assert len(table(server, page.url.rsplit("/", 1)[1], "timeline.csv")) >= kept + 5
 
 
+@pytest.mark.more
 def test_the_server_is_killed_and_started_again(live: Callable[..., Any], camera: Any, tmp_path: Path, watch: Any) -> None:
     watch.expect(NO_LINE)
     with Server(tmp_path / "data") as server:
@@ -743,6 +767,7 @@ def test_the_server_is_killed_and_started_again(live: Callable[..., Any], camera
         nothing_is_missing(np.array([float(row["time_s"]) for row in rows]), heard, begin, end)
 
 
+@pytest.mark.more
 def test_the_page_is_loaded_again_while_it_records(live: Callable[..., Any], camera: Any, server: Server, watch: Any) -> None:
     page = live(within=camera)
     start(page)
@@ -760,6 +785,7 @@ def test_the_page_is_loaded_again_while_it_records(live: Callable[..., Any], cam
     assert len(table(server, job, "timeline.csv")) >= looks + 5
 
 
+@pytest.mark.more
 def test_away_for_too_long(live: Callable[..., Any], camera: Any, tmp_path: Path, watch: Any) -> None:
     with Server(tmp_path / "data", live_return_s=1) as server:
         page = live(within=camera, server=server)
@@ -778,6 +804,7 @@ def test_away_for_too_long(live: Callable[..., Any], camera: Any, tmp_path: Path
 # --- others --------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.more
 def test_four_pages_at_once(live: Callable[..., Any], camera: Any) -> None:
     pages = [live(within=camera) for _ in range(4)]
     heard = [Heard(page) for page in pages]
@@ -793,6 +820,7 @@ def test_four_pages_at_once(live: Callable[..., Any], camera: Any) -> None:
         assert {face["track"] for face in faces(page, 2)} <= numbers(answers, 2)  # nobody gets another's faces
 
 
+@pytest.mark.more
 def test_too_many_viewers(live: Callable[..., Any], camera: Any, tmp_path: Path) -> None:
     with Server(tmp_path / "data", live_sockets_max=1) as server:
         first, second = live(within=camera, server=server), live(within=camera, server=server)
@@ -808,6 +836,7 @@ def test_too_many_viewers(live: Callable[..., Any], camera: Any, tmp_path: Path)
             page.close()  # before the server ends
 
 
+@pytest.mark.more
 def test_by_keyboard_alone(live: Callable[..., Any], camera: Any, server: Server) -> None:
     page = live(within=camera)
     page.locator("#start-camera").focus()
@@ -821,6 +850,7 @@ def test_by_keyboard_alone(live: Callable[..., Any], camera: Any, server: Server
     page.wait_for_url("**/analyses/*", wait_until="domcontentloaded", timeout=SAVED_MS)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("width", [360, 1000, 1920])
 def test_it_fits(live: Callable[..., Any], camera: Any, width: int) -> None:
     page = live(within=camera, width=width)

@@ -396,6 +396,7 @@ def holding(folder: Path, content: str) -> list[str]:
 # --- the whole way ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.more
 @pytest.mark.timeout(900)  # three films of 26 s, and what a busy machine adds
 def test_from_the_idea_to_the_report(
     open_page: Open,
@@ -711,6 +712,7 @@ def watched(server: Server, invitation: str, picture: bytes, age: str, words: st
         step("done")
 
 
+@pytest.mark.more
 def test_of_fewer_than_the_smallest_group_nothing_is_told(open_page: Open, server: Server, short: Path) -> None:
     words = {"id": "words", "kind": "long", "title": {"en": "Anything else?"}}
     asked = {"after": [studies.QUESTIONS["after"][0], words], "variables": studies.WHOLE["variables"][:1], "languages": ["en"]}

@@ -13,11 +13,12 @@ import pypdfium2
 import pytest
 from playwright.sync_api import expect
 
+from browser.axe import serious
 from browser.conftest import PATIENCE_MS, Open, Watch
-from browser.test_accessibility import serious
 from mien import page_file
 from mien.study_report import page as review_page
 from review.reviews import HOSTILE, KINDS, review, stimulus
+from rows import more
 from serving import Server
 
 WIDTHS = (360, 768, 1920)
@@ -100,7 +101,7 @@ def until(page: Any, expression: str) -> None:
 # --- the file
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["usual", *more(*(kind for kind in KINDS if kind != "usual"))])
 def test_every_kind_opens_without_a_network_and_is_accessible(offline: Offline, kind: str) -> None:
     page = offline(KINDS[kind]())
     expect(page.locator("h1")).to_have_count(1)
@@ -109,12 +110,13 @@ def test_every_kind_opens_without_a_network_and_is_accessible(offline: Offline, 
     assert page.locator("#review-methods").inner_text().count("People show the same feeling") == 1
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("kind", ["usual", "few", "hostile"])
 def test_dark_is_accessible(offline: Offline, kind: str) -> None:
     assert serious(offline(KINDS[kind](), scheme="dark")) == []
 
 
-@pytest.mark.parametrize("kind", ["usual", "long_titles", "two_films", "hostile", "crowd"])
+@pytest.mark.parametrize("kind", ["usual", *more("long_titles", "two_films", "hostile", "crowd")])
 def test_nothing_is_cut_off(offline: Offline, kind: str) -> None:
     """Opened on a phone, which is then turned into a screen."""
     page = offline(KINDS[kind](), width=WIDTHS[0])
@@ -159,6 +161,7 @@ def test_the_cursor_moves_the_still_and_tells_the_values(offline: Offline) -> No
     expect(page.locator(".cursor")).to_have_attribute("aria-valuetext", re.compile("^2:(30|29): "))
 
 
+@pytest.mark.more
 def test_a_press_on_the_plot_moves_the_cursor(offline: Offline) -> None:
     page = offline(review())
     page.locator(".plot").scroll_into_view_if_needed()
@@ -167,6 +170,7 @@ def test_a_press_on_the_plot_moves_the_cursor(offline: Offline) -> None:
     stands(page, "1:15: ")
 
 
+@pytest.mark.more
 def test_a_still_of_the_strip_moves_the_cursor(offline: Offline) -> None:
     page = offline(review())
     stills = page.locator(".strip img")
@@ -175,6 +179,7 @@ def test_a_still_of_the_strip_moves_the_cursor(offline: Offline) -> None:
     expect(page.locator(".cursor")).to_have_attribute("aria-valuetext", re.compile("^0:[01]\\d: "))
 
 
+@pytest.mark.more
 def test_a_gap_is_told_as_one(offline: Offline) -> None:
     page = offline(review())
     page.locator(".cursor").focus()
@@ -186,6 +191,7 @@ def test_a_gap_is_told_as_one(offline: Offline) -> None:
     stands(page, "1:48: happiness –")  # nobody is seen from 1:46 to 1:49
 
 
+@pytest.mark.more
 def test_a_moment_leads_to_its_time_and_signal(offline: Offline) -> None:
     page = offline(review())
     page.get_by_role("button", name="1:08 · valence").click()
@@ -197,6 +203,7 @@ def test_a_moment_leads_to_its_time_and_signal(offline: Offline) -> None:
     assert page.get_by_role("radio", name="Expressions").is_checked()
 
 
+@pytest.mark.more
 def test_expressions_are_chosen_and_the_baseline_is_named(offline: Offline) -> None:
     page = offline(review())
     expect(page.get_by_text("Raw: how strongly faces appear")).to_be_visible()
@@ -229,6 +236,7 @@ def test_groups_have_their_own_lines(offline: Offline) -> None:
     expect(page.get_by_text("by more than chance would have it (p")).to_be_hidden()
 
 
+@pytest.mark.more
 def test_the_marked_moments_tell_before_and_after(offline: Offline) -> None:
     page = offline(review())
     joke = page.locator(".review-markers > li", has_text="Joke")
@@ -240,6 +248,7 @@ def test_the_marked_moments_tell_before_and_after(offline: Offline) -> None:
     expect(joke.locator("details .effects > li")).to_have_count(9)
 
 
+@pytest.mark.more
 def test_viewers_are_sorted_by_keyboard(offline: Offline) -> None:
     page = offline(KINDS["crowd"]())
     rows = page.locator(".viewers tbody tr")
@@ -265,6 +274,7 @@ def test_viewers_are_sorted_by_keyboard(offline: Offline) -> None:
     expect(rows.first.locator(".why")).to_have_text(re.compile("^No face was found in"))
 
 
+@pytest.mark.more
 def test_two_films_are_switched(offline: Offline) -> None:
     page = offline(KINDS["two_films"]())
     expect(page.locator("#view-title")).to_have_text(KINDS["two_films"]()["stimuli"][0]["title"])
@@ -285,6 +295,7 @@ def test_hidden_results_show_no_curves(offline: Offline) -> None:
     expect(page.get_by_text("people could tell who is who, so they are not shown yet.")).to_be_visible()
 
 
+@pytest.mark.more
 def test_answers_are_charts(offline: Offline) -> None:
     page = offline(review())
     liked = page.locator(".question", has_text="How did you like the film?")
@@ -305,6 +316,7 @@ def test_answers_are_charts(offline: Offline) -> None:
     expect(word.get_by_text("2 more answers")).to_be_visible()
 
 
+@pytest.mark.more
 def test_what_is_not_clear_is_not_called_a_link(offline: Offline) -> None:
     page = offline(review())
     row = page.locator(".agreement tr", has_text="happiness")
@@ -313,6 +325,7 @@ def test_what_is_not_clear_is_not_called_a_link(offline: Offline) -> None:
     expect(page.locator("#review-agreement").get_by_text("Expression is not feeling.")).to_be_visible()
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_prints_dark_on_light(offline: Offline, tmp_path: Path, scheme: str) -> None:
     page = offline(KINDS["simulated"](), scheme=scheme)
@@ -438,6 +451,7 @@ def test_markers_are_added_changed_and_deleted(open_page: Open, made: str, answe
     assert kept() == []
 
 
+@pytest.mark.more
 def test_it_follows_the_study_and_keeps_what_was_chosen(open_page: Open, made: str, answers: Answers) -> None:
     answers.building = True
     page = shown(open_page, made, answers)
@@ -459,6 +473,7 @@ def test_it_follows_the_study_and_keeps_what_was_chosen(open_page: Open, made: s
     expect(page.locator(".cursor")).to_be_focused()
 
 
+@pytest.mark.more
 def test_a_server_that_is_gone_is_told_and_comes_back(open_page: Open, made: str, answers: Answers, watch: Watch) -> None:
     watch.expect("net::ERR_FAILED")
     page = shown(open_page, made, answers)
@@ -490,6 +505,7 @@ def test_a_report_is_kept_and_deleted(open_page: Open, made: str, answers: Answe
     expect(page.get_by_role("combobox", name="Report").locator("option")).to_have_text(["as it stands"])
 
 
+@pytest.mark.more
 def test_downloads_are_in_a_menu_that_keys_close(open_page: Open, made: str, answers: Answers) -> None:
     page = shown(open_page, made, answers)
     menu = page.locator("summary", has_text="Download")
@@ -506,6 +522,7 @@ def test_downloads_are_in_a_menu_that_keys_close(open_page: Open, made: str, ans
     expect(menu).to_be_focused()
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_is_accessible(open_page: Open, made: str, answers: Answers, width: int, scheme: str) -> None:
@@ -519,6 +536,7 @@ def test_the_page_is_accessible(open_page: Open, made: str, answers: Answers, wi
     assert box["x"] + box["width"] <= width
 
 
+@pytest.mark.more
 def test_a_study_that_is_not_there(open_page: Open, watch: Watch, server: Server) -> None:
     watch.expect("status of 404")
     page = open_page("/studies/0000000000000000/review", server=server)

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import expect
 
 from browser import films
+from browser.axe import serious
 from browser.conftest import Watch
 from browser.films import motion_jpeg
-from browser.test_accessibility import serious
 from serving import Server
 
 EVERY_S = 0.5
@@ -246,6 +246,7 @@ def test_the_film_plays_in_its_own_window_and_gives_the_clock(
     assert film["curves"]["corrected"] is not None, "3 s were recorded before the film"
 
 
+@pytest.mark.more
 def test_an_event_is_marked_by_hand(open_page: Callable[..., Any], server: Server, study: str, camera: Any) -> None:
     page = open_page(f"/studies/{study}/room", within=camera)
     agree(page, "The concert (event)")
@@ -289,6 +290,7 @@ def test_an_event_is_marked_by_hand(open_page: Callable[..., Any], server: Serve
         assert client.get(f"/api/studies/{study}/rooms").json() == {"items": []}
 
 
+@pytest.mark.more
 def test_a_closed_page_loses_nothing(open_page: Callable[..., Any], serve: Callable[..., Server], reel: Path, camera: Any) -> None:
     """The page is closed while the film runs: the server waits for it, then takes in what there is, on the film's clock."""
     server = serve(live_return_s=2)
@@ -313,6 +315,7 @@ def test_a_closed_page_loses_nothing(open_page: Callable[..., Any], serve: Calla
     assert room["clock"][0][1] == 0
 
 
+@pytest.mark.more
 def test_a_server_that_is_killed_goes_on_with_room_and_clock(
     open_page: Callable[..., Any], serve: Callable[..., Server], watch: Watch, camera: Any
 ) -> None:
@@ -342,6 +345,7 @@ def test_a_server_that_is_killed_goes_on_with_room_and_clock(
     assert room["duration_s"] == pytest.approx(room["clock"][-1][0], abs=max(1.5, 2 * farthest(seconds)))
 
 
+@pytest.mark.more
 def test_a_page_that_is_loaded_again_goes_on(
     open_page: Callable[..., Any], server: Server, study: str, camera: Any, watch: Watch
 ) -> None:
@@ -368,6 +372,7 @@ def test_a_page_that_is_loaded_again_goes_on(
     assert room["clock"][1][1] == pytest.approx(room["duration_s"] - room["clock"][0][0], abs=max(1.5, 2 * farthest(seconds)))
 
 
+@pytest.mark.more
 def test_a_film_of_the_audience_is_dropped_and_read(
     open_page: Callable[..., Any], server: Server, study: str, short: Path, browser: Any
 ) -> None:
@@ -381,6 +386,7 @@ def test_a_film_of_the_audience_is_dropped_and_read(
     no_analyses(server)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(("clip", "people"), [("three_people_walking.gif", 3), ("classroom.gif", 4)])
 def test_real_audiences_are_counted_and_drawn(
     open_page: Callable[..., Any], server: Server, study: str, clip: str, people: int
@@ -404,6 +410,7 @@ def test_real_audiences_are_counted_and_drawn(
     expect(page.locator(".plot .js-line").first).to_be_attached()
 
 
+@pytest.mark.more
 def test_a_real_room_before_a_camera(open_page: Callable[..., Any], launch: Callable[..., Any], study: str, tmp_path: Path) -> None:
     """Four small faces: the page says so."""
     if not (CLIPS / "classroom.gif").is_file():

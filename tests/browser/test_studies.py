@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from browser import studies
+from browser.axe import serious
 from browser.conftest import Open, Watch
-from browser.test_accessibility import RULES, told
 from serving import Server
 
 SAVED = "Saved"
@@ -121,6 +120,7 @@ def test_what_is_typed_is_saved_by_itself(editor: Any, server: Server) -> None:
     expect(page.get_by_label("Title")).to_have_value("Another title")
 
 
+@pytest.mark.more
 def test_what_is_no_number_is_said_and_not_sent(editor: Any, server: Server) -> None:
     page, id = editor()
     page.get_by_label("Keep it for").fill("0")
@@ -130,6 +130,7 @@ def test_what_is_no_number_is_said_and_not_sent(editor: Any, server: Server) -> 
     assert studies.told(server, id)["definition"]["retention_days"] == 7
 
 
+@pytest.mark.more
 def test_without_the_server_nothing_is_lost_even_when_the_page_is_closed(editor: Any, server: Server, watch: Watch) -> None:
     watch.expect("Failed to load resource|ERR_")
     page, id = editor()
@@ -153,6 +154,7 @@ def test_without_the_server_nothing_is_lost_even_when_the_page_is_closed(editor:
     assert found["before"][0]["title"]["en"] == "Your age?"
 
 
+@pytest.mark.more
 def test_it_saves_by_itself_when_the_server_is_back(editor: Any, server: Server, watch: Watch) -> None:
     watch.expect("Failed to load resource|ERR_")
     page, id = editor()
@@ -164,6 +166,7 @@ def test_it_saves_by_itself_when_the_server_is_back(editor: Any, server: Server,
     assert studies.told(server, id)["definition"]["title"] == "Later"
 
 
+@pytest.mark.more
 def test_what_is_typed_while_the_same_words_are_saved_elsewhere_is_saved_too(editor: Any, server: Server) -> None:
     page, id = editor()
     held: list[Any] = []
@@ -210,6 +213,7 @@ def test_two_windows_that_change_the_same_lose_nothing(editor: Any, server: Serv
     expect(page.get_by_label("Title")).to_have_value("Theirs again")
 
 
+@pytest.mark.more
 def test_two_windows_that_change_different_questions_are_put_together(editor: Any, server: Server) -> None:
     page, id = editor(part="questions")
     after = studies.told(server, id)["definition"]["after"]
@@ -226,6 +230,7 @@ def test_two_windows_that_change_different_questions_are_put_together(editor: An
     expect(page.get_by_label("Question English")).to_be_focused()
 
 
+@pytest.mark.more
 def test_what_the_server_refuses_stays_until_it_is_given_up(editor: Any, server: Server, watch: Watch, short: Path) -> None:
     watch.expect("status of 409")
     page, id = editor(film=short)
@@ -282,6 +287,7 @@ def test_films_are_taken_in_named_and_put_in_order(editor: Any, server: Server, 
     assert found["order"] == "random"
 
 
+@pytest.mark.more
 def test_a_file_that_is_no_film_says_so_and_another_takes_its_place(editor: Any, broken: Path, short: Path) -> None:
     page, _ = editor(part="films")
     page.locator("#panel-films input[type=file]").set_input_files(broken)
@@ -380,6 +386,7 @@ def test_questions_of_all_nine_kinds_are_written_and_seen_as_participants_see_th
     assert found["definition"]["after"][8]["required"]
 
 
+@pytest.mark.more
 def test_questions_are_moved_duplicated_deleted_and_brought_back(editor: Any, server: Server) -> None:
     page, id = editor(part="questions")
 
@@ -419,6 +426,7 @@ def test_questions_are_moved_duplicated_deleted_and_brought_back(editor: Any, se
     assert after() == ["What did you feel?", "What did you feel?"]
 
 
+@pytest.mark.more
 def test_what_is_missing_in_a_language_is_marked(editor: Any) -> None:
     page, _ = editor(part="questions")
     french = page.get_by_role("group", name="Language of the texts below").get_by_role("button", name="French")
@@ -436,6 +444,7 @@ def test_what_is_missing_in_a_language_is_marked(editor: Any) -> None:
 # --- groups, invitations, people
 
 
+@pytest.mark.more
 def test_groups_follow_the_answers_of_their_question(editor: Any, server: Server) -> None:
     page, id = editor(part="questions")
     page.get_by_role("button", name="Edit: How old are you?").click()
@@ -492,8 +501,7 @@ def test_an_invitation_is_made_copied_shown_as_a_code_and_printed(editor: Any, s
     page.get_by_role("link", name="Français").click()
     expect(page.get_by_text("article 50")).to_be_visible()
     assert len(page.pdf(format="A4")) > 10_000
-    found = Axe().run(page, options=RULES).response["violations"]
-    assert told([one for one in found if one["impact"] in ("serious", "critical")]) == []
+    assert serious(page) == []
     page.set_viewport_size({"width": 360, "height": 740})
     end = time.monotonic() + 10
     while (wide := page.evaluate("document.documentElement.scrollWidth")) > 360 and time.monotonic() < end:
@@ -550,6 +558,7 @@ def test_what_is_missing_leads_to_its_place_until_the_study_can_open(editor: Any
     assert studies.told(server, id)["state"] == "archived"
 
 
+@pytest.mark.more
 def test_opening_too_early_says_what_is_missing(editor: Any, watch: Watch) -> None:
     watch.expect("status of 409")
     page, _ = editor()
@@ -557,6 +566,7 @@ def test_opening_too_early_says_what_is_missing(editor: Any, watch: Watch) -> No
     expect(page.locator("#refused")).to_contain_text("it lacks a film or a live event")
 
 
+@pytest.mark.more
 def test_the_preview_goes_through_the_pages_and_keeps_nothing(editor: Any, open_page: Open, server: Server, short: Path) -> None:
     _, id = editor(studies.WHOLE | {"languages": ["en"]}, film=short)
     page = open_page(f"/studies/{id}/preview?lang=en", server=server)
@@ -567,6 +577,7 @@ def test_the_preview_goes_through_the_pages_and_keeps_nothing(editor: Any, open_
     expect(page.get_by_role("heading", level=1)).to_have_text(studies.WHOLE["title"])
 
 
+@pytest.mark.more
 def test_the_preview_shows_what_was_just_written(editor: Any) -> None:
     page, _ = editor(studies.WHOLE | {"languages": ["en"]})
     page.get_by_label("Title").fill("A title of this moment")
@@ -574,6 +585,7 @@ def test_the_preview_shows_what_was_just_written(editor: Any) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("A title of this moment")
 
 
+@pytest.mark.more
 def test_what_cannot_change_any_more_is_said_before_somebody_types(editor: Any, server: Server, short: Path) -> None:
     page, id = editor(studies.WHOLE, "films", short)
     words = page.locator("#fixed")
@@ -593,12 +605,14 @@ def test_what_cannot_change_any_more_is_said_before_somebody_types(editor: Any, 
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{studies.WHOLE['title']} (copy)")
 
 
+@pytest.mark.more
 def test_groups_that_are_called_like_a_film_lead_to_the_groups(editor: Any) -> None:
     page, _ = editor(studies.WHOLE | {"variables": [{"id": "v1", "title": "Film club, any question", "by": "link", "values": []}]})
     page.get_by_role("link", name="the groups of “Film club, any question”").click()
     expect(page.locator("#panel-groups")).to_be_visible()
 
 
+@pytest.mark.more
 def test_a_study_that_is_not_there_is_a_page_that_says_so(open_page: Open, server: Server, watch: Watch) -> None:
     watch.expect("status of 404")
     page = open_page("/studies/nosuchstudy", server=server)

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from browser.conftest import Open
 from mien import report
 from mien.types import Timeline
+from rows import more
 from serving import Server
 
 LOOKS = 90_000
@@ -110,7 +111,7 @@ def same(shown: str, wanted: str) -> bool:
     return bool(abs(one - other) < 1.01 * last)
 
 
-@pytest.mark.parametrize("name", ["faces.csv", "timeline.csv", "episodes.csv"])
+@pytest.mark.parametrize("name", ["faces.csv", *more("timeline.csv", "episodes.csv")])
 def test_the_rows_are_those_of_the_file(page: Any, server: Server, film: str, name: str) -> None:
     wanted = table_of(server, film, name)
     opened(page, film, name)
@@ -124,6 +125,7 @@ def test_the_rows_are_those_of_the_file(page: Any, server: Server, film: str, na
         assert any(row["happiness"] == "–" for row in shown), "nobody in between"
 
 
+@pytest.mark.more
 def test_it_is_found_from_the_result_and_can_be_downloaded(page: Any, film: str) -> None:
     page.goto(f"/analyses/{film}")
     page.get_by_role("link", name="View faces.csv").click()
@@ -183,6 +185,7 @@ def test_filters(page: Any, server: Server, film: str) -> None:
     expect(page).to_have_url(re.compile(r"^[^?]*$"))
 
 
+@pytest.mark.more
 def test_a_look_at_everybody_is_found_by_what_somebody_shows(page: Any, server: Server, film: str) -> None:
     rows = table_of(server, film, "timeline.csv")
     happy = [row for row in rows if int(row["happiness_count"])]
@@ -191,7 +194,7 @@ def test_a_look_at_everybody_is_found_by_what_somebody_shows(page: Any, server: 
     expect(page.locator("#count")).to_have_text(re.compile(rf"^{len(happy)} rows? of {len(rows)}$"))
 
 
-@pytest.mark.parametrize("keys", [True, False], ids=["keyboard", "mouse"])
+@pytest.mark.parametrize("keys", [True, *more(False)], ids=["keyboard", "mouse"])
 def test_a_row_leads_to_its_moment(page: Any, server: Server, film: str, keys: bool) -> None:
     row = table_of(server, film, "faces.csv")[40]
     opened(page, film, "faces.csv", "" if keys else "?from=10")
@@ -220,6 +223,7 @@ def test_a_row_leads_to_its_moment(page: Any, server: Server, film: str, keys: b
     expect(link.first).to_be_attached()  # scrolled and filtered as it was left
 
 
+@pytest.mark.more
 def test_names_are_shown_and_merged_faces_are_one(page: Any, server: Server, short: Path) -> None:
     """What a person changed holds here as in the file; a name that is markup is shown as it is."""
     job = str(server.analyse(short, "short.mp4", every_s=0.5)["id"])
@@ -231,6 +235,7 @@ def test_names_are_shown_and_merged_faces_are_one(page: Any, server: Server, sho
     expect(page.get_by_label("Face", exact=True)).to_be_hidden()
 
 
+@pytest.mark.more
 def test_an_empty_table_says_so(page: Any, server: Server, group: Path) -> None:
     job = server.analyse(group)["id"]
     opened(page, job, "episodes.csv")
@@ -239,6 +244,7 @@ def test_an_empty_table_says_so(page: Any, server: Server, group: Path) -> None:
     expect(page.locator("#box")).to_be_hidden()
 
 
+@pytest.mark.more
 def test_a_table_that_cannot_be_read_says_why(open_page: Open, server: Server, broken: Path, watch: Any) -> None:
     watch.expect("status of 409")
     job = server.analyse(broken)["id"]
@@ -246,6 +252,7 @@ def test_a_table_that_cannot_be_read_says_why(open_page: Open, server: Server, b
     expect(page.get_by_role("alert").filter(has_text=re.compile("."))).to_be_visible()
 
 
+@pytest.mark.more
 def test_an_hour_of_every_frame_is_fast(page: Any, server: Server, demo: Path) -> None:
     """The first rows stand there while the rest is still being read; only what is in sight does, and both ends are reached."""
     job = server.analyse(demo, "an hour.mp4", every_s=2, keep_film=False)["id"]

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from browser import participants
+from browser.axe import serious
 from browser.conftest import Open, Watch
 from browser.line import Line, over
 from browser.participants import Invited, open_study
-from browser.test_accessibility import RULES, told
 from mien.labels import FERPLUS
+from rows import more
 from serving import Server
 
 ALLOW = "--use-fake-ui-for-media-stream"
@@ -251,11 +251,6 @@ def settled(invited: Invited, code: str, **wanted: int) -> None:
     assert found == wanted
 
 
-def serious(page: Any) -> list[str]:
-    found = Axe().run(page, options=RULES).response["violations"]
-    return told([violation for violation in found if violation["impact"] in ("serious", "critical")])
-
-
 def sound(page: Any, width: int) -> None:
     """Nothing that axe calls serious, one heading, and nothing that is cut off."""
     assert serious(page) == []
@@ -268,7 +263,7 @@ def sound(page: Any, width: int) -> None:
 # --- the whole way ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), *more((1280, "dark"))])
 def test_the_whole_way(open_page: Open, camera: Any, study: Invited, width: int, scheme: str) -> None:
     page = open_page(study.path, within=camera, width=width, height=740, scheme=scheme)
     on(page, "Which language would you like?")
@@ -334,6 +329,7 @@ def test_the_whole_way(open_page: Open, camera: Any, study: Invited, width: int,
     assert all(look["faces"] == 1 for look in looks)
 
 
+@pytest.mark.more
 def test_the_films_clock_is_the_films(open_page: Open, camera: Any, short: Invited) -> None:
     """The film's lightness tells its time; what the page says the time is, when a picture is taken, is compared with it."""
     page = open_page(short.path, within=camera)
@@ -378,6 +374,7 @@ def test_the_films_clock_is_the_films(open_page: Open, camera: Any, short: Invit
     assert wrong[int(0.9 * len(wrong))] < 0.16, pairs  # where the machine was busy, a picture is late
 
 
+@pytest.mark.more
 def test_films_in_order_with_a_break(open_page: Open, camera: Any, server: Server, film: Path) -> None:
     invited = open_study(server, [film, film], before=[], after=[], languages=["en"], baseline_s=0)
     page = open_page(invited.path, within=camera)
@@ -450,6 +447,7 @@ def test_the_network_goes_and_comes_back(line: Line, open_page: Open, camera: An
     assert sum(look["late"] for look in looks) >= away["unanswered"]
 
 
+@pytest.mark.more
 def test_the_film_ends_without_a_network(line: Line, open_page: Open, camera: Any, short: Invited, watch: Watch) -> None:
     watch.expect(NO_LINE)
     page = open_page(short.path, within=camera, server=over(line))
@@ -468,6 +466,7 @@ def test_the_film_ends_without_a_network(line: Line, open_page: Open, camera: An
     whole(frames(short, code, film_id(short)), noted(page))
 
 
+@pytest.mark.more
 def test_the_server_dies_and_comes_back(
     open_page: Open, camera: Any, serve: Callable[..., Server], film: Path, watch: Watch
 ) -> None:
@@ -490,6 +489,7 @@ def test_the_server_dies_and_comes_back(
     whole(frames(invited, code, film_id(invited)), noted(page))
 
 
+@pytest.mark.more
 def test_a_closed_tab_goes_on_where_it_stopped(open_page: Open, camera: Any, short: Invited) -> None:
     page = open_page(short.path, within=camera)
     code = to_the_film(page, short)
@@ -515,6 +515,7 @@ def test_a_closed_tab_goes_on_where_it_stopped(open_page: Open, camera: Any, sho
     assert len(short.viewers()) == len({viewer["name"] for viewer in short.viewers()})
 
 
+@pytest.mark.more
 def test_somebody_else_before_the_same_device(open_page: Open, camera: Any, short: Invited) -> None:
     page = open_page(short.path, within=camera)
     code = agree(page, language=None)
@@ -525,6 +526,7 @@ def test_somebody_else_before_the_same_device(open_page: Open, camera: Any, shor
     assert agree(page, language=None) != code
 
 
+@pytest.mark.more
 def test_on_with_the_code_on_another_device(open_page: Open, camera: Any, study: Invited) -> None:
     page = open_page(study.path, within=camera)
     code = agree(page)
@@ -547,6 +549,7 @@ def test_on_with_the_code_on_another_device(open_page: Open, camera: Any, study:
     expect(other.get_by_label("unter 40")).to_be_checked()
 
 
+@pytest.mark.more
 def test_answers_outlive_a_reload_and_a_change_of_language(open_page: Open, study: Invited) -> None:
     page = open_page(study.path)
     agree(page)
@@ -592,6 +595,7 @@ def test_required_answers(open_page: Open, study: Invited) -> None:
     page.get_by_label("comedies").uncheck()
 
 
+@pytest.mark.more
 def test_by_keyboard_alone(open_page: Open, study: Invited) -> None:
     page = open_page(study.path)
 
@@ -640,9 +644,11 @@ def to_the_camera(open_page: Open, invited: Invited, within: Any, init: str = PU
     ("fault", "title"),
     [
         ("NotAllowedError", "The camera is not allowed"),
-        ("NotFoundError", "No camera was found"),
-        ("NotReadableError", "Another program uses the camera"),
-        ("TypeError", "The camera does not start"),
+        *more(
+            ("NotFoundError", "No camera was found"),
+            ("NotReadableError", "Another program uses the camera"),
+            ("TypeError", "The camera does not start"),
+        ),
     ],
 )
 def test_a_camera_that_does_not_open(open_page: Open, camera: Any, short: Invited, fault: str, title: str) -> None:
@@ -657,6 +663,7 @@ def test_a_camera_that_does_not_open(open_page: Open, camera: Any, short: Invite
     on(page, "A quiet moment")
 
 
+@pytest.mark.more
 def test_without_a_safe_address(open_page: Open, camera: Any, short: Invited) -> None:
     unsafe = PUPPET + "; Object.defineProperty(window, 'isSecureContext', { get: () => false });"
     page = to_the_camera(open_page, short, camera, unsafe)
@@ -664,6 +671,7 @@ def test_without_a_safe_address(open_page: Open, camera: Any, short: Invited) ->
     expect(page.locator("main")).to_contain_text("ada@example.org")
 
 
+@pytest.mark.more
 def test_nobody_in_the_dark_and_on_all_the_same(
     open_page: Open, launch: Callable[..., Any], short: Invited, tmp_path: Path
 ) -> None:
@@ -690,6 +698,7 @@ def test_two_people_before_one_camera(open_page: Open, launch: Callable[..., Any
     expect(page.get_by_text("Several people are seen.")).to_be_visible()
 
 
+@pytest.mark.more
 def test_the_camera_goes_during_the_film(open_page: Open, camera: Any, short: Invited) -> None:
     page = to_the_camera(open_page, short, camera)
     code = state(page)["code"]
@@ -714,6 +723,7 @@ def test_the_camera_goes_during_the_film(open_page: Open, camera: Any, short: In
 # --- events, windows, ends -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.more
 def test_a_live_event(open_page: Open, camera: Any, server: Server) -> None:
     invited = open_study(server, events=1, before=[], after=[], languages=["en"], baseline_s=0)
     page = open_page(invited.path, within=camera, width=360, height=740)
@@ -749,6 +759,7 @@ def test_a_live_event(open_page: Open, camera: Any, server: Server) -> None:
     assert max(b - a for a, b in itertools.pairwise(times)) > 1, "the reload left no hole?"
 
 
+@pytest.mark.more
 def test_another_window_takes_over(open_page: Open, camera: Any, short: Invited) -> None:
     page = open_page(short.path, within=camera)
     to_the_film(page, short)
@@ -764,6 +775,7 @@ def test_another_window_takes_over(open_page: Open, camera: Any, short: Invited)
     on(page, "Camera check")
 
 
+@pytest.mark.more
 def test_another_window_takes_over_while_the_last_pictures_are_sent(open_page: Open, camera: Any, short: Invited) -> None:
     """The film is over, and nothing is answered any more: what is said then must not stand for ever."""
     sockets: list[Any] = []
@@ -865,6 +877,7 @@ def test_withdraw(open_page: Open, camera: Any, short: Invited, watch: Watch) ->
     on(page, "Shapes alone")  # nobody is remembered here
 
 
+@pytest.mark.more
 def test_invitations_that_lead_nowhere(open_page: Open, study: Invited, watch: Watch) -> None:
     watch.expect("status of 404")
     page = open_page("/take-part/nosuchinvitation", server=study.server, locale="tr-TR")
@@ -878,6 +891,7 @@ def test_invitations_that_lead_nowhere(open_page: Open, study: Invited, watch: W
     sound(page, 1280)
 
 
+@pytest.mark.more
 def test_the_consent_changes_while_it_is_read(open_page: Open, server: Server, film: Path, watch: Watch) -> None:
     watch.expect("status of 409")
     invited = open_study(server, [film], languages=["en"])
@@ -896,6 +910,7 @@ def test_the_consent_changes_while_it_is_read(open_page: Open, server: Server, f
     on(page, "Your code")
 
 
+@pytest.mark.more
 def test_pictures_are_asked_for_separately(open_page: Open, server: Server, film: Path) -> None:
     invited = open_study(server, [film], languages=["en"], keep="pictures")
     for wanted in (False, True):
@@ -911,6 +926,7 @@ def test_pictures_are_asked_for_separately(open_page: Open, server: Server, film
         assert invited.kept(page.locator(".code-shown").inner_text())["pictures"] is wanted
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("language", ["fr", "de", "tr"])
 def test_every_language_fits_a_phone(open_page: Open, study: Invited, language: str) -> None:
     """Through the preview, whose pages are the same: every button that goes on is the first of its page."""
@@ -938,6 +954,7 @@ def test_every_language_fits_a_phone(open_page: Open, study: Invited, language: 
     assert len(set(seen)) >= 7, seen
 
 
+@pytest.mark.more
 def test_a_preview_asks_for_nothing_and_keeps_nothing(open_page: Open, study: Invited) -> None:
     before = len(study.viewers())
     page = open_page(f"/studies/{study.study}/preview", server=study.server)
