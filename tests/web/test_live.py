@@ -562,6 +562,19 @@ def test_a_recording_that_is_erased_while_it_runs_leaves_nothing(client: TestCli
         assert page.record("start")["state"] == "recording"
 
 
+def test_a_recording_that_another_process_erases_takes_nothing_more(client: TestClient, settings: Settings) -> None:
+    beside = create_app(settings)  # shares nothing with the first but the data folder
+    with live_page(client) as page:
+        id = page.record("start", keep_film=True)["job"]
+        page.look(FACE, of_recording=True)
+        assert beside.state.jobs.erase(id)
+        page.send(FACE, of_recording=True)
+        told = {message["type"]: message for message in (page.next(), page.next())}  # in either order
+        assert (told["faces"]["recorded"], told["recording"]["state"]) == (False, "failed")
+        assert list((settings.data_dir / "jobs").iterdir()) == []
+        assert page.record("start")["state"] == "recording"
+
+
 # --- pages that come and go
 
 

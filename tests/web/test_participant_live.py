@@ -19,6 +19,7 @@ from mien.media import read_picture
 from mien.web.app import create_app
 from mien.web.capture.wire import FILM_HEADER, HEADER, FilmHead, pack_film_frame
 from mien.web.database import now
+from mien.web.offline import Offline
 from mien.web.settings import Settings
 from mien.web.studies.participants import load_viewer
 from serving import PATIENCE_S, Server
@@ -569,6 +570,59 @@ def test_who_withdraws_while_watching_leaves_nothing(person: Person, study: Open
     with person.client.websocket_connect(SOCKET) as socket:
         socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
         assert json.loads(socket.receive_text())["error"]["code"] == "wrong_code"
+
+
+@pytest.mark.parametrize("viewer", ["1", None], ids=["one participant", "the study"])
+def test_what_another_process_erases_is_not_written_any_more(
+    person: Person, study: Open, settings: Settings, viewer: str | None
+) -> None:
+    """As `mien study erase` beside a server does it: nothing but the data folder connects the two."""
+    with person.client.websocket_connect(SOCKET) as socket:
+        page = WatchPage(socket, person.code, "s1")
+        for _ in range(3):
+            assert page.look(FACE)["kept"] is True
+        with Offline(settings) as beside:
+            proof = beside.erase(beside.found(study.study), viewer)
+        assert proof["erased"]["files"] >= 1
+        assert proof["left"] == {"rows": 0, "files": 0}
+        page.send(FACE)
+        told = page.next()
+        assert told["type"] == "error", told
+        assert told["error"]["code"] == "withdrawn"
+        assert socket.receive()["code"] == 4410
+    assert not [path for path in settings.studies_dir.rglob("*") if path.is_file()]
+    with person.client.websocket_connect(SOCKET) as socket:
+        socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
+        assert json.loads(socket.receive_text())["error"]["code"] == "wrong_code"
+
+
+def test_a_page_that_sends_nothing_learns_too_that_another_process_erased_it(
+    person: Person, study: Open, settings: Settings
+) -> None:
+    with person.client.websocket_connect(SOCKET) as socket:
+        page = WatchPage(socket, person.code, "s1")
+        page.look(FACE)
+        with Offline(settings) as beside:
+            beside.erase(beside.found(study.study), "1")
+        assert page.next()["error"]["code"] == "withdrawn"
+        assert socket.receive()["code"] == 4410
+
+
+def test_a_socket_that_opens_while_another_process_erases_writes_nothing(person: Person, study: Open, settings: Settings) -> None:
+    watching = app_of(person.client).state.watching
+    admitted = watching._admit
+
+    def late(*given: Any) -> Any:
+        found = admitted(*given)
+        with Offline(settings) as beside:
+            beside.erase(beside.found(study.study), "1")
+        return found
+
+    watching._admit = late
+    with person.client.websocket_connect(SOCKET) as socket:
+        socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
+        assert json.loads(socket.receive_text())["error"]["code"] == "withdrawn"
+    assert not [path for path in settings.studies_dir.rglob("*") if path.is_file()]
 
 
 def test_a_socket_that_opens_while_somebody_is_erased_writes_nothing(person: Person, settings: Settings) -> None:

@@ -293,10 +293,11 @@ class FrameWriter:
         return bytes(head.tobytes() + faces.tobytes() + bytes(max(0, self._slots - len(faces)) * self._kind.itemsize))
 
     def sync(self) -> None:
-        """Brings to the disk what is not yet there."""
+        """Brings to the disk what is not yet there. Raises `Erased` where another process erased the logs."""
         for log in (self._pictures, self._log):
             if log is not None:
                 log.sync()
+                log.check()
 
     def close(self) -> None:
         for log in (self._pictures, self._log):

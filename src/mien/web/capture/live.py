@@ -47,6 +47,7 @@ class Live:
     def __init__(self, settings: Settings, store: Store, analyzer: "Analyzer | None" = None) -> None:
         self.settings, self.store = settings, store
         self.recordings = Recordings(settings, store)
+        self.recordings.erased = self.forget
         self.reader = Reader(settings, self.recordings, analyzer)
         self._views: dict[str, View] = {}
         self._closed: deque[str] = deque(maxlen=KNOWN_CLOSED)

@@ -45,8 +45,12 @@ def bodies(held: bytes, begin: int) -> Iterator[bytes]:
         yield record
 
 
+class Erased(ValueError):
+    """The file was erased, by whatever process: nothing that was written into it is kept."""
+
+
 class Log:
-    """A file of records that grows at its end. `append` is for one thread; `sync` may come from another one.
+    """A file of records that grows at its end. `append` is for one thread; `sync` and `check` may come from another one.
 
     keep_bytes  of a log that is there already, whose whole records `records` found; 0 begins a new one
     """
@@ -64,6 +68,17 @@ class Log:
         rest = memoryview(_RECORD.pack(len(record), zlib.crc32(record)) + record)
         while rest:  # without a buffer the system may take a part only
             rest = rest[self._file.write(rest) :]
+        self._check()
+
+    def check(self) -> None:
+        """Raises `Erased` where the file is gone while it is open."""
+        with self._closing:
+            if not self._file.closed:
+                self._check()
+
+    def _check(self) -> None:
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise Erased("the log was erased")
 
     def sync(self) -> None:
         with self._closing:

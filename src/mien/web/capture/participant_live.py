@@ -7,6 +7,7 @@ so a lost connection, a closed tab or a server that dies costs nothing. The fram
 import asyncio
 import logging
 import math
+import shutil
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -24,6 +25,7 @@ from mien.study.definition import Study
 from mien.types import Faces
 from mien.web.capture import participant_log as logs
 from mien.web.capture import wire
+from mien.web.capture.log_file import Erased
 from mien.web.capture.reader import DARK_LUMA, Reader, light_of
 from mien.web.capture.views import BREACHES_MAX, HELLO_WITHIN_S, SETTLE_WITHIN_S, Line, Page, Read, Waiting, spawn
 from mien.web.capture.wire import WireError
@@ -85,12 +87,15 @@ class Seat(Line):
     writer    None for the camera check, and once it is closed
     accepted  sequence of the last frame that came
     full      called once, from the thread that reads, where the disk does not take more
+    gone      called where another process has erased what is kept here, from any thread
     person    who sits there
     """
 
     person: Person
 
-    def __init__(self, participant: Participant, study: StudyRow, stimulus: str, full: Callable[[], None]) -> None:
+    def __init__(
+        self, participant: Participant, study: StudyRow, stimulus: str, full: Callable[[], None], gone: Callable[[], None]
+    ) -> None:
         super().__init__(self.answers)
         self.participant, self.stimulus = participant.id, stimulus
         definition = Study.read(study.definition)
@@ -101,7 +106,7 @@ class Seat(Line):
         self.told_looks = 0
         self.gone_s = 0.0
         self.broken = False  # nothing can be kept any more
-        self.full = full
+        self.full, self.gone = full, gone
         self.erased = False
 
     def answers(self, read: Read) -> list[str]:
@@ -120,6 +125,9 @@ class Seat(Line):
                 size, part = (width, height), read.waiting.part
                 look = logs.look(head, part, size, light, faces, followed, read.emotions, read.labels)
                 self.writer.add(look, read.waiting.picture)
+            except Erased:
+                self.gone()
+                return []
             except (OSError, ValueError) as error:  # ValueError: closed in this moment, because all of it is erased
                 if not self.erased:
                     log.warning("what a participant shows cannot be written: %s", error)
@@ -278,7 +286,11 @@ class Watching:
                 words = "This study is open in another window now, which goes on from here."
                 await self._end(old, "taken_over", words, wire.CLOSE_TAKEN_OVER)
                 await self._settle(old)
-            seat = Seat(participant, study, hello.stimulus, lambda: self._from_thread(self._give_up(seat)))
+            seat = Seat(
+                *(participant, study, hello.stimulus),
+                full=lambda: self._from_thread(self._give_up(seat)),
+                gone=lambda: self.forget(participant.id),
+            )
             await asyncio.to_thread(self._sit_down, seat, participant, hello.resume, analyzer)
             seat.page = page
         gone_since = self._gone.pop((participant.id, hello.stimulus), None)
@@ -334,6 +346,10 @@ class Watching:
                 seat.writer = writer = logs.LookWriter(folder, seat.stimulus, analyzer.labels, settings, pictures=pictures)
                 seat.accepted, seat.told_looks = writer.received, writer.looks
                 seat.part = writer.part + (writer.received >= 0 and not resume)
+                if not self.participants.there(participant):  # another process erased them before the log was opened
+                    writer.close()
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise WireError("withdrawn", ERASED)
             self._seats[participant.id] = seat
 
     async def _listen(self, seat: Seat, page: Page) -> None:
@@ -417,9 +433,13 @@ class Watching:
     def _sync(self, seats: list[Seat], tell: bool) -> None:
         for seat in seats:
             writer = seat.writer  # which another thread may take away
-            with suppress(OSError, ValueError):
+            try:
                 if writer is not None:
                     writer.sync()
+            except Erased:
+                seat.gone()
+            except (OSError, ValueError):
+                pass
         if tell:
             news = [measured for seat in seats if (measured := seat.measured()) is not None]
             if news:

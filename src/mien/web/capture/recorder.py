@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mien.types import FrameResult
 from mien.web.analyses.service import folder_bytes
 from mien.web.capture import wire
+from mien.web.capture.log_file import Erased
 from mien.web.capture.views import Course, Recording, View, Waiting, spawn
 from mien.web.capture.wire import WireError
 from mien.web.database import Job, Store, new_id, now
@@ -33,12 +34,14 @@ class Recordings:
     """All recordings that are under way or being saved.
 
     changed  is called, from any thread, with the id of a recording's job when something about it is new
+    erased   likewise where another process has erased it
     running  by the id of the job
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
         self.changed: Callable[[str], None] = lambda id: None
+        self.erased: Callable[[str], None] = lambda id: None
         self.running: dict[str, Recording] = {}
         self._saves: asyncio.Semaphore | None = None
         self._stopping = False
@@ -151,6 +154,9 @@ class Recordings:
         row = Row(head.sequence, head.captured_s, width, height, waiting.part & 0xFFFF, recording.left_out, result)
         try:
             writer.add(row, waiting.picture)
+        except Erased:
+            self.erased(recording.job)
+            return False
         except ValueError:  # closed: the recording was erased in this moment
             return False
         except OSError as error:
@@ -288,6 +294,8 @@ class Recordings:
                         size = await asyncio.to_thread(folder_bytes, recording.folder)
                         progress = _progress(recording.rows, recording.duration_s)
                         await self.put_down(recording, progress=progress, size_bytes=size)
+                except Erased:
+                    self.erased(recording.job)
                 except (OSError, ValueError) as error:
                     log.warning("a recording cannot be brought to the disk: %s", error)
                 except Exception:

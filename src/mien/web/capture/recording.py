@@ -156,6 +156,7 @@ class Writer:
         for log in (self._frames, self._rows):
             if log is not None:
                 log.sync()
+                log.check()
 
     def close(self) -> None:
         for log in (self._frames, self._rows):

@@ -199,6 +199,11 @@ class Participants:
         """The study that somebody takes part in."""
         return self.studies.known(participant.study_id)
 
+    def there(self, participant: Participant) -> bool:
+        """Whether somebody is not erased, by whatever process."""
+        with self.store.reading() as rows:
+            return rows.get(Participant, participant.id) is not None
+
     def folder(self, participant: Participant) -> Path:
         """Where what was measured of somebody lies; may not be there yet."""
         return self.studies.participant_folder(participant.study_id, participant.id)
