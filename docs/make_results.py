@@ -35,9 +35,12 @@ from mien.training.experiment import (
     public_table,
     read_experiment,
     read_results,
+    stuck_text,
     table_rows,
+    tested_text,
     told_test,
 )
+from mien.training.paper_tables import paper_tables
 from mien.training.run_folder import RunFolder, read_json, write_json
 
 ROOT = Path(__file__).parent.parent
@@ -183,8 +186,12 @@ def measured(experiment: Experiment, results: Sequence[Result]) -> str:
         return "\n\n".join([*parts, "Not run yet."])
     parts += [lines(public_table(table)), PUBLIC_NOTE, lines(private_table(table)), PRIVATE_NOTE]
     parts += ["Beside the paper:", lines(claims_table(table))]
+    for own in paper_tables(table):
+        parts += [f"### {own.title}", lines(own.table), own.note]
     if tested := mcnemar(results):
         parts.append(told_test(tested))
+    if stuck := stuck_text(table):
+        parts.append(stuck)
     if missing := [row.reason for row in table if row.reason]:
         parts.append("Not finished: " + "; ".join(missing) + ".")
     parts.append("One thread of a core that other programs used as well: seconds of the CPU count, seconds of the clock do not.")
@@ -219,7 +226,7 @@ def p0(experiment: Experiment, results: Sequence[Result]) -> Parts:
     for name, paper, accuracy, loss, time in P0_TABLE_5:
         plain, row = plain_accuracy(float(accuracy), 7), row_named(results, name)
         read = percent(plain) + (", below chance" if plain < 1 / 7 else "")
-        here = [figure_text(row, key) for key in ("private_accuracy", "private_one_vs_rest_accuracy", "loss")]
+        here = [tested_text(row, key) for key in ("private_accuracy", "private_one_vs_rest_accuracy", "private_loss")]
         cells.append([paper, accuracy, read, loss, percent(least_accuracy(float(loss))), time, *here])
     columns = ["", "accuracy", "plain, if one-vs-rest", "loss", "least by the loss", "time", "here, plain", "here, one-vs-rest"]
     right, total, plain = p0_shares()
@@ -475,7 +482,7 @@ def readme(found: dict[str, Found]) -> Parts:
     verdicts = []
     for page, name, claim, thought in VERDICTS:
         row = row_named(found[page][1], name)
-        here = [figure_text(row, key) for key in ("private_accuracy", "private_one_vs_rest_accuracy")]
+        here = [tested_text(row, key) for key in ("private_accuracy", "private_one_vs_rest_accuracy")]
         verdicts.append([f"[{page[:2].upper()}]({page})", name, claim, thought.format(**named), *here])
     shares = (
         ("never right", 0.0),

@@ -194,3 +194,15 @@ def test_pictures_are_small() -> None:
     for path in (RESULTS / "images").glob("*"):
         assert path.suffix == ".png"
         assert path.stat().st_size < 40_000
+
+
+def test_no_page_holds_a_network_that_says_one_class_of_everything(make: Any, runs: Path, tmp_path: Path) -> None:
+    for run in RUNS:
+        assert read_run(run).stuck == "", f"{run}: has learnt nothing; a page must not show it as a result"
+    (cell,) = [cell for cell in read_experiment(ROOT / "experiments/p1-cnn.toml").cells if cell.row == "fer2013"]
+    stuck = write_run(tmp_path / "stuck", "p1-cnn", cell, accuracy=0)
+    assert read_run(stuck).stuck == "happiness"
+    pages = make.render(tmp_path / "stuck")
+    assert "fer2013 has learnt nothing: it says *happiness*" in pages["p1.md"]
+    assert "| not tested | not tested |" in next(line for line in pages["README.md"].splitlines() if "62 % on training" in line)
+    assert "not tested | not tested" not in make.render(runs)["README.md"]

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ from mien.labels import LABEL_SETS
 from mien.training.evaluate import one_vs_rest
 from mien.training.experiment import (
     COLUMNS,
+    NOT_TESTED,
     Cell,
+    Experiment,
     McNemar,
     Result,
     claims_table,
     figure_text,
+    markdown,
     markdown_table,
     mcnemar,
     plain_accuracy,
@@ -23,7 +27,9 @@ from mien.training.experiment import (
     told_test,
     write_csv,
 )
+from mien.training.layouts import SPLITS
 from mien.training.networks import build
+from mien.training.paper_tables import duration, paper_tables
 from mien.training.recipe import Recipe, Stage
 from mien.training.run_folder import RunFolder
 
@@ -126,6 +132,12 @@ def test_no_run_is_longer_than_the_limit(tmp_path: Path) -> None:
         (SMALL + '[[runs]]\nname = "a"\n[[runs]]\nname = "a"\n', "there are several a-seed1"),
         (SMALL + '[[runs]]\nname = "a"\nclaims = { acuracy = 0.9 }\n', "claims: unknown key 'acuracy'; known: accuracy"),
         (SMALL + '[[runs]]\nname = "a"\nclaims = { accuracy = "high" }\n', "claims.accuracy must be float, but got 'high'"),
+        (
+            SMALL + '[[runs]]\nname = "a"\nclaims = { first = { los = 0.9 } }\n',
+            "claims.first: unknown key 'los'; known: train_loss",
+        ),
+        (SMALL + '[[runs]]\nname = "a"\nclaims = { recall = { joy = 0.9 } }\n', "claims.recall: unknown key 'joy'; known: neutral"),
+        (SMALL + '[[runs]]\nname = "a"\nclaims = { stages = ["a"] }\n', "claims.stages must hold figures such as 0.61"),
         (SMALL + '[[runs]]\nname = "a"\nseeds = []\n', "seeds must be a list of whole numbers"),
         (SMALL + "[grid]\nbatch = []\n", "grid.batch must name at least one value"),
         (SMALL + "[grid]\nbatch = 3\n", "grid.batch must be a list, but got 3"),
@@ -161,6 +173,10 @@ def run(accuracy: float, right: str = "", *, private: float = 0.5, epochs: int =
     ]
     head = {"n": len(right), "labels": list(LABEL_SETS["fer2013"]), "accuracy": private, "right": right, "macro_f1": 0.25}
     head |= {"one_vs_rest_accuracy": one_vs_rest(private, 7), "interval": {"accuracy": [private - 0.1, private + 0.1]}}
+    good = round(100 * private)  # of a hundred of each class; all others are called by the first
+    counts = [[good * (i == j) + (100 - good) * (j == 0) for j in range(7)] for i in range(7)]
+    by_class = {name: 0.125 + i / 10 for i, name in enumerate(LABEL_SETS["fer2013"])}
+    head |= {"loss": 1.75, "confusion": counts, "precision": by_class, "recall": by_class}
     made = recipe or Recipe(name="x", heads={"fer2013": 1.0}, epochs=2)
     network = {"parameters": 1234, "seconds_per_picture": 0.002}
     scores: Any = {"heads": {"fer2013": head}} if right else None
@@ -229,12 +245,72 @@ def test_claims_stand_beside_both_accuracies() -> None:
     assert shown == {
         "": "a",
         "accuracy, paper": "0.77",
-        "here, plain": "61.0 %",
-        "here, one-vs-rest": "88.9 %",
+        "PrivateTest, plain": "61.0 %",
+        "PrivateTest, one-vs-rest": "88.9 %",
         "parameters, paper": "1,234",
         "here": "1,234",
         "time, paper": "3 h",
+        "here, CPU s": "4.0",
     }
+
+
+def test_no_figure_of_a_run_that_learnt_nothing_stands_beside_a_papers() -> None:
+    learnt, stuck = run(0.5, "11", private=0.61), run(0.15, "11", private=0.15)
+    assert (learnt.stuck, stuck.stuck, run(0.15).stuck) == ("", "anger", "")
+    assert run(0.19, "11", private=0.19).stuck == "anger"  # a seventh is of each class; 5 points above that is .193
+    assert run(0.2, "11", private=0.2).stuck == ""
+    table = table_rows([result("a", 1, learnt), result("b", 1, learnt), result("b", 2, stuck)])
+    head, (first, second) = claims_table(table)
+    assert dict(zip(head, first, strict=True))["PrivateTest, plain"] == "61.0 %"
+    shown = dict(zip(head, second, strict=True))
+    assert shown["PrivateTest, plain"] == shown["PrivateTest, one-vs-rest"] == NOT_TESTED
+    assert (shown["here"], shown["here, CPU s"]) == ("1,234", "4.0")  # size and time are what they are
+    (own,) = paper_tables(table)
+    assert own.table[1][1].count(NOT_TESTED) == 3
+    experiment = Experiment("x", "X", "", "", "", ())
+    text = "b has learnt nothing: it says *anger* of nearly everything"
+    assert text in markdown(experiment, [*table[0].results, *table[1].results])
+    assert "learnt nothing" not in markdown(experiment, table[0].results)
+
+
+def test_the_papers_tables_have_their_own_layout() -> None:
+    recipe = Recipe(name="x", heads={"fer2013": 1.0}, stages=(Stage(9, 0.1), Stage(1, 0.1)), stop_after=2)
+    made = run(0.5, "11", private=0.61, epochs=4, recipe=recipe)
+    epochs = [
+        {"epoch": i, "score": score, "fer2013_accuracy": score, "fer2013_loss": 2.0 / i, "train_loss": 3.0 / i}
+        | {"train_fer2013_accuracy": score / 2}
+        for i, score in enumerate((0.25, 0.20, 0.125, 0.375), start=1)
+    ]
+    kept = {"epochs": [{"epoch": 2} | {s: {"accuracy": 0.5, "loss": 1.5, "one_vs_rest_accuracy": 0.75} for s in SPLITS}]}
+    made = dataclasses.replace(made, epochs=tuple(epochs), kept=kept)
+    assert made.finished
+    claims = {
+        "accuracy": 0.77,
+        "loss": 0.7,
+        "time": "120 h",
+        "first": {"train_loss": 1.889, "accuracy": 0.3842},
+        "last": {"train_loss": 0.8172, "train_accuracy": 0.6972, "loss": 1.1233, "accuracy": 0.6297},
+        "stages": [0.3325, 0.6147],
+        "precision": {"anger": 0.96},
+        "recall": {"anger": 0.98},
+    }
+    timed, epochs_, staged, by_class, after = paper_tables(table_rows([Result(Cell("a", "a-seed1", recipe, claims), made)]))
+    assert timed.table[1] == [["a", "64", "0.77", "61.0 %", "88.9 %", "0.70", "1.750", "120 h", "0 min"]]
+    assert epochs_.table == (
+        ["", "loss", "accuracy", "validation loss", "validation accuracy"],
+        [
+            ["first epoch, paper", "1.8890", "–", "–", "0.3842"],
+            ["first epoch, here (1)", "3.0000", "0.1250", "2.0000", "0.2500"],
+            ["last epoch, paper", "0.8172", "0.6972", "1.1233", "0.6297"],
+            ["last epoch, here (4)", "0.7500", "0.1875", "0.5000", "0.3750"],
+        ],
+    )
+    assert staged.table[1] == [["a", "0.3325", "25.0 %", "3", "0.6147", "37.5 %", "1"]]
+    assert by_class.table[1] == [["anger", "0.96", "0.12", "0.98", "0.12"]]
+    assert after.table[1] == [["2", *["50.0 %", "1.500"] * 3, "75.0 %"]]
+    waiting = paper_tables(table_rows([Result(Cell("a", "a-seed1", recipe, claims))]))
+    assert [own.title for own in waiting] == [own.title for own in (timed, epochs_, staged, by_class)]
+    assert duration(3 * 3600) == "3.0 h"
 
 
 def test_csv_has_a_row_per_run(tmp_path: Path) -> None:

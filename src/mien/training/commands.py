@@ -528,7 +528,8 @@ def compare(options: argparse.Namespace) -> int:
             raise ValueError("mien compare needs --data DIR, or --read-only for what is there")
         _needs_training("compare")
     from mien.training.compare import compare as run_experiment
-    from mien.training.experiment import Result, read_experiment
+    from mien.training.experiment import Result, markdown_table, read_experiment, stuck_text, table_rows
+    from mien.training.paper_tables import paper_tables
 
     def tell(result: Result) -> None:
         print(f"{result.cell.folder}: {result.status}" + (f": {result.failure}" if result.failure else ""), flush=True)
@@ -546,7 +547,12 @@ def compare(options: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
         told=tell,
     )
-    print(f"table: {options.out / 'table.csv'}\npage: {options.out / 'index.html'}")
+    table = table_rows(found)
+    for own in paper_tables(table):
+        print("\n".join(["", own.title, "", *markdown_table(*own.table), "", own.note]))
+    if stuck := stuck_text(table):
+        print(f"\n{stuck}")
+    print(f"\ntable: {options.out / 'table.csv'}\npage: {options.out / 'index.html'}")
     return 1 if any(result.status == "failed" for result in found) else 0
 
 

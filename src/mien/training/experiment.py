@@ -23,6 +23,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from mien.errors import DataError
+from mien.labels import FERPLUS
 from mien.training.evaluate import one_vs_rest
 from mien.training.recipe import Recipe, Stage, recipe_from
 from mien.training.run_folder import RunFolder, read_json, read_run
@@ -37,8 +38,19 @@ CLAIMS: dict[str, tuple[type, ...]] = {
     "epoch_seconds_gpu": (int, float),
     "time": (str,),
     "note": (str,),
+    "first": (dict,),
+    "last": (dict,),
+    "stages": (list,),
+    "precision": (dict,),
+    "recall": (dict,),
 }
-"""What a row may say of its paper, and in which kind of value. Shares, not percent."""
+"""What a row may say of its paper, and in which kind of value. Shares, not percent. Those from `first` on make tables of their own,
+see `paper_tables`: figures of the first and the last epoch, accuracy after each stage, and by class."""
+
+_OWN_TABLES = ("first", "last", "stages", "precision", "recall")
+
+EPOCH_FIGURES = {"train_loss": "loss", "train_accuracy": "accuracy", "loss": "validation loss", "accuracy": "validation accuracy"}
+"""Of an epoch: key of claims.first and claims.last → how P3 calls it."""
 
 FAILURES = "failures.json"
 """Beside the run folders: why a run failed, by the folder's name."""
@@ -223,6 +235,12 @@ def _claims(table: Any, where: str) -> dict[str, Any]:
     for key, value in table.items():
         if type(value) not in CLAIMS[key]:
             raise DataError(f"{where}: claims.{key} must be {CLAIMS[key][0].__name__}, but got {value!r}")
+        shares = value
+        if isinstance(value, dict):
+            _known(value, tuple(EPOCH_FIGURES) if key in ("first", "last") else FERPLUS, f"{where}: claims.{key}")
+            shares = list(value.values())
+        if isinstance(shares, list) and not all(type(share) is float for share in shares):
+            raise DataError(f"{where}: claims.{key} must hold figures such as 0.61, but got {value!r}")
     return dict(table)
 
 
@@ -292,8 +310,12 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("private_high", "to"),
     ("private_one_vs_rest_accuracy", "one-vs-rest"),
     ("private_macro_f1", "macro-F1"),
+    ("private_loss", "loss"),
+    ("training_accuracy", "accuracy on Training"),
+    ("total_cpu_seconds", "CPU s in all"),
 )
-"""Key of a figure → how a table calls it. Figures of PublicTest are of the best epoch, those of training of the same epoch."""
+"""Key of a figure → how a table calls it. Figures of PublicTest are of the best epoch, those of training of the same epoch: as they
+were learnt from (train_…), and with nothing dropped out or changed (training_accuracy)."""
 
 
 def figures(result: Result) -> dict[str, Any]:
@@ -316,7 +338,10 @@ def figures(result: Result) -> dict[str, Any]:
         "epoch_seconds": run.epoch_seconds("seconds"),
         "epoch_cpu_seconds": run.epoch_seconds("cpu_seconds"),
         "epoch_gpu_seconds": run.epoch_seconds("gpu_seconds"),
+        "total_cpu_seconds": sum(row["cpu_seconds"] for row in run.timing) if run.timing else None,
     }
+    if run.training is not None:
+        found["training_accuracy"] = run.training["heads"][head]["accuracy"]
     if found["accuracy"] is not None:
         found["one_vs_rest_accuracy"] = one_vs_rest(found["accuracy"], classes(run))
     if run.network is not None:
@@ -324,7 +349,7 @@ def figures(result: Result) -> dict[str, Any]:
     if run.private is not None:
         scores = run.private["heads"][head]
         low, high = scores["interval"]["accuracy"]
-        names = ("n", "accuracy", "one_vs_rest_accuracy", "macro_f1")
+        names = ("n", "accuracy", "one_vs_rest_accuracy", "macro_f1", "loss")
         found |= {f"private_{name}": scores[name] for name in names} | {"private_low": low, "private_high": high}
     return found
 
@@ -357,6 +382,11 @@ class Row:
     @property
     def finished(self) -> tuple[Result, ...]:
         return tuple(result for result in self.results if result.status == "finished")
+
+    @property
+    def stuck(self) -> str:
+        """What a finished run of it says of everything, where it has learnt nothing; empty where all have learnt."""
+        return next((said for result in self.finished if result.run is not None and (said := result.run.stuck)), "")
 
     @property
     def reason(self) -> str:
@@ -424,11 +454,12 @@ def write_csv(results: Sequence[Result], path: Path) -> None:
     partial = path.with_suffix(".partial")
     with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["run", "row", "seed", "status", *(k for k, _ in COLUMNS), *(f"paper_{k}" for k in CLAIMS), "failure"])
+        claimed = [key for key in CLAIMS if key not in _OWN_TABLES]
+        writer.writerow(["run", "row", "seed", "status", *(k for k, _ in COLUMNS), *(f"paper_{k}" for k in claimed), "failure"])
         for result in results:
             cell = result.cell
             own = figures(result)
-            claims = [cell.claims.get(key, "") for key in CLAIMS]
+            claims = [cell.claims.get(key, "") for key in claimed]
             values = [_cell(own[key]) for key, _ in COLUMNS]
             writer.writerow([cell.folder, cell.row, cell.recipe.seed, result.status, *values, *claims, result.failure])
     partial.replace(path)
@@ -439,7 +470,9 @@ def _cell(value: Any) -> Any:
 
 
 def markdown(experiment: Experiment, results: Sequence[Result]) -> str:
-    """table.md: three tables (what was run, what it gave, what the paper says beside it)."""
+    """table.md: what was run, what it gave, what the paper says beside it, and its like in the paper's own layout."""
+    from mien.training.paper_tables import paper_tables
+
     lines = [f"# {experiment.title}", ""]
     lines += [text for part in (experiment.paper, experiment.about, experiment.scaled) if part for text in (part, "")]
     table = table_rows(results)
@@ -447,8 +480,12 @@ def markdown(experiment: Experiment, results: Sequence[Result]) -> str:
     lines += [*markdown_table(*private_table(table)), "", PRIVATE_NOTE]
     if any(row.claims for row in table):
         lines += ["", *markdown_table(*claims_table(table))]
+    for own in paper_tables(table):
+        lines += ["", f"## {own.title}", "", *markdown_table(*own.table), "", own.note]
     if tested := mcnemar(results):
         lines += ["", told_test(tested)]
+    if stuck := stuck_text(table):
+        lines += ["", stuck]
     missing = [row.reason for row in table if row.reason]
     if missing:
         lines += ["", "Not finished: " + "; ".join(missing) + "."]
@@ -495,10 +532,18 @@ def private_table(table: Sequence[Row]) -> Table:
 
 def claims_table(table: Sequence[Row]) -> Table:
     """Header and cells: the paper's figures, each beside what was measured on PrivateTest."""
-    keys = [key for key in CLAIMS if any(key in row.claims for row in table)]
+    keys = [key for key in CLAIMS if key not in _OWN_TABLES and any(key in row.claims for row in table)]
     names = {"epoch_seconds": "s per epoch", "epoch_seconds_gpu": "s per epoch, GPU", "note": ""}
-    measured = {"accuracy": "private_accuracy", "loss": "loss", "parameters": "parameters", "epoch_seconds": "epoch_cpu_seconds"}
-    measured |= {"train_accuracy": "train_accuracy", "train_loss": "train_loss"}
+    measured = {  # claim → what is set beside it, and what it is of
+        "accuracy": ("private_accuracy", "PrivateTest, plain"),
+        "loss": ("private_loss", "PrivateTest"),
+        "train_accuracy": ("train_accuracy", "here, best epoch"),
+        "train_loss": ("train_loss", "here, best epoch"),
+        "parameters": ("parameters", "here"),
+        "epoch_seconds": ("epoch_cpu_seconds", "here"),
+        "epoch_seconds_gpu": ("epoch_gpu_seconds", "here"),
+        "time": ("total_cpu_seconds", "here, CPU s"),
+    }
     head, cells = [""], [[row.name] for row in table]
     for key in keys:
         name = names.get(key, key.replace("_", " "))
@@ -506,14 +551,34 @@ def claims_table(table: Sequence[Row]) -> Table:
         for cell, row in zip(cells, table, strict=True):
             cell.append(claim(row.claims.get(key)))
         if key in measured:
-            head.append("here, plain" if key == "accuracy" else "here")
+            figure, of_what = measured[key]
+            head.append(of_what)
             for cell, row in zip(cells, table, strict=True):
-                cell.append(figure_text(row, measured[key]))
+                cell.append(tested_text(row, figure))
         if key == "accuracy":
-            head.append("here, one-vs-rest")
+            head.append("PrivateTest, one-vs-rest")
             for cell, row in zip(cells, table, strict=True):
-                cell.append(figure_text(row, "private_one_vs_rest_accuracy"))
+                cell.append(tested_text(row, "private_one_vs_rest_accuracy"))
     return head, cells
+
+
+NOT_TESTED = "not tested"
+"""In place of a figure of a run that learnt nothing: it says nothing of a paper's claim."""
+
+
+def tested_text(row: Row, key: str) -> str:
+    """As `figure_text`, but no figure of a network that learnt nothing stands beside a paper's; its size and its time do."""
+    return NOT_TESTED if row.stuck and key.endswith(("accuracy", "loss")) else figure_text(row, key)
+
+
+def stuck_text(table: Sequence[Row]) -> str:
+    """A sentence for each row that learnt nothing; empty where all have learnt."""
+    return " ".join(
+        f"{row.name} has learnt nothing: it says *{row.stuck}* of nearly everything and stands less than 5 points above the share "
+        "of the most frequent class. That is no result, and what its paper claims is not tested by it."
+        for row in table
+        if row.stuck
+    )
 
 
 def claim(value: Any) -> str:
@@ -525,7 +590,7 @@ def claim(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-_SHARES = ("accuracy", "one_vs_rest_accuracy", "train_accuracy")
+_SHARES = ("accuracy", "one_vs_rest_accuracy", "train_accuracy", "training_accuracy")
 
 
 def figure_text(row: Row, key: str) -> str:

@@ -13,6 +13,9 @@ from mien.training.recipe import Recipe, recipe_from
 
 Scores = Mapping[str, Any]
 
+LEARNT = 0.05
+"""How far above the share of the most frequent class the accuracy of a network stands that has learnt anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -72,6 +75,21 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run is at its end: all its stages, each as long as its early stop let it."""
         return len(self.stage_ends) == len(self.recipe.parts)
+
+    @property
+    def stuck(self) -> str:
+        """What it says most often, where it has learnt nothing: where its accuracy is less than 5 points above the share of the
+        most frequent class. Empty where it has learnt, and where it was not scored.
+        """
+        if (scores := self.public or self.private) is None:
+            return ""
+        own = scores["heads"][self.head]
+        of_class = [sum(row) for row in own["confusion"]]
+        frequent = max(of_class) / sum(of_class)
+        if own["accuracy"] >= frequent + LEARNT:
+            return ""
+        said = [sum(column) for column in zip(*own["confusion"], strict=True)]
+        return str(own["labels"][said.index(max(said))])
 
     def epoch_seconds(self, name: str) -> float | None:
         """The median of a column of timing.csv ("seconds", "cpu_seconds", "gpu_seconds"); None where it was not taken."""

@@ -27,9 +27,11 @@ from mien.training.experiment import (
     mcnemar,
     private_table,
     public_table,
+    stuck_text,
     table_rows,
     told_test,
 )
+from mien.training.paper_tables import paper_tables
 from mien.training.run_folder import RunFolder, read_run
 
 SERIES = ("#2b6cb0", "#c43a31", "#4c8c2b", "#6a4fb3", "#e6a700", "#00897b", "#d35fb7", "#8a8f98")
@@ -110,6 +112,7 @@ def run_page(run: RunFolder) -> str:
         f'<header class="top"><div><p class="file">Training run {title}</p><h1>{lead}</h1>'
         f'<p class="caveat small">{READ_WITH_CARE}</p></div></header>',
         _facts(facts),
+        *([_section("Learnt nothing", _STUCK.format(said=run.stuck), "")] if run.stuck else []),
         _section(
             "Curves",
             "Dashed: on the Training pictures, as they are learnt from, augmented and with dropout. Whole: on PublicTest.",
@@ -129,6 +132,12 @@ def run_page(run: RunFolder) -> str:
 
 
 _MATRIX_TEXT = "A row for what it is, a column for what was said; counts, shaded by their share of the row."
+
+
+_STUCK = (
+    "This network says {said} of nearly every picture and stands less than 5 points above the share of the most frequent class. "
+    "It is no result. Try larger batches, or a lower rate."
+)
 
 
 def _run_curves(run: RunFolder) -> str:
@@ -294,6 +303,9 @@ def comparison_page(experiment: Experiment, results: Sequence[Result]) -> str:
     ]
     if any(row.claims for row in table):
         sections.append(_section("Beside the paper", _CLAIMS_TEXT, html_table(*claims_table(table))))
+    sections += [_section(own.title, own.note, html_table(*own.table)) for own in paper_tables(table)]
+    if stuck := stuck_text(table):
+        sections.append(_section("Learnt nothing", stuck.replace("*", ""), ""))
     missing = [result for result in results if result.status != "finished"]
     if missing:
         lines = "".join(
