@@ -3,7 +3,7 @@
 types, labels, errors ← crop, media, models, flow, episodes, study ← detect, emotion, track, follow ← analyze ← report, draw,
 audience ← study_report ← cluster, web, cli, demo; training beside them, and nobody imports it but the command line, when it is
 asked to.
-Within web: the ground ← tasks ← analyses ← capture ← studies ← reports ← retention ← routes ← app; see WEB_LAYERS.
+Within web: the ground ← tasks ← analyses ← capture ← studies ← reports ← retention ← services ← routes ← app; see WEB_LAYERS.
 """
 
 import ast
@@ -34,16 +34,16 @@ LAYERS = (
     {"__main__"},
 )
 WEB_LAYERS = (
-    {"settings", "errors", "database", "uploads", "security", "migrations"},
+    {"settings", "errors", "database", "uploads", "security", "writers", "migrations"},
     {"tasks"},
     {"analyses"},
     {"capture"},
     {"studies"},
     {"reports"},
     {"retention"},
+    {"services"},
     {"routes"},
-    {"app"},
-    {"offline"},
+    {"app", "offline"},
 )
 WEB_OWED = {"web.capture.participant_live imports web.studies.participants"}
 """Arrows that still point back; no other may come."""

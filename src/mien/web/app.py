@@ -24,17 +24,9 @@ from starlette.staticfiles import StaticFiles
 from mien import __version__
 from mien.errors import MienError
 from mien.web import security
-from mien.web.analyses.results import Results
-from mien.web.analyses.service import Jobs
 from mien.web.capture import live, participant_live
-from mien.web.capture.live import Live
-from mien.web.capture.participant_live import Watching
-from mien.web.database import Store
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
-from mien.web.reports.service import Reviews
 from mien.web.retention import storage
-from mien.web.retention.erasing import Eraser
-from mien.web.retention.storage import Storage
 from mien.web.routes import (
     analyses,
     info,
@@ -49,13 +41,9 @@ from mien.web.routes import (
     study_pages,
 )
 from mien.web.security import Guard, Security
+from mien.web.services import Services, make_private
 from mien.web.settings import Settings
 from mien.web.studies import rooms
-from mien.web.studies.films import Films
-from mien.web.studies.participants import Participants
-from mien.web.studies.room_faces import RoomFaces
-from mien.web.studies.rooms import Rooms
-from mien.web.studies.service import Studies
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
@@ -83,39 +71,24 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     Raises `ValueError` where others could reach the server and nothing would stop them, and `DataError` for a database that cannot
     be used.
     """
-    make_private(settings.data_dir)
-    store = Store(settings.url)
-    guard = Security(settings, store)
-    store.migrate()
-    settings = dataclasses.replace(settings, password="", token="")  # from here on there are only hashes
+    services = Services(dataclasses.replace(settings, password="", token=""), analyzer)
+    guard = Security(settings, services.store)  # from here on there are only hashes
+    services.store.migrate()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         app.state.stopping = asyncio.Event()
-        await app.state.jobs.start()
-        await app.state.live.start()
-        await app.state.watching.start()
-        await app.state.rooms.start()
-        await run_in_threadpool(app.state.films.start)
-        sweeping = asyncio.create_task(app.state.storage.sweep_for_ever())
         warming = threading.Thread(target=info.warm, args=(app,), name="warm")
         soon = loop.call_later(WARM_AFTER_S, warming.start)
-        try:
-            yield
-        finally:
-            app.state.stopping.set()
-            soon.cancel()
-            sweeping.cancel()
-            if warming.is_alive():  # Python must not end while it imports what is written in C++
-                await run_in_threadpool(warming.join)
-            await run_in_threadpool(app.state.reviews.stop)
-            await run_in_threadpool(app.state.films.stop)
-            await app.state.rooms.stop()
-            await app.state.watching.stop()
-            await app.state.live.stop()
-            await app.state.jobs.stop()
-            store.close()
+        async with services.running():
+            try:
+                yield
+            finally:
+                app.state.stopping.set()
+                soon.cancel()
+                if warming.is_alive():  # Python must not end while it imports what is written in C++
+                    await run_in_threadpool(warming.join)
 
     app = FastAPI(
         title="mien",
@@ -129,24 +102,9 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         swagger_ui_oauth2_redirect_url=None,
         responses=may_fail(401, 403, 422) | {"default": {"model": ErrorBody, "description": "Any other error"}},
     )
-    app.state.settings, app.state.store, app.state.security = settings, store, guard
-    app.state.jobs = Jobs(settings, store)
-    app.state.results = Results(settings, store, app.state.jobs)
-    app.state.live = Live(settings, store, analyzer)
-    app.state.live.recordings.changed = app.state.jobs.changed
-    app.state.jobs.before_erasing.append(app.state.live.forget)
-    app.state.jobs.retry_live = app.state.live.recordings.retry
-    app.state.studies = Studies(settings, store)
-    app.state.reviews = Reviews(settings, store, app.state.studies)
-    app.state.studies.before_forgetting.append(app.state.reviews.forget)
-    app.state.rooms = Rooms(settings, store, app.state.studies, app.state.jobs)
-    app.state.room_faces = RoomFaces(settings)
-    app.state.participants = Participants(settings, store, app.state.studies)
-    app.state.watching = Watching(settings, app.state.participants, app.state.live.reader)
-    app.state.participants.before_erasing.append(app.state.watching.forget)
-    app.state.films = Films(settings, app.state.studies)
-    app.state.eraser = Eraser(app.state.studies, app.state.participants, app.state.rooms, app.state.films)
-    app.state.storage = Storage(settings, store, app.state.jobs, app.state.eraser)
+    for name, service in vars(services).items():
+        setattr(app.state, name, service)
+    app.state.security = guard
     app.state.stopping = asyncio.Event()
     made = app.openapi
     app.openapi = lambda: app.openapi_schema or reference.complete(made())  # type: ignore[method-assign]
@@ -284,12 +242,6 @@ def listen(host: str, port: int) -> socket.socket:
             raise MienError(f"port {port} of {host} is taken, perhaps by another mien; try mien serve --port {other}") from None
         raise MienError(f"cannot listen on {host}, port {port}: {error.strerror or error}; try another --host or --port") from None
     return door
-
-
-def make_private(folder: Path) -> None:
-    """Makes the data folder, where it is not there, for nobody but who runs the server."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextlib.contextmanager

@@ -5,45 +5,26 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from mien.errors import DataError
 from mien.study.definition import Study
 from mien.study_report.headline import headline
-from mien.web.analyses.service import Jobs
-from mien.web.app import make_private
-from mien.web.database import Store, StudyRow, new_id
+from mien.web.database import StudyRow, new_id
 from mien.web.reports import worker as review_worker
-from mien.web.retention.erasing import Eraser
 from mien.web.retention.participant_export import export_of_viewer
+from mien.web.services import Services
 from mien.web.settings import Settings
-from mien.web.studies.films import Films
-from mien.web.studies.participants import Participants
-from mien.web.studies.rooms import Rooms
-from mien.web.studies.service import UPLOADING, Studies, missing
+from mien.web.studies.service import UPLOADING, missing
 from mien.web.uploads import Upload, plain_name
 
 
-class Offline:
+class Offline(Services):
     """The studies of a data folder; a context manager. Raises `MienError`, and `ApiError` where the server would answer so."""
 
     def __init__(self, settings: Settings) -> None:
-        make_private(settings.data_dir)
-        self.settings, self.store = settings, Store(settings.url)
+        super().__init__(settings)
         self.store.migrate()
-        self.studies = Studies(settings, self.store)
-        self.jobs = Jobs(settings, self.store)
-        self.rooms = Rooms(settings, self.store, self.studies, self.jobs)
-        self.participants = Participants(settings, self.store, self.studies)
-        self.films = Films(settings, self.studies)
-        self.eraser = Eraser(self.studies, self.participants, self.rooms, self.films)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.store.close()
 
     def found(self, beginning: str) -> StudyRow:
         """The study whose id begins so. Raises `DataError` where there is none, or more than one."""

@@ -55,7 +55,7 @@ class Results:
         self.settings, self.store, self.jobs = settings, store, jobs
         self._views: OrderedDict[tuple[str, ...], ResultView] = OrderedDict()
         self._reading, self._changing, self._making = threading.Lock(), threading.Lock(), threading.Lock()
-        jobs.before_erasing.append(self.forget)
+        jobs.writers.add(self.forget)
 
     def done(self, id: str) -> Job:
         """The job, whose result is there. Raises `ApiError` 404, and 409 where it is not there yet, or never will be."""

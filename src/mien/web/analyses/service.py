@@ -26,6 +26,7 @@ from mien.web.database import FINISHED, Job, Store, now
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.uploads import Upload
+from mien.web.writers import Writers
 
 MEASURED_LOOKS = 20
 """Analyses of fewer looks are mostly loading and say nothing about the pace."""
@@ -81,8 +82,8 @@ class Listener:
 class Jobs:
     """The queue of files, the processes that work on them, and the pages that listen. Its methods may be called from any thread."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self.settings, self.store = settings, store
+    def __init__(self, settings: Settings, store: Store, writers: Writers) -> None:
+        self.settings, self.store, self.writers = settings, store, writers
         self._wake = threading.Condition()
         self._telling = threading.Lock()
         self._runs: dict[str, Run] = {}
@@ -90,8 +91,6 @@ class Jobs:
         self._threads: list[threading.Thread] = []
         self._stopping = False
         self.command = [sys.executable, "-P", "-m", "mien.web.analyses.worker"]
-        self.before_erasing: list[Callable[[str], None]] = []
-        """Called with the id of a job that is about to be erased: whoever writes into its folder stops doing so."""
         self.retry_live: Callable[[str], bool] = lambda id: False
         """Saves a live recording once more whose saving failed; whether that can be tried."""
 
@@ -212,8 +211,7 @@ class Jobs:
         """Erases a job and all its files, ending it first where it is under way; whether there was one."""
         self.store.update_job(id, only_in=("queued", "running"), state="cancelled", ended_at=now())
         self._end(id)
-        for stop in self.before_erasing:
-            stop(id)
+        self.writers.stop(id)
         there = self.store.delete_job(id)
         folder = self.folder(id)
         doomed = folder.with_name(id + DOOMED)

@@ -14,6 +14,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import MienError
+from mien.web.analyses.service import Jobs
 from mien.web.capture import wire
 from mien.web.capture.reader import Reader
 from mien.web.capture.recorder import Recordings
@@ -21,6 +22,7 @@ from mien.web.capture.views import BREACHES_MAX, HELLO_WITHIN_S, Course, Page, R
 from mien.web.capture.wire import WireError
 from mien.web.database import Job, Store, new_id, now
 from mien.web.settings import Settings
+from mien.web.writers import Writers
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
@@ -44,10 +46,11 @@ async def live_view(socket: WebSocket) -> None:
 class Live:
     """All live views, with the thread that reads their frames and with their recordings."""
 
-    def __init__(self, settings: Settings, store: Store, analyzer: "Analyzer | None" = None) -> None:
+    def __init__(self, settings: Settings, store: Store, jobs: Jobs, writers: Writers, analyzer: "Analyzer | None" = None) -> None:
         self.settings, self.store = settings, store
-        self.recordings = Recordings(settings, store)
-        self.recordings.erased = self.forget
+        self.recordings = Recordings(settings, store, jobs, erased=self.forget)
+        writers.add(self.forget)
+        jobs.retry_live = self.recordings.retry
         self.reader = Reader(settings, self.recordings, analyzer)
         self._views: dict[str, View] = {}
         self._closed: deque[str] = deque(maxlen=KNOWN_CLOSED)

@@ -33,6 +33,7 @@ from mien.web.database import Participant, StudyRow
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.studies.participants import Measured, Participants, refuse_ended
+from mien.web.writers import Writers
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer, StreamState
@@ -169,7 +170,7 @@ class Seat(Line):
 class Watching:
     """Everybody who is being measured now, at most one socket each."""
 
-    def __init__(self, settings: Settings, participants: Participants, reader: Reader) -> None:
+    def __init__(self, settings: Settings, participants: Participants, reader: Reader, writers: Writers) -> None:
         self.settings, self.participants, self.reader = settings, participants, reader
         self._seats: dict[str, Seat] = {}
         self._gone: dict[tuple[str, str], float] = {}  # (participant, stimulus) → when the connection was lost
@@ -180,6 +181,7 @@ class Watching:
         self._sockets = 0
         self._stopping = False
         self._ticking: asyncio.Task[Any] | None = None
+        writers.add(self.forget)
 
     # --- with the server
 

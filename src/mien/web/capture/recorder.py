@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.types import FrameResult
-from mien.web.analyses.service import folder_bytes
+from mien.web.analyses.service import Jobs, folder_bytes
 from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
 from mien.web.capture.views import Course, Recording, View, Waiting, spawn
@@ -33,15 +33,12 @@ log = logging.getLogger(__name__)
 class Recordings:
     """All recordings that are under way or being saved.
 
-    changed  is called, from any thread, with the id of a recording's job when something about it is new
-    erased   likewise where another process has erased it
+    erased   is called, from any thread, with the id of a recording's job where another process has erased it
     running  by the id of the job
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self.settings, self.store = settings, store
-        self.changed: Callable[[str], None] = lambda id: None
-        self.erased: Callable[[str], None] = lambda id: None
+    def __init__(self, settings: Settings, store: Store, jobs: Jobs, erased: Callable[[str], None]) -> None:
+        self.settings, self.store, self.jobs, self.erased = settings, store, jobs, erased
         self.running: dict[str, Recording] = {}
         self._saves: asyncio.Semaphore | None = None
         self._stopping = False
@@ -134,7 +131,7 @@ class Recordings:
                 live={"view": view.id},
                 progress=_progress(0, 0.0),
             )
-            self.changed(id)
+            self.jobs.changed(id)
             return Recording(id, folder, writer, Course.begun(analyzer, view.smoothing_s))
 
         recording = await asyncio.to_thread(begin)
@@ -236,7 +233,7 @@ class Recordings:
         if not (self.folder(id) / "rows.log").is_file():
             return False
         if self.store.update_job(id, only_in=("failed",), state="saving", error=None, ended_at=None) is not None:
-            self.changed(id)
+            self.jobs.changed(id)
             self._loop.call_soon_threadsafe(lambda: spawn(self.save_left(id)))
         return True
 
@@ -272,7 +269,7 @@ class Recordings:
         def put_down() -> Job | None:
             job = self.store.update_job(recording.job, **values)
             if job is not None:
-                self.changed(recording.job)
+                self.jobs.changed(recording.job)
             return job
 
         return await asyncio.to_thread(put_down)

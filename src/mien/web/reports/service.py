@@ -29,6 +29,7 @@ from mien.web.reports.worker import FILES
 from mien.web.settings import Settings
 from mien.web.studies.service import Studies, note
 from mien.web.tasks.process import Process
+from mien.web.writers import Writers
 
 PACE = 4.0
 """While a study runs its review is always stale: from one making to the next pass at least so many times what the last one took."""
@@ -53,7 +54,7 @@ class Found:
 class Reviews:
     """Makes and gives reviews. Its methods may be called from any thread."""
 
-    def __init__(self, settings: Settings, store: Store, studies: Studies) -> None:
+    def __init__(self, settings: Settings, store: Store, studies: Studies, writers: Writers) -> None:
         self.settings, self.store, self.studies = settings, store, studies
         self.command = [sys.executable, "-P", "-m", "mien.web.reports.worker"]
         self._one = threading.Lock()  # one process at a time
@@ -63,6 +64,7 @@ class Reviews:
         self._next: dict[tuple[str, str], float] = {}
         self._failed: dict[tuple[str, str, int], tuple[float, str]] = {}
         self._stopping = False
+        writers.add(self.forget)
 
     # --- the review
 

@@ -21,6 +21,7 @@ from mien.web.database import Store, StudyRow
 from mien.web.settings import Settings
 from mien.web.studies.service import Studies
 from mien.web.tasks.child import work
+from mien.web.writers import Writers
 
 PAPERS = {"review.pdf": "a4", "review-letter.pdf": "letter"}
 """File → its paper."""
@@ -36,7 +37,7 @@ def make(task: dict[str, Any]) -> list[str]:
     """Writes the files; gives their names. Raises `MienError`."""
     settings = Settings(data_dir=Path(task["data_dir"]), database_url=task["database_url"])
     store = Store(settings.url)
-    studies = Studies(settings, store)
+    studies = Studies(settings, store, Writers())
     row = studies.get(task["study"])
     if row is None:
         raise DataError("the study was erased meanwhile")
@@ -77,7 +78,7 @@ def viewers_of(settings: Settings, store: Store, row: StudyRow, until: datetime 
     from mien.web.studies.participants import load_viewer
     from mien.web.studies.rooms import load_room
 
-    studies = Studies(settings, store)
+    studies = Studies(settings, store, Writers())
     study = Study.read(row.definition)
     people = [
         load_viewer(store, settings, row, participant, until)

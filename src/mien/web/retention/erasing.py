@@ -59,11 +59,8 @@ class Eraser:
                 rows.execute(delete_rows(table).where(table.study_id == id))
             rows.execute(delete_rows(StudyRow).where(StudyRow.id == id))
         self.films.forget(id)
-        for person in people:
-            for told_of in self.participants.before_erasing:
-                told_of(person)
-        for told_of_reviews in self.studies.before_forgetting:
-            told_of_reviews(id)
+        for one in (*people, id):
+            self.studies.writers.stop(one)
         more_files, more_size = _remove(folder)
         self.store.forget()
         with self.store.session() as rows:

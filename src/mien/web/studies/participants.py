@@ -12,7 +12,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,14 +96,10 @@ class Measured:
 
 
 class Participants:
-    """Everybody who takes part, in all studies. Its methods may be called from any thread.
-
-    before_erasing  is told the id of somebody who is about to be erased, so that nothing is written any more
-    """
+    """Everybody who takes part, in all studies. Its methods may be called from any thread."""
 
     def __init__(self, settings: Settings, store: Store, studies: Studies) -> None:
         self.settings, self.store, self.studies = settings, store, studies
-        self.before_erasing: list[Callable[[str], None]] = []
         self._attempts = Attempts(settings.login_attempts_per_minute)
         self._known: set[str] = set()
         self._erasing = threading.Lock()
@@ -417,8 +413,7 @@ class Participants:
 
     def erase(self, participant: Participant, who: Who = "participant") -> dict[str, dict[str, int]]:
         """Erases all that is kept of somebody and proves it: what went, and what is left, counted afterwards."""
-        for told in self.before_erasing:
-            told(participant.id)
+        self.studies.writers.stop(participant.id)
         study_id, folder = participant.study_id, self.folder(participant)
         with self._erasing:
             files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []

@@ -23,6 +23,7 @@ from mien.study.definition import ANSWERED_UNDER, REFUSED, Lack, Marker, Study, 
 from mien.web.database import AuditEntry, Invitation, Participant, Room, Store, StudyRow, new_id, now
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
+from mien.web.writers import Writers
 
 Who = Literal["operator", "participant", "mien"]
 State = Literal["open", "closed", "archived"]
@@ -41,10 +42,8 @@ SAW_AGAIN_AFTER = timedelta(minutes=10)
 class Studies:
     """All studies. Its methods may be called from any thread; what they cannot do is an `ApiError`."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self.settings, self.store = settings, store
-        self.before_forgetting: list[Callable[[str], None]] = []
-        """Called with a study's id when what was made from its data is about to be removed: whoever makes of it stops."""
+    def __init__(self, settings: Settings, store: Store, writers: Writers) -> None:
+        self.settings, self.store, self.writers = settings, store, writers
 
     # --- folders
 
@@ -105,8 +104,7 @@ class Studies:
 
     def forget_reviews(self, id: str) -> None:
         """Removes what was made from the data, and ends what is being made; it is made again when somebody asks."""
-        for told in self.before_forgetting:
-            told(id)
+        self.writers.stop(id)
         remove(self.folder(id) / "reviews")
 
     def participants(self, id: str) -> Sequence[Participant]:

@@ -1,0 +1,86 @@
+"""All that the web application is made of, each made once and given to whom it serves: the server and the command line take it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from starlette.concurrency import run_in_threadpool
+
+from mien.web.analyses.results import Results
+from mien.web.analyses.service import Jobs
+from mien.web.capture.live import Live
+from mien.web.capture.participant_live import Watching
+from mien.web.database import Store
+from mien.web.reports.service import Reviews
+from mien.web.retention.erasing import Eraser
+from mien.web.retention.storage import Storage
+from mien.web.settings import Settings
+from mien.web.studies.films import Films
+from mien.web.studies.participants import Participants
+from mien.web.studies.room_faces import RoomFaces
+from mien.web.studies.rooms import Rooms
+from mien.web.studies.service import Studies
+from mien.web.writers import Writers
+
+if TYPE_CHECKING:
+    from mien.analyze import Analyzer
+
+
+class Services:
+    """Of one data folder and one database, whose tables `store.migrate` makes; nothing of it runs before `running`.
+
+    analyzer  reads live frames (default: the settings' model, loaded when it is needed)
+
+    Raises `DataError` for a database that cannot be used. As a context manager it lets go of the database at the end.
+    """
+
+    def __init__(self, settings: Settings, analyzer: "Analyzer | None" = None) -> None:
+        make_private(settings.data_dir)
+        self.settings, self.store, self.writers = settings, Store(settings.url), Writers()
+        self.jobs = Jobs(settings, self.store, self.writers)
+        self.results = Results(settings, self.store, self.jobs)
+        self.live = Live(settings, self.store, self.jobs, self.writers, analyzer)
+        self.studies = Studies(settings, self.store, self.writers)
+        self.films = Films(settings, self.studies)
+        self.participants = Participants(settings, self.store, self.studies)
+        self.watching = Watching(settings, self.participants, self.live.reader, self.writers)
+        self.rooms = Rooms(settings, self.store, self.studies, self.jobs)
+        self.room_faces = RoomFaces(settings)
+        self.reviews = Reviews(settings, self.store, self.studies, self.writers)
+        self.eraser = Eraser(self.studies, self.participants, self.rooms, self.films)
+        self.storage = Storage(settings, self.store, self.jobs, self.eraser)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.store.close()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """With a server: goes on with what an earlier one left, and leaves the rest to the next."""
+        await self.jobs.start()
+        await self.live.start()
+        await self.watching.start()
+        await self.rooms.start()
+        await run_in_threadpool(self.films.start)
+        sweeping = asyncio.create_task(self.storage.sweep_for_ever())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            await run_in_threadpool(self.reviews.stop)
+            await run_in_threadpool(self.films.stop)
+            await self.rooms.stop()
+            await self.watching.stop()
+            await self.live.stop()
+            await self.jobs.stop()
+            self.store.close()
+
+
+def make_private(folder: Path) -> None:
+    """Makes the data folder, where it is not there, for nobody but who runs the server."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
