@@ -658,7 +658,7 @@ def test_record_pause_go_on_save(live: Callable[..., Any], camera: Any, server: 
         names = {file["name"] for file in client.get(f"/api/jobs/{job}/result").json()["files"]}
         assert client.get(f"/api/jobs/{job}").json()["kind"] == "live"
     assert "annotated.mp4" not in names
-    assert not list((server.data / "jobs" / job).rglob("frames.log"))
+    assert not list((server.data / "jobs" / job).rglob("pictures.log"))
 
 
 @pytest.mark.more
@@ -675,7 +675,7 @@ def test_the_picture_is_kept_where_it_is_wanted(live: Callable[..., Any], camera
         frames = list(media.frames())
     assert len(frames) == len(table(server, job, "timeline.csv"))
     assert (media.info.width, media.info.height) == (WIDTH, HEIGHT)
-    assert not list((server.data / "jobs" / job).rglob("frames.log"))
+    assert not list((server.data / "jobs" / job).rglob("pictures.log"))
 
 
 @pytest.mark.more

@@ -466,9 +466,9 @@ def test_with_the_film_there_is_one(client: TestClient) -> None:
         id = page.record("start", keep_film=True)["job"]
         for data in walk(8):
             page.look(data, of_recording=True)
-        assert (folder(client, id) / "frames.log").stat().st_size > 1000
+        assert (folder(client, id) / "pictures.log").stat().st_size > 1000
         assert page.stop()["state"] == "done"
-    assert not (folder(client, id) / "frames.log").exists()
+    assert not (folder(client, id) / "pictures.log").exists()
     assert {"result/annotated.mp4", "stills/1.jpg"} <= set(pictures(folder(client, id)))
 
 
@@ -488,7 +488,7 @@ def test_a_recording_whose_saving_failed_can_be_saved_again(client: TestClient) 
         id = page.record("start", keep_film=True)["job"]
         for data in looks:
             page.look(data, of_recording=True)
-        frames = folder(client, id) / "frames.log"
+        frames = folder(client, id) / "pictures.log"
         (folder(client, id) / "result").write_text("in the way")
         failed = page.stop()
         assert failed["state"] == "failed"
@@ -765,7 +765,7 @@ def test_kill_9_during_a_recording_loses_nothing_that_was_answered(served: Calla
         id = json.loads(socket.recv(timeout=WITHIN_S))["job"]
         answers = [look(socket, k) for k in range(10)]
         server.kill()
-    assert Logged(server.data / "jobs" / id).count == 10
+    assert len(Logged(server.data / "jobs" / id).rows) == 10
     server.start()
     with connect(address, open_timeout=WITHIN_S, ping_timeout=None) as socket:
         socket.send(json.dumps({"type": "hello", "resume": ready["live"]}))

@@ -153,7 +153,7 @@ def test_another_model_is_noted_where_it_goes_on(tmp_path: Path) -> None:
     assert found.rows["sequence"].tolist() == [0, 1, 2, 3]
     assert found.facts["settings"] == SETTINGS
     assert found.facts["then"] == [{"from": 1, "settings": other}, {"from": 3, "settings": SETTINGS}]
-    assert found.watched().settings == SETTINGS | {"then": found.facts["then"]}
+    assert found.timeline().settings == SETTINGS | {"then": found.facts["then"]}
     assert [path.name for path in tmp_path.iterdir()] == ["s1.log"]
 
 
@@ -184,7 +184,7 @@ def test_whoever_else_is_in_view_is_counted_and_nothing_more(tmp_path: Path) -> 
     assert (found.with_face, found.with_others, found.gone_on) == (3, 4, 2)
     assert [(row.in_view, row.result.tracks.tolist()) for row in found] == [(2, [1]), (2, [3]), (2, []), (2, [4])]
     assert found.faces["box"].tolist() == [two.boxes[k].tolist() for k in (0, 1, 1)]
-    timeline = found.watched(9.0)
+    timeline = found.timeline(9.0)
     assert (timeline.frame_rows.tolist(), timeline.tracks.tolist()) == ([0, 1, 3], [1, 1, 1])
     seen = last_seen(tmp_path, ("baseline", "s1"))
     assert seen is not None
@@ -219,7 +219,7 @@ def test_a_log_of_before_is_read(tmp_path: Path) -> None:
     found = Looks(tmp_path / "s1.log")
     assert (found.last, found.part, found.position_s, found.bytes) == (6, 2, 3.0, len(held))
     assert (found.with_face, found.with_others, found.facts["largest_until"]) == (4, 4, 6)
-    timeline = found.watched(30.0)
+    timeline = found.timeline(30.0)
     assert timeline.times.tolist() == [i / 2 for i in range(7)]
     assert timeline.frame_rows.tolist() == [1, 2, 4, 5]
     assert timeline.emotions.tolist() == HAPPY.tolist() * 4

@@ -1,7 +1,8 @@
 import json
+import struct
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from mien.analyze import Analyzer, Recorder
 from mien.errors import MediaError
 from mien.media import open_media
 from mien.types import Frame, FrameResult, Timeline
-from mien.web.capture.log_file import records
-from mien.web.capture.recording import FRAMES, ROWS, Facts, Logged, Row, Writer, make_result
+from mien.web.capture.frame_log import PICTURES, Row
+from mien.web.capture.log_file import Log, records
+from mien.web.capture.old_logs import FRAMES
+from mien.web.capture.recording import ROWS, Facts, Logged, Writer, make_result
 from web.live_page import jpeg
 
 FACTS = Facts("view", "Kitchen", "camera", LABELS, {"every_s": 0.1, "smoothing_s": 0.2}, film=False)
@@ -36,7 +39,7 @@ def results(n: int = 12) -> list[FrameResult]:
 def row(result: FrameResult, **more: Any) -> Row:
     height, width = result.frame.rgb.shape[:2]
     given = {"part": 0, "left_out": 0} | more
-    return Row(result.frame.index, 50 + result.time_s, width, height, result=result, **given)
+    return Row(result.frame.index, 50 + result.time_s, width, height, result=result, in_view=len(result), **given)
 
 
 def write(folder: Path, rows: list[Row], facts: Facts = FACTS) -> None:
@@ -71,14 +74,14 @@ def test_the_log_gives_exactly_the_timeline_of_a_recorder(tmp_path: Path, n: int
     assert found.settings == wanted.settings
     assert (found.info.name, found.info.kind, found.info.width, found.info.height) == ("Kitchen", "camera", 160, 120)
     assert found.info.duration_s == (seen[-1].time_s or None)
-    assert logged.facts == FACTS
+    assert logged.about == FACTS
 
 
 def test_each_row_keeps_what_the_page_said_of_its_frame(tmp_path: Path) -> None:
     rows = [row(r, part=i // 4, left_out=i // 2) for i, r in enumerate(results())]
     write(tmp_path / "r", rows)
     logged = Logged(tmp_path / "r")
-    for got, wanted in zip(logged.rows(), rows, strict=True):
+    for got, wanted in zip(logged, rows, strict=True):
         for name in ("sequence", "captured_s", "width", "height", "part", "left_out", "time_s"):
             assert getattr(got, name) == getattr(wanted, name), name
     assert logged.timeline().settings["pauses_s"] == [rows[4].time_s, rows[8].time_s]
@@ -101,7 +104,7 @@ def test_a_log_that_is_cut_anywhere_gives_what_is_whole(tmp_path: Path) -> None:
             with pytest.raises(MediaError, match="the recording cannot be read"):
                 Logged(tmp_path / "r")
         else:
-            assert Logged(tmp_path / "r").count == count
+            assert len(Logged(tmp_path / "r").rows) == count
     assert counts[len(content)] == 4
 
 
@@ -121,25 +124,25 @@ def test_a_damaged_log_gives_what_comes_before_the_damage(tmp_path_factory: pyte
             Logged(folder)
     else:
         found = Logged(folder)
-        assert found.count == count
-        assert [r.time_s for r in found.rows()] == [r.time_s for r in seen[:count]]
+        assert len(found.rows) == count
+        assert [r.time_s for r in found] == [r.time_s for r in seen[:count]]
 
 
 @pytest.mark.parametrize("torn", [0, 1, 7, 30])
 def test_writing_goes_on_where_the_log_is_whole(tmp_path: Path, torn: int) -> None:
     folder, seen = tmp_path / "r", results()
     write(folder, [row(r) for r in seen[:7]], film_facts())
-    for name in (ROWS, FRAMES):
+    for name in (ROWS, PICTURES):
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(content[: len(content) - torn])
     logged = Logged(folder)
-    assert logged.count == (7 if torn == 0 else 6)
-    writer = Writer.reopen(folder, logged)
-    for r in seen[logged.count :]:
+    assert len(logged.rows) == (7 if torn == 0 else 6)
+    writer = Writer(folder, logged.about, logged)
+    for r in seen[len(logged.rows) :]:
         writer.add(row(r), jpeg(r.frame.rgb))
     writer.sync()
     writer.close()
-    assert [r.time_s for r in Logged(folder).rows()] == [r.time_s for r in seen]
+    assert [r.time_s for r in Logged(folder)] == [r.time_s for r in seen]
     make_result(folder)
     with open_media(folder / "result" / "annotated.mp4") as film:
         times = [f.time_s for f in film.frames()]
@@ -151,11 +154,56 @@ def test_what_is_written_is_there_at_once(tmp_path: Path) -> None:
     writer = Writer(tmp_path, FACTS)
     for i, r in enumerate(results(3)):
         writer.add(row(r), b"")
-        assert Logged(tmp_path).count == i + 1
+        assert len(Logged(tmp_path).rows) == i + 1
     writer.close()
     writer.close()
     with pytest.raises(ValueError, match="closed"):
         writer.add(row(results(1)[0]), b"")
+
+
+# --- recordings of before
+
+
+def written_before(folder: Path, seen: list[FrameResult]) -> None:
+    """The logs of a recording under way, with its pictures, as they were written when they had a format of their own."""
+    folder.mkdir()
+    rows, pictures = Log(folder / ROWS), Log(folder / FRAMES)
+    rows.append(json.dumps({"format": "mien-rows 1"} | asdict(film_facts())).encode())
+    for i, r in enumerate(seen):
+        height, width = r.frame.rgb.shape[:2]
+        head = struct.pack("<IddIIHH", i, 50 + r.time_s, r.time_s, i // 2, i // 4 << 16 | len(r), width, height)
+        columns = (r.tracks.astype("<i8"), r.faces.boxes, r.faces.scores, r.emotions, r.smoothed)
+        rows.append(head + b"".join(np.ascontiguousarray(column).tobytes() for column in columns))
+        pictures.append(struct.pack("<d", r.time_s) + jpeg(r.frame.rgb))
+    rows.close()
+    pictures.close()
+
+
+@pytest.mark.parametrize("torn", [0, 1, 30])
+def test_a_recording_of_before_is_read_gone_on_with_and_made(tmp_path: Path, torn: int) -> None:
+    folder, seen = tmp_path / "r", results()
+    written_before(folder, seen[:7])
+    content = (folder / ROWS).read_bytes()
+    (folder / ROWS).write_bytes(content[: len(content) - torn])
+    logged = Logged(folder)
+    whole = 7 if torn == 0 else 6
+    assert (logged.old, len(logged.rows), logged.last, logged.bytes <= len(content) - torn) == (True, whole, whole - 1, True)
+    assert logged.about == film_facts()
+    assert [(r.part, r.left_out, r.width, r.in_view) for r in logged] == [
+        (i // 4, i // 2, 160, len(r)) for i, r in enumerate(seen[:whole])
+    ]
+    assert same(logged.timeline(), recorded(seen[:whole]))
+    writer = Writer(folder, logged.about, logged)
+    for r in seen[whole:]:
+        writer.add(row(r, part=1), jpeg(r.frame.rgb))
+    writer.close()
+    assert not Logged(folder).old
+    assert same(Logged(folder).timeline(), recorded(seen))
+    make_result(folder)
+    assert same(Timeline.load(folder / "timeline.npz"), recorded(seen))
+    with open_media(folder / "result" / "annotated.mp4") as film:
+        assert [f.time_s for f in film.frames()] == pytest.approx([r.time_s for r in seen], abs=1e-3)
+    assert not [name for name in (ROWS, FRAMES, PICTURES) if (folder / name).exists()]
 
 
 # --- results
@@ -190,9 +238,9 @@ def test_without_the_film_no_picture_of_anybody_is_kept(tmp_path: Path) -> None:
 def test_with_the_film_it_is_made_and_the_raw_frames_go(tmp_path: Path) -> None:
     folder, seen = tmp_path / "r", results(20)
     write(folder, [row(r) for r in seen], film_facts())
-    assert (folder / FRAMES).stat().st_size > 1000
+    assert (folder / PICTURES).stat().st_size > 1000
     make_result(folder)
-    assert not (folder / FRAMES).exists()
+    assert not (folder / PICTURES).exists()
     assert not (folder / ROWS).exists()
     assert {"result/annotated.mp4", "result/report.html", "stills/1.jpg"} <= set(pictures(folder))
     with open_media(folder / "result" / "annotated.mp4") as film:
@@ -238,7 +286,7 @@ def test_a_result_can_be_made_again_after_a_kill(tmp_path: Path, monkeypatch: py
             with pytest.raises(Killed):
                 make_result(folder)
         assert (folder / ROWS).exists()
-        assert (folder / FRAMES).exists()
+        assert (folder / PICTURES).exists()
     first = make_result(folder)
     assert make_result(folder) == json.loads(json.dumps(first))
     assert same(Timeline.load(folder / "timeline.npz"), recorded(seen))
@@ -251,11 +299,11 @@ def test_a_picture_sent_again_after_a_restart_is_in_the_film_once(tmp_path: Path
     rows = (folder / ROWS).read_bytes()
     (folder / ROWS).write_bytes(rows[: [end for end, _ in records(folder / ROWS)][-2]])
     logged = Logged(folder)
-    writer = Writer.reopen(folder, logged)
+    writer = Writer(folder, logged.about, logged)
     for r in seen[2:]:
         writer.add(row(r), jpeg(r.frame.rgb))
     writer.close()
-    assert sum(1 for _ in records(folder / FRAMES)) == 7
+    assert sum(1 for _ in records(folder / PICTURES)) == 7
     make_result(folder)
     with open_media(folder / "result" / "annotated.mp4") as film:
         assert [f.time_s for f in film.frames()] == pytest.approx([r.time_s for r in seen], abs=1e-3)

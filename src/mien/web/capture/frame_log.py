@@ -161,7 +161,7 @@ class FrameLog:
         self.rows = self.rows[rows]
         self._ends = np.cumsum(self.rows["faces"], dtype=np.int64)
 
-    def timeline(self, info: MediaInfo, settings: Mapping[str, Any], rows: NDArray[np.integer] | None = None) -> Timeline:
+    def timeline_of(self, info: MediaInfo, settings: Mapping[str, Any], rows: NDArray[np.integer] | None = None) -> Timeline:
         """The frames `rows`, or all; their times must rise. Columns are copied: as views they would keep the log in memory."""
         keep = np.arange(len(self.rows)) if rows is None else rows
         faces = self.faces[self.of(keep)]

@@ -277,17 +277,17 @@ class Live:
 
         folder = self.recordings.folder(job.id)
         logged = await asyncio.to_thread(Logged, folder)
-        facts, last = logged.facts, logged.last
+        facts, last = logged.about, logged.row(len(logged.rows) - 1) if len(logged.rows) else None
         analyzer = await asyncio.to_thread(self.reader.prepare)
         if tuple(analyzer.labels) != facts.labels or analyzer.settings()["models"] != facts.settings["models"]:
             return False  # another model now: what came would not fit what is there
         smoothing_s = float(facts.settings["smoothing_s"])
         course = await asyncio.to_thread(Course.replayed, Course.begun(analyzer, smoothing_s), logged)
-        recording = Recording(job.id, folder, await asyncio.to_thread(Writer.reopen, folder, logged), course)
+        recording = Recording(job.id, folder, await asyncio.to_thread(Writer, folder, facts, logged), course)
         recording.state = job.state
         view = View(facts.live, facts.source, facts.name, smoothing_s, course)
         if last is not None:
-            recording.rows, recording.duration_s, recording.left_out = logged.count, last.time_s, last.left_out
+            recording.rows, recording.duration_s, recording.left_out = len(logged.rows), last.time_s, last.left_out
             view.accepted = view.received = last.sequence
             view.captured_s, view.part = last.captured_s, last.part
         view.latest, view.stale, view.recording = course, True, recording

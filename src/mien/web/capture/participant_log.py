@@ -62,12 +62,12 @@ class Looks(FrameLog):
         """How many times the person's track had ended and another one was gone on with."""
         return int((np.diff(self.faces["track"]) > 0).sum())
 
-    def watched(self, duration_s: float | None = None) -> Timeline:
+    def timeline(self, duration_s: float | None = None) -> Timeline:
         """What was seen of the person while the film ran, each moment as it was watched for the first time."""
         width, height = (int(self.rows[0]["width"]), int(self.rows[0]["height"])) if len(self.rows) else (0, 0)
         info = MediaInfo(self.facts["stimulus"], "camera", width, height, duration_s, None, None, False, "live")
         settings = self.facts["settings"] | ({"then": self.facts["then"]} if "then" in self.facts else {})
-        found = self.timeline(info, settings, first_exposure(self.rows))
+        found = self.timeline_of(info, settings, first_exposure(self.rows))
         return replace(found, tracks=np.ones(len(found.tracks), np.int64))  # one person, on however many tracks
 
 

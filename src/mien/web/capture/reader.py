@@ -172,8 +172,8 @@ class Reader:
         ids, smoothed, ended = course.take(faces, emotions, time_s)
         index = recording.rows if recording is not None else 0
         result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed)
-        recorded = recording is not None and self.recordings.keep(recording, waiting, result)
         light = light_of(rgb)
+        recorded = recording is not None and self.recordings.keep(recording, waiting, result, light)
         answer = wire.FacesSeen(
             sequence=head.sequence,
             captured_s=head.captured_s,

@@ -139,16 +139,17 @@ class Recordings:
         view.recording = recording
         return recording
 
-    def keep(self, recording: Recording, waiting: Waiting, result: FrameResult) -> bool:
+    def keep(self, recording: Recording, waiting: Waiting, result: FrameResult, light: float) -> bool:
         """Writes an answer into its recording; whether that was done."""
-        from mien.web.capture.recording import Row
+        from mien.web.capture.frame_log import Row
 
         writer = recording.writer
         if writer is None or recording.state == "erased" or recording.over.startswith("The disk"):
             return False
         height, width = result.frame.rgb.shape[:2]
         head = waiting.head
-        row = Row(head.sequence, head.captured_s, width, height, waiting.part & 0xFFFF, recording.left_out, result)
+        more = {"in_view": len(result), "left_out": recording.left_out, "light": light, "late": head.late}
+        row = Row(head.sequence, head.captured_s, width, height, waiting.part, result, **more)
         try:
             writer.add(row, waiting.picture)
         except Erased:

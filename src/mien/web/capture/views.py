@@ -22,7 +22,7 @@ from mien.web.capture.wire import WireError
 if TYPE_CHECKING:
     from mien.analyze import Analyzer, StreamState
     from mien.episodes import EpisodeFinder
-    from mien.web.capture.recording import Logged, Writer
+    from mien.web.capture.frame_log import FrameLog, FrameWriter
 
 BREACHES_MAX = 20
 """Messages in a row that make no sense, after which a socket is closed."""
@@ -84,9 +84,9 @@ class Course:
         return copy.deepcopy(self)
 
     @classmethod
-    def replayed(cls, course: "Course", logged: "Logged") -> "Course":
+    def replayed(cls, course: "Course", logged: "FrameLog") -> "Course":
         """`course`, taken through all that a log holds: it goes on as the one that wrote the log would have."""
-        for row in logged.rows():
+        for row in logged:
             course.take(row.result.faces, row.result.emotions, row.time_s)
             course.part, course.origin_s = row.part, row.captured_s - row.time_s
         return course
@@ -95,7 +95,7 @@ class Course:
 class Recording:
     """A recording under way. `course` and `writer` belong to the thread that reads frames."""
 
-    def __init__(self, job: str, folder: Path, writer: "Writer | None", course: "Course | None") -> None:
+    def __init__(self, job: str, folder: Path, writer: "FrameWriter | None", course: "Course | None") -> None:
         self.job, self.folder, self.writer, self.course = job, folder, writer, course
         self.state = "recording"  # paused, saving; then done, failed, erased
         self.rows = self.left_out = self.waiting = 0

@@ -15,7 +15,8 @@ from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
 from mien.web.analyses.service import DOOMED, Jobs
-from mien.web.capture.participant_log import PICTURES
+from mien.web.capture.frame_log import PICTURES
+from mien.web.capture.old_logs import FRAMES
 from mien.web.database import FINISHED, UNFINISHED, Job, Participant, Room, Store, StudyRow, now
 from mien.web.errors import may_fail
 from mien.web.retention.erasing import Eraser
@@ -140,7 +141,7 @@ def _item(path: Path) -> str:
         return "uploads"
     if path.name.startswith("annotated."):
         return "films"
-    if path.name == "frames.log":
+    if path.name in (PICTURES, FRAMES):
         return "recordings"
     return "stills" if path.name == "report.html" or "stills" in path.parts else "numbers"
 

@@ -527,7 +527,7 @@ def load_viewer(
         if found is None or not len(found.rows) or found.labels != (labels or found.labels):
             continue
         labels = found.labels
-        timelines[stimulus.id] = timeline = found.watched(stimulus.duration_s)
+        timelines[stimulus.id] = timeline = found.timeline(stimulus.duration_s)
         quality["looks"] += len(timeline)
         quality["with_face"] += len(timeline.frame_rows)
         quality["with_others"] += found.with_others
