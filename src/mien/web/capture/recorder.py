@@ -148,8 +148,8 @@ class Recordings:
             return False
         height, width = result.frame.rgb.shape[:2]
         head = waiting.head
-        more = {"in_view": len(result), "left_out": recording.left_out, "light": light, "late": head.late}
-        row = Row(head.sequence, head.captured_s, width, height, waiting.part, result, **more)
+        of_page = (head.sequence, head.captured_s, width, height, waiting.part)
+        row = Row(*of_page, result, len(result), recording.left_out, light, head.late)
         try:
             writer.add(row, waiting.picture)
         except Erased:
