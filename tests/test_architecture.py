@@ -25,7 +25,7 @@ SOURCE = Path(mien.__file__).parent
 LAYERS = (
     {"types", "labels", "errors", "page_file"},
     {"crop", "cuts", "media", "models", "flow", "episodes", "study"},
-    {"detect", "emotion", "track", "follow"},
+    {"detect", "emotion", "track", "follow", "turn"},
     {"analyze"},
     {"report", "draw", "audience"},
     {"study_report"},
@@ -72,7 +72,7 @@ WITHOUT_TORCH = {
 
 THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "av": {"media.browser_film", "media.film", "media.read", "media.words", "media.write"},
-    "PIL": {"media.write", "study_report.sample_film"},
+    "PIL": {"media.pictures", "media.write", "study_report.sample_film"},
     "onnxruntime": {"models"},
     "torch": {
         *("training.start", "training.face_weights", "training.train", "training.augment", "training.damage"),

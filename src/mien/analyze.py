@@ -4,6 +4,7 @@ import copy
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,13 +17,24 @@ from mien.detect import DETECTORS, Detector
 from mien.emotion import EmotionModel, Expressions, Smoothing
 from mien.errors import MediaError
 from mien.flow import Latest, prefetch
-from mien.media import open_media, read_picture
+from mien.media import Media, held_picture, rgb_of, rotated
 from mien.models import Bundle
 from mien.track import Tracker
+from mien.turn import turn_of, upright
 from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
 
 SMOOTHING_S = 0.2
 """Default time constant of the smoothed scores, which episodes and live views are made from. Raw scores are kept beside them."""
+
+MAX_PIXELS = 50_000_000
+"""A larger picture, or film of larger frames, is not read unless it is asked for: a few kilobytes can unfold to gigabytes."""
+
+_AHEAD_BYTES = 64_000_000
+"""Of frames that are decoded before they are looked at."""
+
+
+def _ahead(info: MediaInfo) -> int:
+    return max(1, min(4, _AHEAD_BYTES // max(1, 3 * info.width * info.height)))
 
 
 class FrameSource(Protocol):
@@ -131,12 +143,34 @@ class Analyzer:
         """The state of a new stream, for frames that are not taken through `stream`; smoothed as this Analyzer does or as asked."""
         return StreamState(self.smoothing_s if smoothing_s is None else smoothing_s)
 
-    def picture(self, source: str | os.PathLike[str] | NDArray[np.uint8]) -> FrameResult:
-        """The faces of one picture, a path or an array (H, W, 3) uint8 RGB. Raises `MediaError`."""
-        frame = Frame(0, 0.0, source) if isinstance(source, np.ndarray) else read_picture(source)
+    def picture(self, source: Any, *, rotate: int | None = None, max_pixels: int | None = MAX_PIXELS) -> FrameResult:
+        """The faces of one picture.
+
+        source      a path; a picture of Pillow; bytes of a file, or a file opened in binary; an array: (H, W) grey, (H, W, 3) RGB
+                    or (H, W, 4) with alpha, of whole numbers from 0 to 255 or floats from 0 to 1
+        rotate      degrees clockwise by which it is turned beyond what its file says; None finds that out where it comes from a
+                    file, and `FrameResult.frame.rotated_deg` says what was found. Arrays and Pillow's are taken as they lie
+        max_pixels  a larger one is refused before it is decoded; None for as many as are ever read
+
+        Raises `MediaError` for a file that is missing, damaged or no picture, `ValueError` for an array that is none, `TypeError`
+        for something else.
+        """
+        frame = self._frame(source, rotate, max_pixels)
         found, emotions = self.faces(frame.rgb)
         ids = np.arange(1, len(found) + 1)
         return FrameResult(frame, found, ids, self.labels, emotions, emotions)
+
+    def _frame(self, source: Any, rotate: int | None, max_pixels: int | None) -> Frame:
+        if isinstance(source, str | os.PathLike):
+            with upright(source, self.detector, rotate, max_pixels=max_pixels) as media:
+                if media.info.kind != "picture":
+                    raise MediaError(f"{media.info.name}: is no still picture, but wanted one; give it to video()")
+                return replace(next(media.frames()), rotated_deg=media.info.rotated_deg)
+        is_array = hasattr(source, "__array__") and not hasattr(source, "convert")
+        frame = Frame(0, 0.0, rgb_of(np.asarray(source))) if is_array else held_picture(source, max_pixels=max_pixels)
+        if rotate is None:
+            rotate = 0 if is_array or hasattr(source, "convert") else turn_of(self.detector, [frame.rgb])
+        return Frame(0, 0.0, rotated(frame.rgb, rotate), rotate)
 
     def stream(self, source: FrameSource | Iterable[Frame], every: float | None = None) -> Iterator[FrameResult]:
         """One result after the other, as the frames come.
@@ -158,12 +192,21 @@ class Analyzer:
         elif source.info.kind == "camera":
             frames = Latest(source.frames(every))
         else:
-            frames, cuts = prefetch(source.frames(every)), Cuts()
+            shown = source.shown(every) if isinstance(source, Media) else source.frames(every)
+            frames, cuts = prefetch(shown, _ahead(source.info)), Cuts()
+        held = isinstance(source, Media)
+        before: tuple[int, Faces, NDArray[np.float32]] | None = None
         iterator = iter(frames)
         try:
             for frame in iterator:
-                found, emotions = self.faces(frame.rgb)
-                changed = None if cuts is None else cuts.look(frame.rgb, frame.time_s)
+                changed = None
+                if held and before is not None and before[0] == frame.index:  # the same picture, still shown
+                    _, found, emotions = before
+                else:
+                    found, emotions = self.faces(frame.rgb)
+                    before = frame.index, found, emotions
+                if cuts is not None:
+                    changed = cuts.look(frame.rgb, frame.time_s)
                 ids, smoothed = state.update(found, frame.time_s, emotions, changed)
                 yield FrameResult(frame, found, ids, self.labels, emotions, smoothed)
         finally:
@@ -171,14 +214,25 @@ class Analyzer:
             if close is not None:
                 close()
 
-    def video(self, source: str | os.PathLike[str] | int, every: float | None = None) -> Timeline:
+    def video(
+        self,
+        source: str | os.PathLike[str] | int,
+        every: float | None = None,
+        *,
+        rotate: int | None = None,
+        max_pixels: int | None = MAX_PIXELS,
+    ) -> Timeline:
         """All that is seen in a film, or in a picture, or in a camera until it ends.
 
-        every  seconds between the frames that are looked at; None or 0 takes each one
+        every       seconds between the frames that are looked at; None or 0 takes each one. A frame that is held is looked at as
+                    long as it is shown
+        rotate      degrees clockwise by which it is turned beyond what its file says; None finds that out, and `Timeline.info`
+                    says what was found
+        max_pixels  of a frame; a film or picture of larger ones is refused before it is decoded; None for as many as are ever read
 
         Raises `MediaError`; a film that is damaged half-way raises it too: `stream` gives what comes before the damage.
         """
-        with open_media(source) as media:
+        with upright(source, self.detector, rotate, max_pixels=max_pixels) as media:
             recorder = Recorder(media.info, self.labels, self.settings(every))
             with closing(self.stream(media, every)) as results:  # type: ignore[type-var]
                 for result in results:

@@ -120,6 +120,20 @@ def _looking_options(parser: Any, every: float) -> None:
         help="how decisions lean: natural (as frequent as in the training data) or balanced (each expression\n"
         "as likely: finds more of the rare ones, is wrong more often); default as the model was tuned",
     )
+    parser.add_argument(
+        "--rotate",
+        type=int,
+        choices=(0, 90, 180, 270),
+        metavar="DEG",
+        help="turn by so many degrees clockwise, beyond what the file says: 0, 90, 180 or 270; default: as its faces stand\n"
+        "upright, which is said where it is another way than the file's; a camera is not turned by itself",
+    )
+    parser.add_argument(
+        "--max-megapixels",
+        type=amount,
+        metavar="MP",
+        help="refuse larger pictures, and films of larger frames; they take up to 30 bytes of memory a pixel; default 50",
+    )
     parser.add_argument("--no-pictures", action="store_true", help="keep no frame and no stills in the report: scores only")
     parser.add_argument("--flip", action="store_true", help="average each face with its mirror image: a little better, slower")
     parser.add_argument(
@@ -131,7 +145,7 @@ def _looking_options(parser: Any, every: float) -> None:
 
 
 def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "AnalysisOptions":
-    from mien.analyze import SMOOTHING_S
+    from mien.analyze import MAX_PIXELS, SMOOTHING_S
     from mien.cluster import AnalysisOptions
 
     return AnalysisOptions(
@@ -148,6 +162,8 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
         max_side_px=options.max_side,
         annotated=annotated and not options.no_pictures,
         pictures=not options.no_pictures,
+        rotate=options.rotate,
+        max_pixels=MAX_PIXELS if options.max_megapixels is None else round(options.max_megapixels * 1e6),
     )
 
 
@@ -308,7 +324,7 @@ def live(options: argparse.Namespace) -> int:
     source: int | str = int(options.source) if options.source.isdigit() else options.source
     folder = options.out or Path(time.strftime("live-%Y%m%d-%H%M%S.mien"))
     analyzer = settings.analyzer()
-    with open_media(source) as media:
+    with open_media(source, rotate=options.rotate or 0, max_pixels=settings.max_pixels) as media:
         view = _LiveView(media.info.name, options.seconds)
         sound = source if isinstance(source, str) and media.info.kind == "video" and media.info.has_audio else None
         with view:

@@ -29,12 +29,13 @@ from urllib.parse import urlsplit, urlunsplit
 import cv2
 
 from mien import draw, report
-from mien.analyze import SMOOTHING_S, Analyzer, FrameSource, Recorder
+from mien.analyze import MAX_PIXELS, SMOOTHING_S, Analyzer, FrameSource, Recorder
 from mien.detect import DETECTORS
 from mien.emotion import Expressions
 from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
-from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
+from mien.media import Media, VideoWriter, shown_name, write_picture
+from mien.turn import upright
 from mien.types import FrameResult, MediaInfo, Timeline
 
 MEDIA_SUFFIXES = frozenset(
@@ -65,6 +66,7 @@ class AnalysisOptions:
     pictures     whether report.html holds a frame and stills; without them, and without `annotated`, no picture is kept
     max_pixels   of a picture or a film's frames, see `open_media`; None for as many as are ever read
     max_film_s   seconds of film that are read: a longer one is refused, before it is decoded where it says its length
+    rotate       degrees clockwise by which media are turned beyond what their files say; None finds that out, see `mien.turn`
     """
 
     every: float | None = None
@@ -80,8 +82,9 @@ class AnalysisOptions:
     max_side_px: int | None = None
     annotated: bool = True
     pictures: bool = True
-    max_pixels: int | None = None
+    max_pixels: int | None = MAX_PIXELS
     max_film_s: float | None = None
+    rotate: int | None = None
 
     def analyzer(self) -> Analyzer:
         """The Analyzer that these options describe. Raises `ModelError`, and `ValueError` for what the detector does not know."""
@@ -276,7 +279,7 @@ def analyze_file(
     """
     options = options or AnalysisOptions()
     analyzer = analyzer or options.analyzer()
-    with open_media(source, name=name, max_pixels=options.max_pixels) as media:
+    with upright(source, analyzer.detector, options.rotate, name=name, max_pixels=options.max_pixels) as media:
         _check_length(media.info, media.info.duration_s, options.max_film_s)
         if media.info.kind == "camera":
             raise MediaError(f"{media.info.name}: is a camera or live address; run: mien live --source {media.info.name}")
@@ -301,6 +304,7 @@ def fingerprint(source: str | os.PathLike[str], options: AnalysisOptions, analyz
         "size_and_time": None if stamp is None else [stamp.st_size, stamp.st_mtime_ns],
         "settings": analyzer.settings(options.every),
         "kept": [options.annotated, options.pictures],
+        "rotate": options.rotate,
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 

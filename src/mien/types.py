@@ -51,10 +51,16 @@ def _array(value: ArrayLike, name: str, shape: tuple[int | None, ...], dtype: An
 class MediaInfo:
     """What a picture, film or camera says of itself before anything is decoded.
 
-    width, height  pixels as shown, after the rotation that the file asks for
-    duration_s     seconds as declared; None for pictures, cameras and files that do not say
-    fps            average rate as declared, for information: time never comes from it
-    frames         number of frames as declared, None where the container does not say
+    width, height      pixels as shown: square, cut to the clean aperture, turned as the file asks for and as `rotated_deg` says
+    duration_s         seconds as declared; None for pictures, cameras and files that do not say or cannot be believed
+    fps                average rate as declared, for information: time never comes from it
+    frames             number of frames as declared, without those that an edit list hides; None where the container does not say
+    rotated_deg        degrees clockwise by which it was turned beyond what the file says, found or by hand
+    after_sound_s      seconds by which the first picture comes after the first sound (negative: before it); None without sound
+    after_container_s  seconds by which the first picture comes after the container's own beginning
+    started_at         ISO 8601: of a camera when its first picture came, of a film when its file says that it was recorded
+    timecode           of the first frame, as the file says it ("10:00:00:00")
+    notes              what was not believed or done otherwise than the file says, a sentence each
     """
 
     name: str
@@ -66,11 +72,23 @@ class MediaInfo:
     frames: int | None
     has_audio: bool
     codec: str
+    rotated_deg: int = 0
+    after_sound_s: float | None = None
+    after_container_s: float | None = None
+    started_at: str | None = None
+    timecode: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", tuple(self.notes))  # JSON has lists only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded picture. index counts decoded frames from 0; time_s is the media's own time; rgb is (H, W, 3) uint8.
+    """One picture at its time. index counts decoded frames from 0; time_s is the media's own time; rgb is (H, W, 3) uint8.
+
+    A frame that is held comes several times, with one index. rotated_deg says by how much it was turned clockwise beyond what its
+    file says.
 
     Other types are refused, not converted: shares from 0 to 1 would silently become a black picture.
     """
@@ -78,6 +96,7 @@ class Frame:
     index: int
     time_s: float
     rgb: NDArray[np.uint8]
+    rotated_deg: int = 0
 
     def __post_init__(self) -> None:
         given = np.asarray(self.rgb)
@@ -212,7 +231,7 @@ class Episode:
 class Timeline:
     """All that was seen in one media, as columns: F sampled frames and N faces in them.
 
-    frames       (F,) int64, index of each sampled frame, also where nobody is
+    frames       (F,) int64, index of each sampled frame, also where nobody is; one that is held has several rows
     times        (F,) float64, its time in seconds
     frame_rows   (N,) int64, for each face the position of its frame in `frames`, never decreasing
     tracks       (N,) int64         boxes     (N, 4) float32      face_scores  (N,) float32

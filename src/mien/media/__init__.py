@@ -12,8 +12,9 @@ it with whatever follows. No frame is sought, and none is converted that nobody 
 
 from mien.media.browser_film import film_for_browsers
 from mien.media.film import MAX_FILM_PIXELS
-from mien.media.pictures import MAX_PICTURE_PIXELS, decode_picture
+from mien.media.pictures import MAX_PICTURE_PIXELS, decode_picture, held_picture
 from mien.media.read import Media, open_media, read_picture, shown_name, stills_at
+from mien.media.shown import rgb_of, rotated
 from mien.media.write import VideoWriter, write_picture
 
 __all__ = [
@@ -23,8 +24,11 @@ __all__ = [
     "VideoWriter",
     "decode_picture",
     "film_for_browsers",
+    "held_picture",
     "open_media",
     "read_picture",
+    "rgb_of",
+    "rotated",
     "shown_name",
     "stills_at",
     "write_picture",

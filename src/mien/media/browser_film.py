@@ -5,12 +5,10 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import av
 
 from mien.errors import MediaError
-from mien.media.read import Media, open_media
+from mien.media.film import Film
+from mien.media.read import Media, Playing, open_media
 from mien.media.words import part_of, reason, remedy
 from mien.media.write import VideoWriter
 from mien.types import MediaInfo
@@ -46,7 +44,7 @@ def film_for_browsers(
         if info.kind != "video":
             raise MediaError(f"{info.name}: is a picture, but wanted a film such as MP4, MOV, MKV, WebM or AVI")
         _check_length(info.name, info.duration_s, max_film_s)
-        anew = not _plays_in_browsers(source, media._films[0].container)
+        anew = not _plays_in_browsers(source, media._films[0])
         if anew:
             _made_anew(media, source, Path(target), max_film_s, tell)
         else:
@@ -56,7 +54,10 @@ def film_for_browsers(
         return made.info, anew
 
 
-def _plays_in_browsers(path: str | os.PathLike[str], container: Any) -> bool:
+def _plays_in_browsers(path: str | os.PathLike[str], film: Playing) -> bool:
+    if not isinstance(film, Film):
+        return False
+    container = film.container
     with open(path, "rb") as file:
         head = file.read(12)
     films, sounds = container.streams.video, container.streams.audio
@@ -78,13 +79,14 @@ def _check_length(name: str, length_s: float | None, most_s: float | None) -> No
 def _read_to_its_end(media: Media, tell: Callable[[float | None], None]) -> None:
     """Reads what is stored without decoding it. Raises `MediaError` where there is less than the film says."""
     film = media._take()
+    assert isinstance(film, Film)  # another one is not copied
     length_s, end_s = media.info.duration_s, 0.0
     try:
         for packet in film.container.demux(film.stream):
             if packet.pts is not None:
                 end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base) - film.start_s)
                 tell(end_s / length_s if length_s else None)
-    except (av.error.FFmpegError, ValueError) as error:
+    except Exception as error:  # whatever PyAV raises; what `tell` raises ends it too
         raise film._damaged(end_s, reason(error)) from error
     if length_s and length_s - end_s > 1.0:
         raise film._damaged(end_s, "nothing more can be read")

@@ -6,7 +6,9 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,8 +16,10 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from mien.errors import MediaError
-from mien.media.shown import UPRIGHT, Orientation, Rgb, on_white, turned
-from mien.media.words import TIMEOUT_S, WANTED, reason
+from mien.media.boxes import visible
+from mien.media.hdr import HLG, PQ, as_on_a_screen
+from mien.media.shown import UPRIGHT, Geometry, Orientation, Rgb, on_white, quarter
+from mien.media.words import TIMEOUT_S, WANTED, reason, said_of_turn
 from mien.types import MediaInfo, MediaKind
 
 MAX_FILM_PIXELS = 8192 * 8192
@@ -25,6 +29,14 @@ MAX_FILM_PIXELS = 8192 * 8192
 _PATIENCE = 1000  # packets without a frame before a film counts as one that cannot be decoded
 _NOT_YET_S = 0.005
 
+# A clock beyond these is a damaged or hostile file's, not a film's: 1 : 1,000,000,000 frames a second would be 277,777 h each.
+_SLOWEST_FPS, _FASTEST_FPS = 1 / 86_400, 10_000.0
+_LONGEST_FRAME_S, _LONGEST_FILM_S = 86_400.0, 31 * 86_400.0
+_LEAST_S = 2e-5  # between two frames: what a written film can still tell apart (1/90000 s)
+
+_MOST_ASPECT = 8.0  # of a pixel; the most oblong in use is 64:45, of film scans 2:1
+_INDEX_MOST = 1_000_000  # frames whose index is gone through
+_FIRST_YEAR = 1990  # a date before that is a clock that was never set
 
 # What a local file may be. Without such a list a file of a stranger can be a playlist that names other files or addresses, and
 # a text is "decoded" as a film of a terminal. Sound containers are in it so that the message can say that there is only sound.
@@ -40,14 +52,16 @@ class Clock:
     A frame without a timestamp lies one average frame after the one before it. A timestamp that repeats, or goes back by less
     than a second, moves the frame to one tick (at most half a frame) after the one before it: it keeps its place in the order and
     the clock is right again with the next good frame. One that goes back further is a clock that was set anew (films joined
-    end to end, a camera that restarted): the new clock is laid on the old one, one average frame on.
+    end to end, a camera that restarted): the new clock is laid on the old one, one average frame on. So is one that jumps ahead by
+    more than a day: no frame is shown that long.
     """
 
     def __init__(self, time_base: Fraction | None, rate: float | None) -> None:
         self.time_base = time_base or Fraction(1, 1000)
         self.step = 1 / rate if rate else 1 / 25
-        self.tick = min(float(self.time_base), self.step / 2)
+        self.tick = min(max(float(self.time_base), _LEAST_S), self.step / 2)
         self.last: float | None = None
+        self.jumped = False  # ahead, by more than is believed
         self.anchor: tuple[int, float] | None = None  # a timestamp and the time that it stands for
 
     def __call__(self, pts: int | None) -> float:
@@ -57,8 +71,9 @@ class Clock:
             if self.anchor is None:
                 self.anchor = (pts, expected)
             time_s = self.anchor[1] + float((pts - self.anchor[0]) * self.time_base)
-            if self.last is not None and time_s <= self.last:
-                if time_s < self.last - 1.0:
+            if self.last is not None and not self.last + _LEAST_S <= time_s <= self.last + _LONGEST_FRAME_S:
+                if time_s < self.last - 1.0 or time_s > self.last + _LONGEST_FRAME_S:
+                    self.jumped |= time_s > self.last
                     self.anchor, time_s = (pts, expected), expected
                 else:
                     time_s = self.last + self.tick
@@ -67,32 +82,72 @@ class Clock:
 
 
 class Film:
-    """One opened container and its decoder, run as far as the first frame: only that tells how the film is turned."""
+    """One opened container and its decoder, run as far as the first frame: only that tells how the film is turned.
 
-    def __init__(self, name: str, connect: Callable[[], Any], live: bool, max_pixels: int | None = None) -> None:
-        self.name, self.live, self.connect, self.max_pixels = name, live, connect, max_pixels
+    rotate  degrees clockwise by which it is turned beyond what the file says
+    path    of a local file, of whose container more is read than ffmpeg tells
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], Any],
+        live: bool,
+        max_pixels: int | None = None,
+        *,
+        rotate: int = 0,
+        path: Path | None = None,
+    ) -> None:
+        self.name, self.live, self.connect, self.max_pixels, self.path = name, live, connect, max_pixels, path
         self.container = guarded(name, connect)
         try:
-            self.stream = self._choose()
-            self._check_size(self.stream.codec_context.width, self.stream.codec_context.height)
-            context = self.stream.codec_context
-            context.thread_type, context.thread_count = "NONE", 1
-            context.options = {"max_pixels": str(MAX_FILM_PIXELS)}
-            self.rate = float(self.stream.average_rate or self.stream.guessed_rate or 0) or None
-            pictures = self._pictures()
-            first = next(pictures, None)
-            if first is None:
-                raise MediaError(f"{name}: holds no frame that can be decoded; record or export it again")
+            self._begin(rotate)
+        except MediaError:
+            self.close()
+            raise
+        except Exception as error:  # whatever a strange file makes PyAV raise
+            self.close()
+            raise MediaError(f"{name}: cannot be read as a film: {reason(error)}; export it again") from error
         except BaseException:
             self.close()
             raise
+
+    def _begin(self, rotate: int) -> None:
+        self.stream = self._choose()
+        context = self.stream.codec_context
+        self._check_size(context.width, context.height)
+        context.thread_type, context.thread_count = "NONE", 1
+        context.options = {"max_pixels": str(MAX_FILM_PIXELS)}
+        rate = float(self.stream.average_rate or self.stream.guessed_rate or 0) or None
+        self.notes = said_of_turn(rotate)
+        self.believed = rate is None or _SLOWEST_FPS <= rate <= _FASTEST_FPS
+        self.rate = rate if self.believed else None
+        if not self.believed:
+            self.notes += (f"its clock says {rate:.3g} frames a second, which is not believed: 25 were taken",)
+        pictures = self._pictures()
+        first = next(pictures, None)
+        if first is None:
+            raise MediaError(f"{self.name}: holds no frame that can be decoded; record or export it again")
+        self.first_at = datetime.now(UTC)
         self._check_size(first.width, first.height)
-        self.orientation = _display_matrix(first)
-        self.shape = (first.height, first.width)
-        self.start_s = float(first.pts * first.time_base) if first.pts is not None and first.time_base else 0.0
+        self.geometry = self._geometry(first).rotated(rotate)
+        self._check_size(*self.geometry.stretched)
+        self.rotated = rotate
+        timed = self.believed and first.pts is not None and first.time_base
+        self.start_s = float(first.pts * first.time_base) if timed else 0.0
         self.duration_s, self.duration_is_films = self._duration()
         self.reformatter = VideoReformatter()  # kept: setting up a conversion costs half as much as the conversion
+        self.end_s = 0.0  # of the last frame, once all are decoded
         self.decoded = self._timed(first, pictures)
+        self.facts = self._facts()
+
+    def _geometry(self, first: Any) -> Geometry:
+        width, height = first.width, first.height
+        aspect = float(self.stream.sample_aspect_ratio or self.stream.codec_context.sample_aspect_ratio or 1)
+        if not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT:
+            aspect = 1.0
+        cut = None if self.path is None else visible(self.path, self.container.format.name, width, height)
+        return Geometry(width, height, cut or (0, 0, width, height), aspect, _display_matrix(first))
 
     def close(self) -> None:
         if self.container is not None:
@@ -121,7 +176,11 @@ class Film:
 
     def _duration(self) -> tuple[float | None, bool]:
         """Seconds as declared, and whether that is said of the film alone: sound may go on after it."""
-        if self.live:
+        length, is_films = self._declared()
+        return (length, is_films) if length is None or length <= _LONGEST_FILM_S else (None, False)
+
+    def _declared(self) -> tuple[float | None, bool]:
+        if self.live or not self.believed:
             return None, False
         stream, container = self.stream, self.container
         if stream.duration:
@@ -135,18 +194,51 @@ class Film:
         return None, False
 
     def info(self, kind: MediaKind) -> MediaInfo:
-        height, width = self.shape[::-1] if self.orientation[0] else self.shape
+        width, height = self.geometry.size
         return MediaInfo(
-            name=self.name,
-            kind=kind,
-            width=width,
-            height=height,
-            duration_s=self.duration_s,
-            fps=self.rate,
-            frames=None if self.live else self.stream.frames or None,
-            has_audio=bool(self.container.streams.audio),
-            codec=self.stream.codec_context.name,
+            name=self.name, kind=kind, width=width, height=height, rotated_deg=self.rotated, notes=self.notes, **self.facts
         )
+
+    def _facts(self) -> dict[str, Any]:
+        sounds = self.container.streams.audio
+        sound_s = next((float(s.start_time * s.time_base) for s in sounds if s.start_time is not None), None)
+        begin_s = None if self.container.start_time is None else self.container.start_time / av.time_base
+        anchored = self.believed and not self.live
+        return {
+            "duration_s": self.duration_s,
+            "fps": self.rate,
+            "frames": None if self.live else self._frames(),
+            "has_audio": bool(sounds),
+            "codec": self.stream.codec_context.name,
+            "after_sound_s": round(self.start_s - sound_s, 6) if anchored and sound_s is not None else None,
+            "after_container_s": round(self.start_s - begin_s, 6) if anchored and begin_s is not None else None,
+            "started_at": self.first_at.isoformat(timespec="milliseconds") if self.live else self._says_it_was_made(),
+            "timecode": self._tag("timecode"),
+        }
+
+    def _frames(self) -> int | None:
+        """As declared, without those that an edit list leaves out."""
+        declared: int | None = self.stream.frames or None
+        if declared is None or "mp4" not in self.container.format.name or declared > _INDEX_MOST:
+            return declared
+        hidden = sum(bool(entry.is_discard) for entry in self.stream.index_entries)
+        return max(1, declared - hidden)
+
+    def _tag(self, name: str) -> str | None:
+        for holder in (self.stream, self.container, *self.container.streams):
+            value = holder.metadata.get(name)
+            if value:
+                return str(value)
+        return None
+
+    def _says_it_was_made(self) -> str | None:
+        """When the file says that it was recorded, ISO 8601; None where it does not, or says what cannot be (1904, 1970)."""
+        for tag in ("com.apple.quicktime.creationdate", "creation_time", "date"):
+            with suppress(ValueError):
+                at = datetime.fromisoformat(self._tag(tag) or "")
+                if at.year >= _FIRST_YEAR:
+                    return at.isoformat()
+        return None
 
     def _pictures(self) -> Iterator[Any]:
         """Decoded frames, and after the last of them an av error where the film is damaged."""
@@ -163,13 +255,13 @@ class Film:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
-            except (av.error.FFmpegError, ValueError) as error:
+            except Exception as error:  # PyAV has its own for some (ArgumentError, ValueError of an enum), ffmpeg's for others
                 damage = error
             if isinstance(damage, av.error.BlockingIOError) and silent_s < TIMEOUT_S:  # avfoundation's way to say "not yet"
                 time.sleep(_NOT_YET_S)
                 silent_s += _NOT_YET_S
             elif damage is not None and (fruitless > _PATIENCE or not self._may_pass(damage, started)):
-                with suppress(av.error.FFmpegError, ValueError):
+                with suppress(Exception):
                     frames = self.stream.decode(None)  # what the decoder still holds was good
                 yield from frames
                 raise damage
@@ -187,26 +279,28 @@ class Film:
         return isinstance(damage, av.error.InvalidDataError) and (self.live or not started)
 
     def _timed(self, first: Any, others: Iterator[Any]) -> Iterator[tuple[int, float, Any]]:
-        """(index, seconds since the first frame, frame), and `MediaError` at the point of damage."""
+        """(index, seconds since the first frame, frame), and `MediaError` at the point of damage; then `end_s` is known."""
         clock = Clock(self.stream.time_base, self.rate)
         index, frame = 0, first
         while frame is not None:
-            time_s = clock(frame.pts)
-            end_s = time_s + (float(frame.duration * frame.time_base) if frame.duration and frame.time_base else clock.step)
+            time_s = clock(frame.pts if self.believed else None)
+            lasts_s = float(frame.duration * frame.time_base) if self.believed and frame.duration and frame.time_base else 0.0
+            end_s = time_s + (lasts_s if 0 < lasts_s <= _LONGEST_FRAME_S else clock.step)
             yield index, time_s, frame
             index += 1
             try:
                 frame = next(others, None)
-            except (av.error.FFmpegError, ValueError) as error:
+            except Exception as error:
                 raise self._damaged(time_s, reason(error)) from error
-        if not self.live and self._cut_off(index, end_s, clock.step):
+        if not self.live and not clock.jumped and self._cut_off(index, end_s, clock.step):
             raise self._damaged(end_s, "nothing more can be read")
+        self.end_s = end_s
 
     def _cut_off(self, frames: int, end_s: float, step: float) -> bool:
         """Whether a film that ended without an error says of itself that there should be more: some containers just stop."""
         form, declared = self.container.format.name, self.stream.frames
         if form == "gif":
-            with suppress(OSError), open(self.container.name, "rb") as file:
+            with suppress(OSError), open(self.path or "", "rb") as file:
                 file.seek(-min(1024, file.seek(0, os.SEEK_END)), os.SEEK_END)
                 # GIF89a, 27: the end of a block and the trailer; some programs append their own bytes to it.
                 return b"\0;" not in file.read()
@@ -223,16 +317,27 @@ class Film:
         return MediaError(f"{self.name}: cannot decode after {time_s:.2f} s{span}: {reason}; what comes before is good")
 
     def rgb(self, frame: Any) -> Rgb:
-        """A decoded frame as (H, W, 3) uint8, turned upright. A film that changes its size goes on in the size it began with."""
-        height, width = self.shape
-        # One thread: swscale's own threads cost half as much again in CPU time and gain nothing at these sizes.
-        see_through = frame.format.name != "pal8" and any(c.is_alpha for c in frame.format.components)
-        target = "rgba" if see_through else "rgb24"
-        picture: Any = self.reformatter.reformat(frame, width=width, height=height, format=target, threads=1).to_ndarray()
-        return turned(on_white(picture) if see_through else picture, self.orientation)
+        """A decoded frame as (H, W, 3) uint8, as it is shown. A film that changes its size goes on in the size it began with.
+
+        Raises `MediaError` where it cannot be converted.
+        """
+        width, height = self.geometry.stretched
+        try:
+            # One thread: swscale's own threads cost half as much again in CPU time and gain nothing at these sizes.
+            see_through = frame.format.name != "pal8" and any(c.is_alpha for c in frame.format.components)
+            target = "rgba" if see_through else "rgb24"
+            picture: Any = self.reformatter.reformat(frame, width=width, height=height, format=target, threads=1).to_ndarray()
+            transfer = frame.color_trc
+        except Exception as error:
+            raise MediaError(f"{self.name}: a frame cannot be shown: {reason(error)}; export it again") from error
+        if see_through:
+            picture = on_white(picture)
+        elif transfer in (PQ, HLG):
+            picture = as_on_a_screen(picture, transfer)
+        return self.geometry.shown(picture)
 
 
-def av_open(place: str, *, options: dict[str, str], form: str | None = None, timeout: float | None = None) -> Any:
+def av_open(place: Any, *, options: dict[str, str], form: str | None = None, timeout: float | None = None) -> Any:
     # max_pixels keeps even the look into the streams from allocating a frame of a size that is refused below.
     options = {"max_pixels": str(MAX_FILM_PIXELS)} | options
     return av.open(place, "r", format=form, options=options, metadata_errors="replace", timeout=timeout)
@@ -241,9 +346,11 @@ def av_open(place: str, *, options: dict[str, str], form: str | None = None, tim
 def guarded(name: str, connect: Callable[[], Any]) -> Any:
     try:
         return connect()
+    except MediaError:
+        raise
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:  # the latter: a format that is none of DEMUXERS
         raise MediaError(f"{name}: is not a picture or film that can be read, or its index is cut off; give {WANTED}") from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except Exception as error:
         raise MediaError(f"{name}: cannot be opened: {reason(error)}; check that it is there and may be read") from error
 
 
@@ -252,7 +359,10 @@ def _display_matrix(frame: Any) -> Orientation:
 
     The matrix is ffmpeg's (libavutil/display.h): column p, row q go to (a p + c q, b p + d q), as 16.16 fixed point.
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except Exception:  # side data of a kind that PyAV does not know: its own reading of the matrix looks at nothing else
+        return quarter(round(-frame.rotation / 90) * 90 % 360)
     if data is None:
         return UPRIGHT
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()

@@ -2,7 +2,9 @@
 
 import importlib
 import io
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MediaError
-from mien.media.shown import UPRIGHT, Orientation, Rgb, on_white, turned
-from mien.media.words import reason
+from mien.media.hdr import HLG, PQ, as_on_a_screen
+from mien.media.shown import UPRIGHT, Orientation, Rgb, composed, on_white, quarter, turned
+from mien.media.words import STILLS, reason, said_of_turn
 from mien.types import Frame, MediaInfo
 
 MAX_PICTURE_PIXELS = 100_000_000
@@ -30,74 +33,156 @@ _EXIF: dict[int, Orientation] = {
 }
 
 
-def picture_plugin(path: Path) -> Any:
-    """Pillow's reader for what the first bytes say, or None where they are not those of a picture.
+_AVIF, _HEIF = {b"avif"}, {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2"}
+
+# What is a picture, and not read: named, for else ffmpeg would give a part of it, or say that it is no picture.
+_OTHERS = (
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"8BPS", "Photoshop"),
+    (b"II\x1a\0\0\0HEAPCCDR", "raw camera"),
+    (b"FUJIFILMCCD-RAW", "raw camera"),
+    (b"IIRO", "raw camera"),
+    (b"IIU\0", "raw camera"),
+    (b"v/1\x01", "OpenEXR"),
+    (b"\0\0\x01\0", "icon"),
+)
+_SAVED_AS = "save it as JPEG or PNG"
+
+
+def picture_reader(head: bytes, name: str) -> Any:
+    """Pillow's reader for what the first bytes of a file say, or None where they are not those of a picture.
 
     The readers are called by name because `Image.open` warns of large pictures on its own terms, before `MAX_PICTURE_PIXELS` can
-    be asked.
+    be asked. Raises `MediaError` for a picture of a kind that is not read.
     """
-    with path.open("rb") as file:
-        head = file.read(16)
+    kind = next((kind for start, kind in _OTHERS if head.startswith(start)), None)
+    if kind is not None or (head[8:11] == b"CR\x02" and head.startswith(b"II*\0")) or head[4:11] == b"ftypcrx":
+        raise MediaError(f"{name}: is a picture of the kind {kind or 'raw camera'}, which is not read; {_SAVED_AS}")
     if head.startswith(b"\xff\xd8\xff"):
-        name = "Jpeg"
+        plugin = "Jpeg"
     elif head.startswith(b"\x89PNG\r\n\x1a\n"):
-        name = "Png"
+        plugin = "Png"
     elif head.startswith((b"GIF87a", b"GIF89a")):
-        name = "Gif"
+        plugin = "Gif"
     elif head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        name = "WebP"
+        plugin = "WebP"
     elif head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        name = "Tiff"
+        plugin = "Tiff"
     elif head.startswith(b"BM"):
-        name = "Bmp"
-    elif head[4:12] == b"ftypavif":
-        name = "Avif"
+        plugin = "Bmp"
+    elif head[4:8] == b"ftyp":
+        # Its own kind and those that it can be read as; a moving one (avis, hevc, msf1) is a film.
+        size = min(int.from_bytes(head[:4], "big"), len(head))
+        own, all_ = head[8:12], {head[8:12], *(head[i : i + 4] for i in range(16, size - 3, 4))}
+        if own not in _AVIF | _HEIF:
+            return None
+        if not all_ & _AVIF:
+            return _heif(name)
+        plugin = "Avif"
     else:
         return None
-    module = importlib.import_module(f"PIL.{name}ImagePlugin")
-    return getattr(module, f"{name}ImageFile")
+    module = importlib.import_module(f"PIL.{plugin}ImagePlugin")
+    return getattr(module, f"{plugin}ImageFile")
 
 
-def _opened_picture(path: Path, plugin: Any, name: str, max_pixels: int | None) -> Any:
+def _heif(name: str) -> Any:
     try:
-        picture = plugin(path)
-    except Exception as error:  # readers of damaged files raise whatever their parsing met: SyntaxError, struct.error, KeyError
-        raise MediaError(f"{name}: cannot be read as a picture: {reason(error)}; export it again") from error
-    width, height = picture.size
-    most = MAX_PICTURE_PIXELS if max_pixels is None else min(max_pixels, MAX_PICTURE_PIXELS)
-    if width * height > most:
-        picture.close()
-        limit = f"{most / 1e6:g}"
-        raise MediaError(f"{name}: is {width} × {height} pixels, but at most {limit} megapixels are read; make it smaller")
-    return picture
+        return importlib.import_module("pi_heif.as_plugin").HeifImageFile
+    except ImportError as error:
+        raise MediaError(f"{name}: is a HEIC picture, which needs pi-heif; run: pip install pi-heif; or {_SAVED_AS}") from error
+
+
+def head_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(256)
+
+
+@contextmanager
+def opened_picture(source: Path | bytes, plugin: Any, name: str, max_pixels: int | None) -> Iterator[Any]:
+    """Pillow's picture, nothing decoded yet; its warnings are kept in. Raises `MediaError` for a damaged or too large one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            picture = plugin(io.BytesIO(source) if isinstance(source, bytes) else source)
+        except Exception as error:  # readers of damaged files raise whatever their parsing met: SyntaxError, struct.error, KeyError
+            raise MediaError(f"{name}: cannot be read as a picture: {reason(error)}; export it again") from error
+        with picture:
+            width, height = picture.size
+            most = MAX_PICTURE_PIXELS if max_pixels is None else max_pixels
+            if width * height > most:
+                limit = f"{most / 1e6:g}"
+                raise MediaError(f"{name}: is {width} × {height} pixels, but at most {limit} megapixels are read; make it smaller")
+            yield picture
 
 
 def moves(path: Path, plugin: Any, name: str, max_pixels: int | None) -> bool:
-    """Whether a picture file is a film: a GIF or a PNG of more than one frame."""
-    if plugin.format not in ("GIF", "PNG"):
+    """Whether a picture file is a film: a GIF, a PNG or a WebP of more than one frame."""
+    if plugin.format not in ("GIF", "PNG", "WEBP"):
         return False
-    with _opened_picture(path, plugin, name, max_pixels) as picture:
+    with opened_picture(path, plugin, name, max_pixels) as picture:
         try:
             return bool(picture.is_animated)
         except Exception:  # damaged behind the first frame: a picture, which its reading will judge
             return False
 
 
-def picture_of(path: Path, plugin: Any, name: str, max_pixels: int | None) -> tuple[MediaInfo, Frame]:
-    with _opened_picture(path, plugin, name, max_pixels) as picture:
+def picture_of(source: Path | bytes, plugin: Any, name: str, max_pixels: int | None, rotate: int = 0) -> tuple[MediaInfo, Frame]:
+    """A still picture as it is shown, and `rotate` degrees clockwise beyond that."""
+    with opened_picture(source, plugin, name, max_pixels) as picture:
+        _check_whole(picture, name)
         try:
             picture.load()
-            rgb = _picture_rgb(picture)
+            rgb = picture_rgb(picture)
+            transfer = _transfer(source, picture)
+            if transfer is not None:
+                rgb = as_on_a_screen(rgb, transfer)
         except Exception as error:
             raise MediaError(f"{name}: cannot be decoded: {reason(error)}; export it again") from error
-        orientation = UPRIGHT
-        with suppress(Exception):  # a picture whose EXIF block is damaged is shown as it lies
-            # Asked after load(), which for TIFF turns the picture itself and forgets the tag.
-            orientation = _EXIF.get(picture.getexif().get(0x0112, 1), UPRIGHT)
-    rgb = turned(rgb, orientation)
+        # Asked after load(), which for TIFF turns the picture itself and forgets the tag.
+        orientation = exif_orientation(picture)
+    rgb = turned(rgb, composed(orientation, quarter(rotate)))
     height, width = rgb.shape[:2]
     codec = str(plugin.format).lower()
-    return MediaInfo(name, "picture", width, height, None, None, 1, False, codec), Frame(0, 0.0, rgb)
+    info = MediaInfo(name, "picture", width, height, None, None, 1, False, codec, rotate, notes=said_of_turn(rotate))
+    return info, Frame(0, 0.0, rgb)
+
+
+def exif_orientation(picture: Any) -> Orientation:
+    with suppress(Exception):  # a picture whose EXIF block is damaged is shown as it lies
+        return _EXIF.get(picture.getexif().get(0x0112, 1), UPRIGHT)
+    return UPRIGHT
+
+
+def _check_whole(picture: Any, name: str) -> None:
+    """A raw picture of a camera (DNG, NEF, ARW) is a TIFF whose first page is a thumbnail."""
+    if picture.format == "TIFF":
+        tags = getattr(picture, "tag_v2", {})
+        if _DNG_VERSION in tags or int(tags.get(_SUBFILE, 0) or 0) & 1:
+            raise MediaError(f"{name}: is a picture of the kind raw camera, which is not read; {_SAVED_AS}")
+
+
+_DNG_VERSION, _SUBFILE = 50706, 254
+
+
+def _transfer(source: Path | bytes, picture: Any) -> int | None:
+    """`PQ` or `HLG` where the picture is HDR, by H.273's numbers in its container."""
+    found = None
+    if picture.format in ("AVIF", "PNG"):
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+            head = file.read(_HEAD)
+        mark, skip = (b"colrnclx", 10) if picture.format == "AVIF" else (b"cICP", 5)
+        at = head.find(mark)
+        if 0 <= at <= len(head) - skip - 2:
+            found = int.from_bytes(head[at + 10 : at + 12], "big") if picture.format == "AVIF" else head[at + 5]
+    elif "nclx_profile" in picture.info:
+        found = int(picture.info["nclx_profile"].get("transfer_characteristics", 0))
+    return found if found in (PQ, HLG) else None
+
+
+_HEAD = 65_536  # what describes a picture stands before its pixels
 
 
 _LIVE_PICTURES = ((b"\xff\xd8\xff", "Jpeg"), (b"\x89PNG\r\n\x1a\n", "Png"), (b"RIFF", "WebP"))
@@ -112,33 +197,85 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PICTURE_PIXELS) -> Rgb:
     name = next((name for start, name in _LIVE_PICTURES if data.startswith(start)), None)
     if name is None:
         raise MediaError("the picture is none that is read here: wanted a JPEG, PNG or WebP")
-    try:
-        picture = getattr(importlib.import_module(f"PIL.{name}ImagePlugin"), f"{name}ImageFile")(io.BytesIO(data))
-        width, height = picture.size
-        if 0 < width * height <= max_pixels:
-            picture.load()
-            return _picture_rgb(picture)
-    except Exception as error:  # as in _opened_picture
-        raise MediaError(f"the picture cannot be decoded: {reason(error)}; send it again") from error
+    plugin = getattr(importlib.import_module(f"PIL.{name}ImagePlugin"), f"{name}ImageFile")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            picture = plugin(io.BytesIO(data))
+            width, height = picture.size
+            if 0 < width * height <= max_pixels:
+                picture.load()
+                return picture_rgb(picture)
+        except Exception as error:  # as in opened_picture
+            raise MediaError(f"the picture cannot be decoded: {reason(error)}; send it again") from error
     raise MediaError(
         f"the picture is {width} × {height} pixels, but at most {max_pixels / 1e6:g} megapixels are read; make it smaller"
     )
 
 
-def _picture_rgb(picture: Any) -> Rgb:
-    """Any of Pillow's modes as (H, W, 3) uint8."""
+def held_picture(source: Any, *, max_pixels: int | None = None) -> Frame:
+    """A picture that is in memory: bytes of a file, an open file, a picture of Pillow. Upright, as `read_picture` has it.
+
+    Raises `MediaError` for one that is damaged, too large, or a film, and `TypeError` for something else.
+    """
+    name = "the picture"
+    if hasattr(source, "getexif") and hasattr(source, "convert"):
+        most = MAX_PICTURE_PIXELS if max_pixels is None else max_pixels
+        width, height = source.size
+        if not 0 < width * height <= most:
+            raise MediaError(f"{name} is {width} × {height} pixels, but 1 to {most / 1e6:g} million are read")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                rgb = turned(picture_rgb(source), exif_orientation(source))
+            except Exception as error:
+                raise MediaError(f"{name} cannot be decoded: {reason(error)}") from error
+        return Frame(0, 0.0, rgb)
+    if hasattr(source, "read"):
+        name = Path(str(getattr(source, "name", name))).name
+        source = source.read()
+    if not isinstance(source, bytes | bytearray | memoryview):
+        raise TypeError(f"wanted a path, an array, a picture of Pillow, bytes or a binary file, but got {type(source).__name__}")
+    data = bytes(source)
+    plugin = picture_reader(data[:256], name)
+    if plugin is None:
+        raise MediaError(f"{name}: is no still picture that is read; give {STILLS}")
+    return picture_of(data, plugin, name, max_pixels)[1]
+
+
+def picture_rgb(picture: Any) -> Rgb:
+    """Any of Pillow's modes as (H, W, 3) uint8 sRGB: its colour profile is applied, alpha lies on white."""
     if picture.mode.startswith("I;16"):
         return _grey(np.asarray(picture) >> 8)
     if picture.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(picture, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         # Neither mode says what white is: the smallest customary one that holds all the values.
         peak = float(values.max())
         customary = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
         white = next((w for w in customary if peak <= w), peak)
         return _grey(np.clip(np.rint(values * (255.0 / white)), 0, 255))
-    if picture.has_transparency_data:
+    see_through = picture.has_transparency_data
+    profile = picture.info.get("icc_profile")
+    if profile:
+        picture = _in_srgb(picture.convert("RGBA") if see_through else picture, profile)
+    if see_through:
         return on_white(np.asarray(picture.convert("RGBA")))
     return np.array(picture.convert("RGB"))
+
+
+def _in_srgb(picture: Any, profile: bytes) -> Any:
+    """What a screen shows of the colours that an ICC profile describes; as it lies where the profile is damaged."""
+    from PIL import ImageCms
+
+    with suppress(Exception):
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(own).lower():
+            return picture
+        if picture.mode in ("P", "1"):
+            picture = picture.convert("RGB")
+        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode=mode)
+    return picture
 
 
 def _grey(values: NDArray[Any]) -> Rgb:

@@ -1,11 +1,14 @@
 """Opens whatever shows a face: a picture, a film, an address or a camera."""
 
+import errno
 import math
 import os
 import re
 import stat
+import statistics
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +20,17 @@ import av
 
 from mien.errors import MediaError
 from mien.media.film import DEMUXERS, Film, av_open
-from mien.media.pictures import moves, picture_of, picture_plugin
-from mien.media.words import TIMEOUT_S, WANTED, reason
+from mien.media.moving_picture import MovingPicture
+from mien.media.pictures import head_of, moves, picture_of, picture_reader
+from mien.media.pipe import Pipe
+from mien.media.shown import quarter
+from mien.media.words import TIMEOUT_S, WANTED, reason, utf8
 from mien.types import Frame, MediaInfo, MediaKind
 
+HELD_S = 0.1
+"""A frame that is shown for longer is held: where samples are due in that time, it is what they show."""
+
+_FILLED_S = 0.5  # without a sampling interval; frames at two a second are a slow film, not a held one
 _SLACK_S = 1e-6  # k * every is rounded, the media's clock is not: a frame this close before it counts as at it
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt"}
 _FILE_SCHEMES = {"http", "https"}
@@ -32,6 +42,7 @@ def open_media(
     kind: MediaKind | None = None,
     name: str | None = None,
     max_pixels: int | None = None,
+    rotate: int = 0,
 ) -> "Media":
     """Opens a picture, a film or a camera.
 
@@ -42,32 +53,37 @@ def open_media(
     name    what a file is called in `info` and in messages, where that is not its name on the disk
     max_pixels
             of a picture or a film's frames, where fewer shall be read than `MAX_PICTURE_PIXELS` and `MAX_FILM_PIXELS`
+    rotate  degrees clockwise (0, 90, 180 or 270) by which all is turned beyond what the file says
 
     Raises `MediaError` where the source is missing, empty, not readable, damaged from its first frame on, too large, or not a
-    picture or film; `ValueError` for a kind that does not exist.
+    picture or film; `ValueError` for a kind or a rotation that does not exist.
     """
+    quarter(rotate)
     if kind not in (None, "picture", "video", "camera"):
         raise ValueError(f"kind must be 'picture', 'video', 'camera' or None, but got {kind!r}")
     if isinstance(source, int):
-        return _open_camera(source, kind)
+        return _open_camera(source, kind, rotate)
     text = os.fspath(source)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
     if scheme and scheme[1].lower() == "file":
         text = unquote(urlsplit(text).path)
     elif scheme:
-        return _open_address(text, scheme[1].lower(), kind)
+        return _open_address(text, scheme[1].lower(), kind, rotate)
     path = Path(text)
-    name = name or path.name
+    name = name or shown_name(path.name)
     mode = _mode(path, name)
     if stat.S_ISCHR(mode):
-        return _open_camera(text, kind)
+        return _open_camera(text, kind, rotate)
     plain = stat.S_ISREG(mode)
+    if not (plain or stat.S_ISFIFO(mode)):
+        raise MediaError(f"{name}: is neither a file nor a camera (a socket or a disk), but wanted {WANTED}")
+    reader: Any = None
     if plain:
-        plugin = picture_plugin(path)
-        if plugin is not None and not moves(path, plugin, name, max_pixels):
+        reader = picture_reader(head_of(path), name)
+        if reader is not None and not moves(path, reader, name, max_pixels):
             if kind in ("video", "camera"):
                 raise MediaError(f"{name}: is a picture, but wanted a {kind}; leave out kind, or give a film")
-            return Media._of_picture(*picture_of(path, plugin, name, max_pixels))
+            return Media._of_picture(*picture_of(path, reader, name, max_pixels, rotate))
     if kind == "picture":
         raise MediaError(f"{name}: is no still picture, but wanted one; give {WANTED.split(', or')[0]}, or open it as a video")
     # An absolute path begins with "/" or a drive, so that no file name reads as a protocol of ffmpeg ("concat:a|b").
@@ -75,8 +91,16 @@ def open_media(
     options = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file,pipe"}
     live = kind == "camera"
 
-    def film() -> Film:
-        return Film(name, lambda: av_open(place, options=options), live, max_pixels)
+    def connect() -> Any:
+        if not plain:
+            return av_open(Pipe(place), options=options)
+        with utf8(place) as link:
+            return av_open(link, options=options)
+
+    def film() -> Film | MovingPicture:
+        if reader is not None and reader.format == "WEBP":
+            return MovingPicture(name, path, reader, max_pixels, rotate=rotate)
+        return Film(name, connect, live, max_pixels, rotate=rotate, path=path if plain else None)
 
     return Media._of_film(film, live, again=plain and not live)
 
@@ -92,13 +116,16 @@ def stills_at(path: str | os.PathLike[str], times_s: Iterable[float], *, exact: 
     """
     with open_media(path, kind="video") as media:
         film = media._take()
+        if isinstance(film, MovingPicture):
+            yield from _stills_of(film, times_s)
+            return
         context = film.stream.codec_context
         if not exact:
             context.skip_frame = "NONKEY"
         for index, wanted_s in enumerate(times_s):
             found: Any = None
             found_s = 0.0
-            with suppress(av.error.FFmpegError, ValueError):
+            with suppress(Exception):
                 film.container.seek(max(0, int((wanted_s + film.start_s) * av.time_base)))
                 for frame in film.container.decode(film.stream):
                     if frame.time is None:
@@ -113,14 +140,31 @@ def stills_at(path: str | os.PathLike[str], times_s: Iterable[float], *, exact: 
                 yield Frame(index, found_s, film.rgb(found))
 
 
+def _stills_of(film: MovingPicture, times_s: Iterable[float]) -> Iterator[Frame]:
+    """The same of a film that cannot be jumped in."""
+    wanted = list(times_s)
+    given, last = 0, None
+    for _, time_s, picture in film.decoded:
+        while last is not None and given < len(wanted) and wanted[given] + 1e-3 < time_s:
+            yield Frame(given, last[0], film.rgb(last[1]))
+            given += 1
+        last = time_s, picture
+    for index in range(given, len(wanted)):
+        if last is not None:
+            yield Frame(index, last[0], film.rgb(last[1]))
+
+
 def read_picture(path: str | os.PathLike[str]) -> Frame:
     """Reads a still picture, upright (EXIF orientation), alpha laid on white, as a Frame of index 0 and time 0.
 
-    JPEG, PNG, WebP, GIF, BMP, TIFF and, where Pillow can, AVIF; of several pages the first. Colour profiles are not applied.
+    JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIC; of several pages the first. Colour profiles are applied, HDR is as on a screen.
     Raises `MediaError` where the file is missing, damaged, larger than `MAX_PICTURE_PIXELS`, or not a still picture.
     """
     with open_media(path, kind="picture") as media:
         return next(media.frames())
+
+
+Playing = Film | MovingPicture
 
 
 class Media:
@@ -128,7 +172,7 @@ class Media:
 
     info: MediaInfo
 
-    def __init__(self, info: MediaInfo, picture: Frame | None, film: "Film | None", reopen: "Callable[[], Film] | None") -> None:
+    def __init__(self, info: MediaInfo, picture: Frame | None, film: Playing | None, reopen: Callable[[], Playing] | None) -> None:
         self.info = info
         self._picture = picture
         self._fresh = film  # decoded up to its first frame, which nobody has taken yet
@@ -144,7 +188,7 @@ class Media:
         return cls(info, frame, None, None)
 
     @classmethod
-    def _of_film(cls, make: "Callable[[], Film]", live: bool, *, again: bool) -> Self:
+    def _of_film(cls, make: Callable[[], Playing], live: bool, *, again: bool) -> Self:
         film = make()
         return cls(film.info("camera" if live else "video"), None, film, make if again else None)
 
@@ -156,6 +200,11 @@ class Media:
 
     def __repr__(self) -> str:
         return f"Media({self.info.name}: {self.info.kind}, {self.info.width}×{self.info.height}, {self.info.codec})"
+
+    @property
+    def plays_again(self) -> bool:
+        """Whether its frames can be had from the beginning once more; not those of a camera or a pipe."""
+        return self._picture is not None or self._reopen is not None
 
     def close(self) -> None:
         """Closes the file or device; waits for a decode that runs in another thread. A second call does nothing."""
@@ -172,18 +221,32 @@ class Media:
     def frames(self, every: float | None = None) -> Iterator[Frame]:
         """The frames in order of time, each (H, W, 3) uint8 RGB with H and W as in `info`.
 
-        every  seconds; None or 0 gives every frame, else the first frame and then, for each k = 1, 2, ..., the first at or
-               after k * every on the media's own clock (one frame that answers several k comes once). `Frame.index` counts
-               decoded frames, also those that are not given.
+        every  seconds; None or 0 gives every frame once. Else the first frame and then, for each k = 1, 2, ..., the first at
+               or after k * every on the media's own clock, if it comes within `HELD_S`; one that is shown for longer than that
+               lasts until the next one, and is given again, at k * every. `Frame.index` counts decoded frames, also those that
+               are not given: frames that are held have one index and several times.
 
         A film can be gone through again, also by two iterators at a time; a camera, a pipe and a live address go on from where they
         are. Raises `MediaError` at the point where a damaged film cannot be decoded, after all the frames before it, and
         `ValueError` where `every` is negative or not a number, or the media is closed.
         """
+        step = self._step(every)
+        return self._stills() if self._picture is not None else self._sampled(step, fill=False)
+
+    def shown(self, every: float | None = None) -> Iterator[Frame]:
+        """As `frames`, and without `every` too a frame that is held for more than half a second is given again and again.
+
+        It comes as often as the film's frames usually do, at least each `HELD_S`: what is shown for six seconds has samples in
+        these six seconds, as it has in a film that stores it 150 times.
+        """
+        step = self._step(every)
+        return self._stills() if self._picture is not None else self._sampled(step, fill=True)
+
+    def _step(self, every: float | None) -> float:
         step = 0.0 if every is None else float(every)
         if not (step >= 0 and math.isfinite(step)):
             raise ValueError(f"every must be 0 or more seconds, or None, but got {every}")
-        return self._stills() if self._picture is not None else self._sampled(step)
+        return step
 
     def _stills(self) -> Iterator[Frame]:
         self._check_open()
@@ -194,7 +257,7 @@ class Media:
         if self._closed:
             raise ValueError(f"{self.info.name}: is closed; open it again to take frames from it")
 
-    def _take(self) -> "Film":
+    def _take(self) -> Playing:
         """The film at its first frame, or, where it cannot be had twice, where it is."""
         self._check_open()
         if self._reopen is None:
@@ -205,23 +268,28 @@ class Media:
             self._films.append(film)
         return film
 
-    def _sampled(self, every: float) -> Iterator[Frame]:
+    def _sampled(self, every: float, *, fill: bool) -> Iterator[Frame]:
         with self._lock:
             film = self._take()
-        due = -math.inf
+        plan = _Plan(every, fill=fill and not film.live, held=not film.live)
+        last: tuple[int, float, Any] | None = None
+        frame: Frame | None = None  # `last` once it was converted
         try:
             while True:
                 with self._lock:
                     self._check_open()
                     decoded = next(film.decoded, None)
+                until_s = film.end_s if decoded is None else decoded[1]
+                if last is not None:
+                    for time_s in plan.again(last[1], until_s):
+                        frame = Frame(last[0], time_s, film.rgb(last[2]) if frame is None else frame.rgb)
+                        yield frame
                 if decoded is None:
                     return
-                index, time_s, picture = decoded
-                if every and time_s + _SLACK_S < due:
-                    continue
-                if every:
-                    due = (math.floor((time_s + _SLACK_S) / every) + 1) * every
-                yield Frame(index, time_s, film.rgb(picture))
+                last, frame = decoded, None
+                if plan.wants(decoded[1]):
+                    frame = Frame(decoded[0], decoded[1], film.rgb(decoded[2]))
+                    yield frame
         finally:
             if self._reopen is not None:
                 with self._lock:
@@ -230,15 +298,55 @@ class Media:
                         self._films.remove(film)
 
 
+class _Plan:
+    """Which frames are given, and when one that is held is given again; see `Media.frames` and `Media.shown`."""
+
+    def __init__(self, every: float, *, fill: bool, held: bool) -> None:
+        self.every, self.fill, self.held = every, fill, held
+        self.due = -math.inf
+        self.steps: deque[float] = deque(maxlen=15)  # the latest intervals between frames that were not held
+
+    def wants(self, time_s: float) -> bool:
+        """Whether a new frame is given."""
+        if not self.every:
+            return True
+        if time_s + _SLACK_S < self.due:
+            return False
+        self.due = (math.floor((time_s + _SLACK_S) / self.every) + 1) * self.every
+        return True
+
+    def again(self, since_s: float, until_s: float) -> Iterator[float]:
+        """The times at which the frame that is shown from `since_s` to `until_s` is given once more."""
+        if not self.held:
+            return
+        if self.every:
+            while self.due + HELD_S + _SLACK_S < until_s:
+                yield self.due
+                self.due = (round(self.due / self.every) + 1) * self.every
+            return
+        span = until_s - since_s
+        if not self.fill or span <= _FILLED_S:
+            if 0 < span <= HELD_S:
+                self.steps.append(span)
+            return
+        step = statistics.median(self.steps) if self.steps else HELD_S
+        for k in range(1, math.ceil(span / step - 0.5)):
+            yield since_s + k * step
+
+
 def shown_name(source: str) -> str:
-    """A path as it is, an address without its password and keys: neither belongs in a report or a log."""
+    """A path as it is, an address without its password and keys: neither belongs in a report or a log.
+
+    What is not UTF-8 in a name becomes U+FFFD, so that every table and page can hold it.
+    """
+    source = source.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
         return source
     parts = urlsplit(source)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _open_address(address: str, scheme: str, kind: MediaKind | None) -> Media:
+def _open_address(address: str, scheme: str, kind: MediaKind | None, rotate: int) -> Media:
     """An address: what http serves is a film, everything else is live."""
     name = shown_name(address)
     if kind == "picture":
@@ -251,11 +359,11 @@ def _open_address(address: str, scheme: str, kind: MediaKind | None) -> Media:
         options["rtsp_transport"] = "tcp"  # over UDP a lost packet is a smeared face
     live = kind == "camera" or (kind is None and scheme in _LIVE_SCHEMES)
     return Media._of_film(
-        lambda: Film(name, lambda: av_open(address, options=options, timeout=TIMEOUT_S), live), live, again=not live
+        lambda: Film(name, lambda: av_open(address, options=options, timeout=TIMEOUT_S), live, rotate=rotate), live, again=not live
     )
 
 
-def _open_camera(which: int | str, kind: MediaKind | None) -> Media:
+def _open_camera(which: int | str, kind: MediaKind | None, rotate: int) -> Media:
     """A camera by its number or its device."""
     name = f"camera {which}" if isinstance(which, int) else which
     if kind not in (None, "camera"):
@@ -269,12 +377,12 @@ def _open_camera(which: int | str, kind: MediaKind | None) -> Media:
                 return av_open(_directshow_name(which), options={}, form="dshow", timeout=TIMEOUT_S)
             device = f"/dev/video{which}" if isinstance(which, int) else which
             return av_open(device, options={}, form="v4l2", timeout=TIMEOUT_S)
-        except (av.error.FFmpegError, OSError, ValueError) as error:
+        except Exception as error:
             raise MediaError(
                 f"{name}: cannot be opened: {reason(error)}; connect it, close what else uses it, or give another number"
             ) from error
 
-    return Media._of_film(lambda: Film(name, connect, True), True, again=False)
+    return Media._of_film(lambda: Film(name, connect, True, rotate=rotate), True, again=False)
 
 
 def _directshow_name(which: int | str) -> str:
@@ -289,21 +397,28 @@ def _directshow_name(which: int | str) -> str:
     return f"video={cameras[which]}"
 
 
+def _short(place: str) -> str:
+    return place if len(place) <= 100 else f"{place[:48]}…{place[-48:]}"
+
+
 def _mode(path: Path, name: str) -> int:
     """The kind of file that `path` is, where it can be read and is not empty."""
+    place = shown_name(str(path))
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise MediaError(f"{path}: is a folder, but wanted a picture or film; give a file in it")
+            raise MediaError(f"{place}: is a folder, but wanted a picture or film; give a file in it")
         if stat.S_ISREG(status.st_mode):
             with path.open("rb"):
                 pass
     except FileNotFoundError:
         if str(path).startswith("/dev/video"):
             raise MediaError(f"{path}: cannot be opened: there is no such camera; connect it, or give another number") from None
-        raise MediaError(f"{path}: cannot be read: there is no such file; check the path") from None
+        raise MediaError(f"{place}: cannot be read: there is no such file; check the path") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise MediaError(f"{path}: cannot be read: {reason(error)}; check the path and its permissions") from error
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            raise MediaError(f"{_short(place)}: cannot be read: its name is too long for this disk; rename the file") from error
+        raise MediaError(f"{place}: cannot be read: {reason(error)}; check the path and its permissions") from error
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise MediaError(f"{name}: is empty (0 bytes), but wanted a picture or film; copy or record it again")
     return status.st_mode

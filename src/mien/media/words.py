@@ -1,12 +1,16 @@
 """What went wrong with a file, in words: the same for pictures, films and cameras, read or written."""
 
 import errno
+import os
 import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
 
-STILLS = "a JPEG, PNG, WebP, GIF, BMP or TIFF"
+STILLS = "a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF"
 WANTED = f"{STILLS}, or a film such as MP4, MOV, MKV, WebM or AVI"
 TIMEOUT_S = 10.0  # how long an address may say nothing
 
@@ -26,6 +30,25 @@ def remedy(error: BaseException) -> str:
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "make room, or write elsewhere"
     return "check that the folder is there and may be written to"
+
+
+def said_of_turn(degrees: int) -> tuple[str, ...]:
+    """What `MediaInfo.notes` says of a picture or film that was turned."""
+    return (f"turned by {degrees}° clockwise, beyond what the file says",) if degrees else ()
+
+
+@contextmanager
+def utf8(path: str) -> Iterator[str]:
+    """A name for `path` that ffmpeg takes, while the block lasts: it takes names in UTF-8 only."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = os.path.join(folder, "film")
+            os.symlink(path, link)
+            yield link
+    else:
+        yield path
 
 
 def part_of(target: Path) -> Path:

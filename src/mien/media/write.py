@@ -2,7 +2,7 @@
 
 import math
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +13,10 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from mien.errors import MediaError
-from mien.media.film import MAX_FILM_PIXELS, guarded
+from mien.media.film import MAX_FILM_PIXELS, Film, guarded
 from mien.media.read import open_media
 from mien.media.shown import Rgb, check_rgb
-from mien.media.words import part_of, reason, remedy
+from mien.media.words import part_of, reason, remedy, utf8
 
 
 def write_picture(path: str | os.PathLike[str], rgb: Rgb) -> None:
@@ -92,9 +92,12 @@ class VideoWriter:
         self._part = part_of(self.path)
         self._sound: _Sound | None = None
         self._container: Any = None
+        self._open = ExitStack()
         try:
             self._sound = _Sound.of(sound_from) if sound_from is not None else None
-            self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
+            # The index is moved to the front by the name, at the end: that has to stay until then.
+            place = self._open.enter_context(utf8(str(self._part.absolute())))
+            self._container = av.open(place, "w", format="mp4", options={"movflags": "+faststart"})
             self._stream = self._add_film(fps_hint or 25.0)
             if self._sound is not None:
                 self._sound.add_to(self._container)
@@ -193,6 +196,7 @@ class VideoWriter:
                 self._sound.close()
             container, self._container = self._container, None
             container.close()
+            self._open.close()
             self._part.replace(self.path)
         except BaseException as error:
             self._fail(error)
@@ -204,14 +208,15 @@ class VideoWriter:
         if self._sound is not None:
             self._sound.close()
         if container is not None:
-            with suppress(av.error.FFmpegError, OSError, ValueError):
+            with suppress(Exception):
                 container.close()
+        self._open.close()
         self._part.unlink(missing_ok=True)
 
     def _fail(self, error: BaseException) -> None:
         """Cleans up, and turns what ffmpeg or the disk says into a `MediaError`; other errors are left to the caller's raise."""
         self.discard()
-        if isinstance(error, av.error.FFmpegError | OSError):
+        if isinstance(error, Exception) and not isinstance(error, MediaError):
             raise MediaError(f"{self.path}: cannot be written: {reason(error)}; {remedy(error)}") from error
 
 
@@ -231,11 +236,15 @@ class _Sound:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> "_Sound | None":
-        """None where the film has no sound."""
+        """None where the film has no sound, or cannot be had twice."""
+        if Path(path).is_fifo():
+            return None
         with open_media(path) as media:
             if not media.info.has_audio or not media._films:
                 return None
             film, film_s = media._films[0], media.info.duration_s
+            if not isinstance(film, Film) or film.live:
+                return None
         container = guarded(media.info.name, film.connect)
         for other in container.streams:
             if other.type != "audio":
@@ -261,7 +270,7 @@ class _Sound:
         while not self.ended and self.time_s < until_s:
             try:
                 packet = next(self.packets, None)
-            except (av.error.FFmpegError, ValueError):
+            except Exception:
                 packet = None  # cut off: the film that is cut off there says so where it is read
             if packet is None:
                 self.ended = True
@@ -299,7 +308,7 @@ class _Sound:
     def _transcode(self, packet: Any) -> None:
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:  # one bad packet is a click, not the end
+        except Exception:  # one bad packet is a click, not the end
             return
         for frame in frames:
             base = frame.time_base

@@ -1,0 +1,374 @@
+"""Pictures and films as they are shown: square pixels, the clean aperture, tiles, colours of a profile and of HDR, upright."""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+import mien
+from heif_files import tiled
+from media_files import corner_names, corners, encoded, film, gif
+from mien.errors import MediaError
+from mien.media import VideoWriter, open_media, read_picture, rotated
+from mien.media.shown import composed, quarter, turned
+from mien.turn import turn_of
+
+# --- pixels that are not square
+
+
+def with_aspect(
+    path: Path,
+    aspect: Fraction,
+    *,
+    codec: str = "libx264",
+    form: str | None = None,
+    size: tuple[int, int] = (64, 48),
+    rotation: int | None = None,
+) -> Path:
+    """A round disc as it lies in pixels of that aspect, and corners in four colours."""
+    width, height = size
+    with av.open(str(path), "w", format=form) as out:
+        stream: Any = out.add_stream(codec, rate=25)
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        context.sample_aspect_ratio = aspect
+        stream.sample_aspect_ratio = aspect
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        for i in range(3):
+            frame = av.VideoFrame.from_ndarray(disc(width, height, float(aspect)), format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def disc(width: int, height: int, aspect: float) -> np.ndarray:
+    rgb = np.zeros((height, width, 3), np.uint8)
+    y, x = np.mgrid[:height, :width]
+    rgb[((x + 0.5 - width / 2) * aspect) ** 2 + (y + 0.5 - height / 2) ** 2 < (height * 0.3) ** 2] = 255
+    return rgb
+
+
+def roundness(rgb: np.ndarray) -> float:
+    """Width of what is bright by its height."""
+    bright = rgb[..., 1] > 128
+    return float(bright.any(axis=0).sum() / bright.any(axis=1).sum())
+
+
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(64, 45), Fraction(16, 15), Fraction(8, 9), Fraction(2), Fraction(1)])
+@pytest.mark.parametrize(
+    ("name", "codec", "form"),
+    [("a.mp4", "libx264", None), ("a.mkv", "mpeg4", None), ("a.ts", "mpeg2video", "mpegts"), ("a.vob", "mpeg2video", "vob")],
+)
+def test_pixels_become_square(tmp_path: Path, aspect: Fraction, name: str, codec: str, form: str | None) -> None:
+    if codec == "mpeg2video" and aspect == 2:
+        pytest.skip("MPEG-2 has but four shapes of a picture")
+    path = with_aspect(tmp_path / name, aspect, codec=codec, form=form, size=(96, 72))
+    if codec == "mpeg2video":
+        with av.open(str(path)) as source:
+            aspect = Fraction(source.streams.video[0].sample_aspect_ratio)
+    with open_media(path) as opened:
+        frame = next(opened.frames())
+        assert (opened.info.width, opened.info.height) == (round(96 * aspect), 72)
+        assert frame.rgb.shape == (72, round(96 * aspect), 3)
+    if codec != "mpeg2video":
+        assert roundness(frame.rgb) == pytest.approx(1, abs=0.06)
+
+
+def test_square_pixels_then_the_turn(tmp_path: Path) -> None:
+    path = with_aspect(tmp_path / "a.mp4", Fraction(4, 3), rotation=90)
+    with open_media(path) as opened:
+        assert (opened.info.width, opened.info.height) == (48, 85)
+        assert roundness(next(opened.frames()).rgb) == pytest.approx(1, abs=0.08)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(1, 100), Fraction(100, 1)])
+def test_an_absurd_aspect_is_not_believed(tmp_path: Path, aspect: Fraction) -> None:
+    with open_media(with_aspect(tmp_path / "a.mp4", aspect)) as opened:
+        assert (opened.info.width, opened.info.height) == (64, 48)
+
+
+def test_the_annotated_film_has_shown_pixels(tmp_path: Path) -> None:
+    from mien.cluster import AnalysisOptions, analyze_file
+
+    path = with_aspect(tmp_path / "a.mp4", Fraction(4, 3))
+    analyze_file(path, tmp_path / "a.mien", AnalysisOptions())
+    with open_media(tmp_path / "a.mien" / "annotated.mp4") as opened:
+        assert (opened.info.width, opened.info.height) == (86, 48)  # 85, and one column more for the encoder
+        assert roundness(next(opened.frames()).rgb) == pytest.approx(1, abs=0.08)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(64, 45)])
+def test_a_face_in_oblong_pixels_appears_as_in_square_ones(tmp_path: Path, hopper: Path, aspect: Fraction) -> None:
+    rgb = np.asarray(Image.open(hopper).convert("RGB"))
+    height, width = 320, round(320 * rgb.shape[1] / rgb.shape[0])
+    squeezed = round(width / aspect / 2) * 2
+    films = []
+    for name, wide, shape in (("square.mp4", width // 2 * 2, Fraction(1)), ("oblong.mp4", squeezed, aspect)):
+        picture = np.asarray(Image.fromarray(rgb).resize((wide, height), Image.Resampling.LANCZOS))
+        with av.open(str(tmp_path / name), "w") as out:
+            stream: Any = out.add_stream("libx264", rate=25)
+            context = stream.codec_context
+            context.width, context.height, context.pix_fmt = wide, height, "yuv420p"
+            context.sample_aspect_ratio = stream.sample_aspect_ratio = shape
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            out.mux(stream.encode(None))
+        films.append(mien.Analyzer().video(tmp_path / name))
+    square, oblong = films
+    assert len(square.boxes) == len(oblong.boxes) == 1
+    assert np.abs(square.boxes - oblong.boxes).max() < 4
+    assert np.abs(square.emotions - oblong.emotions).max() < 0.1
+
+
+# --- the part that is meant to be seen
+
+
+def test_the_clean_aperture_of_an_mp4(tmp_path: Path) -> None:
+    picture = np.full((48, 64, 3), 128, np.uint8)
+    picture[8:40, 4:52] = corners(48, 32)
+    path = film(tmp_path / "a.mp4", pictures=lambda _: picture, times=[0, 0.04])
+    path.write_bytes(with_clap(path.read_bytes(), 48, 32, -4, 0))
+    with open_media(path) as opened:
+        assert (opened.info.width, opened.info.height) == (48, 32)
+        rgb = next(opened.frames()).rgb
+    assert corner_names(rgb) == "RGBW"
+    assert np.abs(rgb.astype(int) - corners(48, 32))[2:-2, 2:-2].mean() < 12
+
+
+def with_clap(data: bytes, width: int, height: int, right: int, down: int) -> bytes:
+    """ISO 14496-12, 12.1.4: a clean aperture at the end of the film's sample entry; the boxes around it grow by its length."""
+    clap = struct.pack(">I4sIIIIiIiI", 40, b"clap", width, 1, height, 1, right, 1, down, 1)
+    at = data.rindex(b"avc1") - 4  # the first one stands among the brands
+    end = at + int.from_bytes(data[at : at + 4], "big")
+    out = bytearray(data[:end] + clap + data[end:])
+    for kind in (b"avc1", b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        place = out.rindex(kind) - 4
+        out[place : place + 4] = (int.from_bytes(out[place : place + 4], "big") + len(clap)).to_bytes(4, "big")
+    if out.index(b"moov") < out.index(b"mdat"):
+        raise AssertionError("the index is in front: its offsets would have to move")
+    return bytes(out)
+
+
+def test_the_pixel_crop_of_a_matroska_film(tmp_path: Path) -> None:
+    picture = np.full((48, 64, 3), 128, np.uint8)
+    picture[8:40, 4:52] = corners(48, 32)
+    path = film(tmp_path / "a.mkv", pictures=lambda _: picture, times=[0, 0.04])
+    data = path.read_bytes()
+    size = b"\xb0\x81\x40\xba\x81\x30"  # width 64, height 48
+    crop = b"\x54\xaa\x81\x08\x54\xbb\x81\x08\x54\xcc\x81\x04\x54\xdd\x81\x0c"
+    # In the place of 19 bytes that say the unit of the size, that nothing is added, and of a void.
+    at = data.index(b"\xe0\x8a" + size)
+    assert data[at + 8 : at + 17] == b"\x54\xb2\x81\x04\x55\xee\x81\x00\xec"
+    path.write_bytes(data[:at] + b"\xe0\x96" + size + crop + b"\xec\x81\x00" + data[at + 27 :])
+    with open_media(path) as opened:
+        assert (opened.info.width, opened.info.height) == (48, 32)
+        assert corner_names(next(opened.frames()).rgb) == "RGBW"
+
+
+# --- tiles
+
+
+@pytest.mark.parametrize("form", ["heic", "avif"])
+@pytest.mark.parametrize(("turns", "seen"), [(0, "RGBW"), (1, "GWRB"), (3, "BRWG")])
+def test_a_picture_of_tiles_is_read_whole(tmp_path: Path, form: str, turns: int, seen: str) -> None:
+    path = tiled(tmp_path / f"a.{form}", corners(300, 200), 128, form, turns)
+    with open_media(path) as opened:
+        assert opened.info.kind == "picture"
+        assert (opened.info.width, opened.info.height) == ((300, 200) if turns % 2 == 0 else (200, 300))
+        rgb = next(opened.frames()).rgb
+    assert corner_names(rgb) == seen
+
+
+def test_a_heic_without_its_reader_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tiled(tmp_path / "a.heic", corners(300, 200), 128)
+    monkeypatch.setitem(__import__("sys").modules, "pi_heif.as_plugin", None)
+    with pytest.raises(MediaError, match=r"^a\.heic: is a HEIC picture, which needs pi-heif; run: pip install pi-heif"):
+        open_media(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xff\x0a" + bytes(20), "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "raw camera"),
+        (b"\0\0\0\x18ftypcrx ", "raw camera"),
+    ],
+)
+def test_pictures_that_are_not_read_are_refused_by_name(tmp_path: Path, head: bytes, kind: str) -> None:
+    (tmp_path / "a").write_bytes(head + bytes(200))
+    with pytest.raises(MediaError, match=f"^a: is a picture of the kind {kind}, which is not read; save it as JPEG or PNG"):
+        open_media(tmp_path / "a")
+
+
+@pytest.mark.parametrize("tag", [{254: 1}, {50706: b"\1\4\0\0"}])
+def test_a_raw_picture_in_a_tiff_is_refused_and_not_read_as_its_thumbnail(tmp_path: Path, tag: dict[int, Any]) -> None:
+    (tmp_path / "a.dng").write_bytes(encoded(Image.fromarray(corners()), "TIFF", tiffinfo=tag))
+    with pytest.raises(MediaError, match=r"^a\.dng: is a picture of the kind raw camera"):
+        read_picture(tmp_path / "a.dng")
+
+
+# --- colours
+
+
+def test_the_colours_of_a_profile(tmp_path: Path) -> None:
+    """A profile whose primaries are exchanged: red is stored as blue."""
+    wanted = corners()
+    profile = bgr_profile()
+    (tmp_path / "a.jpg").write_bytes(
+        encoded(Image.fromarray(wanted[..., ::-1]), "JPEG", quality=95, subsampling=0, icc_profile=profile)
+    )
+    (tmp_path / "b.png").write_bytes(encoded(Image.fromarray(wanted[..., ::-1]), "PNG", icc_profile=profile))
+    for name in ("a.jpg", "b.png"):
+        assert corner_names(read_picture(tmp_path / name).rgb) == "RGBW"
+
+
+def bgr_profile() -> bytes:
+    """sRGB with its red and blue exchanged."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = data.index(b"rXYZ"), data.index(b"bXYZ")
+    data[red : red + 4], data[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(data.replace(b"s\0R\0G\0B", b"o\0t\0h\0e").replace(b"sRGB", b"othe"))
+
+
+def test_a_damaged_profile_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(Image.fromarray(corners()), "PNG", icc_profile=b"nothing" * 30))
+    assert corner_names(read_picture(tmp_path / "a.png").rgb) == "RGBW"
+
+
+def pq(linear: np.ndarray) -> np.ndarray:
+    """SMPTE ST 2084, of 203 nits for 1."""
+    y = np.clip(linear, 0, None) * 203 / 10_000
+    power = y**0.1593017578125
+    return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+
+
+def hlg(linear: np.ndarray) -> np.ndarray:
+    """BT.2100, of 203 nits on a screen of 1,000 for 1; grey only, where the colour does not matter."""
+    scene = (np.clip(linear, 0, None) * 0.203) ** (1 / 1.2)
+    return np.where(
+        scene <= 1 / 12, np.sqrt(3 * scene), 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    )
+
+
+@pytest.mark.parametrize(("transfer", "coded"), [(16, pq), (18, hlg)])
+@pytest.mark.parametrize("grey", [40, 90, 128, 180])
+def test_an_hdr_film_is_shown_as_on_a_screen(tmp_path: Path, transfer: int, coded: Any, grey: int) -> None:
+    level = float(coded(np.array(((grey / 255 + 0.055) / 1.055) ** 2.4)))
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=25)
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = 64, 48, "yuv420p10le"
+        context.options = {"crf": "4"}
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = 9, 9, transfer, 1
+        frame = av.VideoFrame(64, 48, "yuv420p10le")
+        luma = round(4 * (16 + 219 * level))
+        for plane, value in zip(frame.planes, (luma, 512, 512), strict=True):
+            plane.update(np.full(plane.buffer_size // 2, value, "<u2").tobytes())
+        frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range = 9, 9, transfer, 1
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with open_media(path) as opened:
+        rgb = next(opened.frames()).rgb
+    assert rgb.reshape(-1, 3).mean(axis=0) == pytest.approx([grey] * 3, abs=5)
+
+
+def test_an_hdr_png(tmp_path: Path) -> None:
+    import zlib
+
+    level = round(255 * float(pq(np.array(((128 / 255 + 0.055) / 1.055) ** 2.4))))
+    data = encoded(Image.new("RGB", (8, 8), (level,) * 3), "PNG")
+    chunk = b"cICP" + bytes([9, 16, 0, 1])
+    at = data.index(b"IDAT") - 4
+    (tmp_path / "a.png").write_bytes(data[:at] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[at:])
+    assert read_picture(tmp_path / "a.png").rgb[4, 4].tolist() == pytest.approx([128] * 3, abs=5)
+
+
+# --- upright
+
+
+def test_turns_compose() -> None:
+    rgb = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    ways = [(a, b, c) for a in (False, True) for b in (False, True) for c in (False, True)]
+    for first in ways:
+        for then in ways:
+            np.testing.assert_array_equal(turned(rgb, composed(first, then)), turned(turned(rgb, first), then))
+    for degrees in (0, 90, 180, 270):
+        np.testing.assert_array_equal(rotated(rgb, degrees), np.rot90(rgb, -degrees // 90))
+    with pytest.raises(ValueError, match="0, 90, 180 or 270 degrees clockwise, but got 45"):
+        quarter(45)
+
+
+@pytest.fixture(scope="module")
+def portraits(hopper: Path) -> list[np.ndarray]:
+    from skimage.data import astronaut
+
+    return [np.asarray(Image.open(hopper).convert("RGB")), astronaut()]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_turned_picture_is_found_and_read_upright(tmp_path: Path, portraits: list[np.ndarray], degrees: int) -> None:
+    analyzer = mien.Analyzer()
+    for number, rgb in enumerate(portraits):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(np.rot90(rgb, degrees // 90)).save(path)
+        result, upright = analyzer.picture(path), analyzer.picture(rgb)
+        assert result.frame.rotated_deg == degrees
+        np.testing.assert_array_equal(result.frame.rgb, rgb)
+        assert result.expressions == upright.expressions
+        by_hand = analyzer.picture(path, rotate=degrees)
+        assert by_hand.expressions == upright.expressions
+        assert analyzer.picture(path, rotate=0).frame.rgb.shape[:2] == np.rot90(rgb, degrees // 90).shape[:2]
+        assert turn_of(analyzer.detector, [np.rot90(rgb, degrees // 90).copy()]) == degrees
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_film(tmp_path: Path, hopper: Path, degrees: int) -> None:
+    rgb = np.asarray(Image.open(hopper).convert("RGB").resize((256, 300)))
+    path = tmp_path / "a.mp4"
+    stored = np.ascontiguousarray(np.rot90(rgb, degrees // 90))
+    with VideoWriter(path, stored.shape[1], stored.shape[0]) as out:
+        for i in range(6):
+            out.write(stored, i / 5)
+    analyzer = mien.Analyzer()
+    found, left = analyzer.video(path), analyzer.video(path, rotate=0)
+    assert (found.info.rotated_deg, found.info.width, found.info.height) == (degrees, 256, 300)
+    assert found.info.notes == (f"turned by {degrees}° clockwise, beyond what the file says",)
+    assert (left.info.rotated_deg, left.info.notes) == (0, ())
+    assert set(found.boxes.shape) == {6, 4}
+
+
+def test_pictures_without_a_face_are_not_turned(tmp_path: Path) -> None:
+    detector = mien.YuNet()
+    assert turn_of(detector, [corners(320, 240)] * 3) == 0
+    assert turn_of(detector, []) == 0
+
+
+# --- moving pictures
+
+
+def test_a_moving_webp_is_a_film(tmp_path: Path) -> None:
+    images = [Image.fromarray(np.full((48, 64, 3), g, np.uint8)) for g in (10, 100, 200)]
+    images[0].save(tmp_path / "a.webp", save_all=True, append_images=images[1:], duration=[120, 120, 400], lossless=True)
+    with open_media(tmp_path / "a.webp") as opened:
+        assert (opened.info.kind, opened.info.codec, opened.info.frames) == ("video", "webp", 3)
+        frames = list(opened.frames())
+        assert [f.time_s for f in frames] == pytest.approx([0, 0.12, 0.24])
+        assert [int(f.rgb[5, 5, 0]) for f in frames] == [10, 100, 200]
+        assert len(list(opened.frames())) == 3
+    with open_media(gif(tmp_path / "a.gif", [10, 100, 200], 120)) as opened:
+        assert [f.time_s for f in opened.frames()] == pytest.approx([0, 0.12, 0.24])
+    data = (tmp_path / "a.webp").read_bytes()
+    (tmp_path / "cut.webp").write_bytes(data[: len(data) - 20])
+    with pytest.raises(MediaError, match=r"^cut\.webp: "), open_media(tmp_path / "cut.webp") as opened:
+        list(opened.frames())
