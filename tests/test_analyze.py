@@ -1,3 +1,4 @@
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -6,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fakes import LABELS, FakeDetector, FakeExpressions, FakeMedia, Square, frames, scene, tiny_bundle, write_film
+from media_files import corner_names, corners, encoded, jpeg_with_orientation
 from mien.analyze import Analyzer, Recorder
 from mien.detect import Haar
 from mien.episodes import find_episodes
@@ -62,9 +65,69 @@ def test_haars_missing_landmarks_are_replaced_by_the_box() -> None:
     assert np.isfinite(result.emotions).all()
 
 
-def test_a_picture_that_is_not_rgb_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"rgb must have shape \(_, _, 3\), but got \(10, 10\)"):
-        analyzer().picture(np.zeros((10, 10), np.uint8))
+HERE = scene([(20, 30, 40, HAPPY)])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        HERE.astype(np.int64),
+        HERE.astype(">u2"),
+        HERE.astype(">u2") * 257,
+        (HERE / 255).astype(np.float32),
+        (HERE / 255).astype(">f8"),
+        np.concatenate([HERE, np.full((*HERE.shape[:2], 1), 255, np.uint8)], axis=2),
+        Image.fromarray(HERE),
+        encoded(Image.fromarray(HERE), "PNG"),
+        io.BytesIO(encoded(Image.fromarray(HERE), "PNG")),
+        bytearray(encoded(Image.fromarray(HERE), "BMP")),
+        HERE[::1],
+    ],
+    ids=["int64", "big-endian", "16 bit", "float", "big-endian float", "alpha", "Pillow", "bytes", "file", "bytearray", "view"],
+)
+def test_a_picture_of_any_kind(given: Any) -> None:
+    result = analyzer().picture(given)
+    np.testing.assert_array_equal(result.frame.rgb, HERE)
+    assert result.expressions == (HAPPY,)
+
+
+def test_a_grey_picture() -> None:
+    grey = np.arange(100, dtype=np.uint8).reshape(10, 10)
+    for given in (grey, grey[..., None], Image.fromarray(grey), (grey / 255)):
+        np.testing.assert_array_equal(analyzer().picture(given).frame.rgb, np.repeat(grey[..., None], 3, axis=2))
+    np.testing.assert_array_equal(analyzer().picture(grey > 50).frame.rgb[..., 0], np.where(grey > 50, 255, 0))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (np.zeros((0, 0, 3), np.uint8), ValueError, r"must have one pixel or more, but got uint8 \(0, 0, 3\)"),
+        (np.zeros(10, np.uint8), ValueError, r"must be \(H, W\), \(H, W, 3\) or \(H, W, 4\), but got uint8 \(10,\)"),
+        (np.zeros((4, 4, 2), np.uint8), ValueError, r"must be \(H, W\), .* but got uint8 \(4, 4, 2\)"),
+        (np.full((4, 4, 3), np.nan), ValueError, "of floats must hold 0 to 1, but got nan to nan"),
+        (np.full((4, 4, 3), 200.0), ValueError, "of floats must hold 0 to 1, but got 200 to 200; give uint8 for 0 to 255"),
+        (np.full((4, 4, 3), -1), ValueError, "of whole numbers must hold 0 to 255, but got -1 to -1"),
+        (np.full((4, 4, 3), 1000), ValueError, "of whole numbers must hold 0 to 255, but got 1000 to 1000"),
+        (np.full((4, 4, 3), 1j), ValueError, "must be of numbers, but got complex128"),
+        (np.full((4, 4, 3), "a"), ValueError, "must be of numbers, but got"),
+        (b"plain words", MediaError, "the picture: is no still picture that is read; give a JPEG, PNG"),
+        (b"", MediaError, "the picture: is no still picture"),
+        (io.StringIO("text"), TypeError, "wanted a path, an array, a picture of Pillow, bytes or a binary file, but got str"),
+        (None, TypeError, "wanted a path, an array, .* but got NoneType"),
+        (7, TypeError, "but got int"),
+    ],
+)
+def test_what_is_no_picture_is_one_clear_error(given: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        analyzer().picture(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_pillows_own_picture_is_turned_as_its_file_says(tmp_path: Path) -> None:
+    path = jpeg_with_orientation(tmp_path / "a.jpg", 6, corners())
+    with Image.open(path) as image:
+        seen = analyzer().picture(image)
+    assert corner_names(seen.frame.rgb) == corner_names(analyzer().picture(path.read_bytes()).frame.rgb) == "BRWG"
 
 
 # --- films

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detect import Detector
+from mien.detect import Detector, YuNet
 from mien.errors import MediaError
 from mien.media import Media, open_media, rotated
 
@@ -30,7 +30,12 @@ _AGREE = 0.75
 
 
 def turn_of(detector: Detector, pictures: Iterable[NDArray[np.uint8]]) -> int:
-    """Degrees clockwise (0, 90, 180 or 270) by which the pictures of one film, or the only one there is, have to be turned."""
+    """Degrees clockwise (0, 90, 180 or 270) by which the pictures of one film, or the only one there is, have to be turned.
+
+    0 for another detector than YuNet, whose scores these rules are made for.
+    """
+    if not isinstance(detector, YuNet):
+        return 0
     sums: list[list[float]] = []
     for number, rgb in enumerate(pictures):
         upright = detector(rgb).scores
@@ -66,7 +71,7 @@ def upright(
     """
     with open_media(source, name=name, max_pixels=max_pixels, rotate=rotate or 0) as media:
         degrees = 0
-        if rotate is None and media.plays_again:
+        if rotate is None and media.plays_again and isinstance(detector, YuNet):
             frames = media.frames(_EVERY_S)
             try:
                 degrees = turn_of(detector, (frame.rgb for frame in frames))
