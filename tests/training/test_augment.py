@@ -210,6 +210,16 @@ def test_blur_is_the_mean_of_nine() -> None:
     assert torch.allclose(out, torch.tensor([3, 6, 9, 6, 3]) / 9, atol=1e-5)
 
 
+def test_noise_leaves_a_face_grey_that_was_made_grey() -> None:
+    colours = torch.rand(8, 3, 24, 24, generator=generator())
+    for own in ({"noise": 0.2}, {"erase": 1.0}, {"noise": 0.2, "erase": 1.0}):
+        out = only(monochrome=1.0, **own)(colours, generator())
+        assert torch.allclose(out, out[:, :1].expand_as(out), atol=1e-6), own
+        assert not torch.allclose(out, only(monochrome=1.0)(colours, generator()), atol=1e-3)
+        loud = only(**own)(colours, generator())  # and each channel of a colour face has grain of its own
+        assert not torch.allclose(loud - loud[:, :1], colours - colours[:, :1], atol=1e-3)
+
+
 def test_monochrome_turns_a_share_of_colour_faces_grey_and_leaves_grey_ones() -> None:
     colours = torch.rand(400, 3, 8, 8, generator=generator(3))
     out = only(monochrome=0.3)(colours, generator())

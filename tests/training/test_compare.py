@@ -228,7 +228,7 @@ def test_reading_only_needs_neither_data_nor_runs(experiment: Experiment, done: 
     out = tmp_path / "kept"
     for folder in ("small-seed1", "small-seed2", "large-seed1"):  # what a repository keeps: no weights, no pictures
         (out / folder).mkdir(parents=True)
-        for name in ("recipe.json", "metrics.csv", "timing.csv", "private.json", "network.json"):
+        for name in ("recipe.json", "metrics.csv", "timing.csv", "training.json", "private.json", "network.json"):
             shutil.copy(done[0] / folder / name, out / folder)
     compare(experiment, None, out, read_only=True)
     rows, wanted = table(out), table(done[0])

@@ -89,6 +89,8 @@ class Augment:
         top, left = next(drawn), next(drawn)
         if s.noise or s.erase:
             grain = torch.randn(batch.shape, generator=generator, device=device)
+            if s.monochrome and channels == 3:
+                grain = torch.where(greyed, grain[:, :1], grain)  # noise leaves a face grey that is made so
             if s.noise:
                 batch = batch + grain * strength
             if s.erase:

@@ -408,6 +408,18 @@ def _data(commands: Any) -> None:
     )
     often.add_argument("--frames", type=count, metavar="N", help="look at so many frames from the inside of each film instead")
     make.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
+    clips = command(
+        verbs,
+        "clips",
+        data_clips,
+        "make clips of single pictures, divided by frame and by clip: what dividing frames does to a figure",
+        "SOURCE is a folder with labelled pictures; of its Training pictures as many clips of each of six classes are made. DIR\n"
+        "gets by-frame/ and by-clip/, the same frames divided in two ways (see experiments/p2-splits.toml).",
+    )
+    clips.add_argument("source", type=Path, metavar="SOURCE", help="folder with labelled pictures, as fer2013.csv")
+    clips.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to make")
+    clips.add_argument("--clips", type=count, default=1260, metavar="N", help="how many, a multiple of 6; default 1260")
+    clips.add_argument("--frames", type=count, default=11, metavar="N", help="frames of each; default 11")
     sheet = command(
         verbs,
         "augment",
@@ -419,8 +431,10 @@ def _data(commands: Any) -> None:
     sheet.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled pictures; those of Training are shown")
     sheet.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture to write, a PNG")
     _takes_layout(sheet)
-    for parser in (show, make):
-        _takes_layout(parser, "DIR" if parser is show else "SOURCE", names="below")
+    for parser in (show, make, clips):
+        _takes_layout(
+            parser, "DIR" if parser is show else "SOURCE", names="mien data describe --help" if parser is clips else "below"
+        )
         parser.add_argument(
             "--shares",
             type=amount,
@@ -433,7 +447,7 @@ def _data(commands: Any) -> None:
 
 
 def data(options: argparse.Namespace) -> int:
-    print("mien data wants a command: describe, prepare or augment (see: mien data --help)", file=sys.stderr)
+    print("mien data wants a command: describe, prepare, clips or augment (see: mien data --help)", file=sys.stderr)
     return 2
 
 
@@ -453,6 +467,26 @@ def data_augment(options: argparse.Namespace) -> int:
         raise DataError(f"{options.data}: has no picture in the split Training; wanted some to show")
     some = faces.crops[:: max(1, len(faces) // 10)][:10]
     print(f"sheet: {augmentation_sheet(some, recipe.augment, options.out, seed=recipe.seed)}")
+    return 0
+
+
+def data_clips(options: argparse.Namespace) -> int:
+    from mien.training.clips import make_clips
+
+    with counting("making clips") as progress:
+        counts = make_clips(
+            options.source,
+            options.out,
+            clips=options.clips,
+            frames=options.frames,
+            layout=options.layout,
+            shares=tuple(options.shares),
+            seed=options.seed,
+            progress=progress,
+        )
+    for way, splits in counts.items():
+        print(f"{way}: " + ", ".join(f"{split} {sum(of.values()):,}" for split, of in splits.items()))
+    print(f"data: {options.out}")
     return 0
 
 

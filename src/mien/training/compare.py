@@ -50,7 +50,16 @@ def compare(
         if only and cell.row not in only:
             continue
         if not read_only and data is not None:
-            _run(cell, data, out, layout, threads=threads, accelerator=accelerator, precision=precision, progress=progress)
+            _run(
+                cell,
+                data / cell.data,
+                out,
+                layout,
+                threads=threads,
+                accelerator=accelerator,
+                precision=precision,
+                progress=progress,
+            )
         told(read_result(cell, out))
         if not read_only:
             write_tables(experiment, read_results(experiment, out), out)

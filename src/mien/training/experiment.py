@@ -4,8 +4,9 @@ title, paper, about     what it is, where the figures come from, what the paper 
 base                    a recipe: a table, or the path of a file beside the experiment
 seeds                   each row is trained once for each of these
 [grid]                  key = list of values; every combination is a row. Keys of inner tables are written crop.size
-[[runs]]                a row: name, keys of the recipe that differ from the base, seeds, and under `claims` what the paper
-                        says. With a grid beside them, every row is made with every combination
+[[runs]]                a row: name, keys of the recipe that differ from the base, seeds, the folder of its `data` within the one
+                        that is given, and under `claims` what the paper says. With a grid beside them, every row is made with
+                        every combination
 [scaled]                what --scaled changes in all rows (keys of a recipe, seeds), and `about`: what that leaves of the
                         paper's work. A row's own `scaled` goes before it
 """
@@ -56,19 +57,24 @@ FAILURES = "failures.json"
 """Beside the run folders: why a run failed, by the folder's name."""
 
 _TOP = ("title", "paper", "about", "base", "seeds", "grid", "runs", "scaled")
-_ROW = ("name", "claims", "scaled", "seeds")
+_ROW = ("name", "claims", "scaled", "seeds", "data")
 _WHOLE = ("heads",)
 """Keys whose table is replaced, not mixed with the base's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A run of an experiment: a row with one of its seeds. `folder` is its name below the experiment's folder."""
+    """A run of an experiment: a row with one of its seeds.
+
+    folder  its name below the experiment's folder
+    data    of its faces, below the folder that is given; "" for that one itself
+    """
 
     row: str
     folder: str
     recipe: Recipe
     claims: Mapping[str, Any]
+    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +136,11 @@ def read_experiment(path: Path, *, scaled: bool = False, limit_epochs: int | Non
         recipe = _merged(_merged(recipe, _without(smaller, "about", "seeds")), _without(own, "seeds"))
         seeds = next(s["seeds"] for s in (own, smaller, row, content, {"seeds": [1]}) if "seeds" in s)
         claims = _claims(row.get("claims", {}), where)
+        data = _typed(row.get("data", ""), str, f"{where}: data")
         for seed in _seeds(seeds, where):
             folder = f"{name}-seed{seed}"
             made = recipe_from(recipe | {"name": folder, "seed": seed}, where)
-            cells.append(Cell(name, folder, made if limit_epochs is None else _shortened(made, limit_epochs), claims))
+            cells.append(Cell(name, folder, made if limit_epochs is None else _shortened(made, limit_epochs), claims, data))
     if limit_epochs is not None:
         told.append(f"No run was longer than {limit_epochs} epoch{'s' if limit_epochs > 1 else ''}.")
     folders = [cell.folder for cell in cells]

@@ -253,6 +253,18 @@ def _facts(layout: str, rows: Sequence[Row], notes: Sequence[str], settings: dic
     }
 
 
+def write_folder(
+    folder: Path, layout: str, listed: Sequence[tuple[str, Row]], notes: Sequence[str], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Pictures with the names of their files within `folder`, as such a folder; gives back what stands in its data.json."""
+    folder.mkdir(parents=True)
+    for name, row in listed:
+        _write_png(folder / name, row.read())
+    facts = _facts(layout, [row for _, row in listed], notes, settings) | {"problems": 0}
+    _write_tables(folder, facts, listed, [])
+    return facts
+
+
 def _write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
