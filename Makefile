@@ -10,6 +10,9 @@ PYTHON ?= python3
 # A file stays in one process, which makes what its tests share once.
 SPREAD = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+# What cannot be imported without torch, a browser's driver or schemathesis.
+NOT_QUICK = browser training web/test_openapi.py
+
 .PHONY: demo serve quick test test-more lint docs bench clean
 
 demo: .venv/installed
@@ -19,7 +22,7 @@ serve: .venv/installed
 	.venv/bin/mien serve --open
 
 quick: .venv-quick/installed
-	.venv-quick/bin/python -m pytest $(SPREAD) -m "not more and not process" --ignore tests/browser --ignore tests/training
+	.venv-quick/bin/python -m pytest $(SPREAD) -m "not more and not process" $(NOT_QUICK:%=--ignore tests/%)
 
 test: .venv-test/installed
 	.ci/chromium .venv-test/no-chromium
