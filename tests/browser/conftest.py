@@ -131,11 +131,18 @@ def line(server: Server) -> Iterator[Line]:
         made.cut()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the tests of a file, on this machine only, without a password."""
+@pytest.fixture(scope="package")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("serve") / "data") as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def server(one_server: Server) -> Server:
+    """The one server, on this machine only, without a password; what the tests of other files left there is erased."""
+    with one_server.client() as client:
+        client.request("DELETE", "/api/storage", json={"confirm": "erase"}).raise_for_status()
+    return one_server
 
 
 @pytest.fixture
