@@ -186,7 +186,7 @@ def large(count: int, duration_s: float) -> tuple[Study, list[Viewer]]:
         "stimuli": [film],
         "markers": markers,
         "smallest_group": 5,
-        "smoothing_s": 2,
+        "curve_sigma_s": 2,
     }
     return Study.read(DEFINITION | more), people
 

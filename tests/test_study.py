@@ -77,6 +77,20 @@ def test_a_whole_study_lacks_nothing_and_an_empty_one_almost_everything() -> Non
     ]
 
 
+def test_a_definition_with_the_former_name_of_the_curves_smoothing_is_read_as_before() -> None:
+    """`smoothing_s` is an exponential time constant everywhere else; here it was a Gaussian's standard deviation."""
+    old = definition() | {"smoothing_s": 4}
+    old.pop("curve_sigma_s", None)
+    study = Study.read(old)
+    assert study.curve_sigma_s == 4
+    assert "smoothing_s" not in study.json()
+    assert Study.read(study.json()) == study
+    with pytest.raises(DataError, match="smoothing_s: is not known here"):
+        Study.read(old | {"curve_sigma_s": 2})
+    with pytest.raises(DataError, match="curve_sigma_s: wanted"):
+        Study.read(old | {"smoothing_s": 31})
+
+
 @pytest.mark.parametrize("purpose", REFUSED)
 def test_some_purposes_are_refused_with_the_reason(purpose: str) -> None:
     with pytest.raises(DataError, match=r"^purpose: no study can be for this\. ") as caught:
@@ -289,7 +303,7 @@ def test_what_people_took_part_in_cannot_change() -> None:
         {"about": {}},
         {"contact": "Bob"},
         {"markers": []},
-        {"smoothing_s": 5},
+        {"curve_sigma_s": 5},
         {"consent": {"text": {"en": "Other"}}},
         {"retention_days": 30},
         {"smallest_group": 10},

@@ -180,17 +180,17 @@ class Audience:
         change = np.where(with_one.seen[:, :, None], with_one.emotions - with_one.baselines[:, None], np.float32(0))
         return replace(with_one, emotions=change, relative=True)
 
-    def smoothed(self, seconds: float) -> "Audience":
-        """Each viewer's scores through a Gaussian in time whose standard deviation is `seconds`; 0 changes nothing.
+    def smoothed(self, sigma_s: float) -> "Audience":
+        """Each viewer's scores through a Gaussian in time whose standard deviation is `sigma_s` seconds; 0 changes nothing.
 
         Only cells in which the viewer was seen count, and only they get a value: the mask stays as it is. The Gaussian ends
         at four standard deviations. Raises `ValueError` for less than 0.
         """
-        if not 0 <= seconds < math.inf:
-            raise ValueError(f"smoothing must be 0 s or more, but got {seconds}")
-        if seconds == 0 or not self.emotions.size:
+        if not 0 <= sigma_s < math.inf:
+            raise ValueError(f"smoothing must be 0 s or more, but got {sigma_s}")
+        if sigma_s == 0 or not self.emotions.size:
             return self
-        sd = min(seconds / self.step_s, len(self.times))  # longer than the film is the film's mean in any case
+        sd = min(sigma_s / self.step_s, len(self.times))  # longer than the film is the film's mean in any case
         weight = ndimage.gaussian_filter1d(self.seen.astype(np.float32), sd, axis=1, mode="constant")
         smooth = ndimage.gaussian_filter1d(self.emotions, sd, axis=1, mode="constant")
         # A cell that is seen weighs itself at least; elsewhere the weight may be 0.

@@ -242,7 +242,7 @@ def test_what_the_server_refuses_stays_until_it_is_given_up(editor: Any, server:
     expect(page.locator("#troubles")).to_contain_text("Close it first")
     # One that is refused does not hold up the others.
     end = time.monotonic() + studies.READY_S
-    while studies.told(server, id)["definition"]["smoothing_s"] != 4:
+    while studies.told(server, id)["definition"]["curve_sigma_s"] != 4:
         assert time.monotonic() < end
         page.wait_for_timeout(50)
     page.get_by_role("button", name="Give up this change").click()

@@ -425,7 +425,7 @@ def review(
         "hidden": hidden,
         "methods": {
             "step_s": 0.5,
-            "smoothing_s": 2,
+            "curve_sigma_s": 2,
             "level": 0.95,
             "draws": 1000,
             "shifts": 200,

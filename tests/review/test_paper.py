@@ -208,3 +208,9 @@ def test_another_paper_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"review\.pdf: cannot be written: "):
         paper.pdf(review(), tmp_path / "no folder" / "review.pdf")
+
+
+def test_a_kept_review_with_the_former_name_of_the_smoothing_is_told_as_before(tmp_path: Path) -> None:
+    made = review()
+    made["methods"]["smoothing_s"] = made["methods"].pop("curve_sigma_s")
+    assert "smoothed over 2 s" in Read(made, tmp_path).flat

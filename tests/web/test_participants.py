@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -14,10 +15,12 @@ from sqlalchemy import update
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 
+from mien.labels import FERPLUS
+from mien.study_report.sample import timeline_of
 from mien.web.database import Invitation, now
 from mien.web.security import is_for_participants
 from mien.web.settings import Settings
-from mien.web.studies.participants import CODE_LETTERS, LETTERS, code_hash, new_code
+from mien.web.studies.participants import CODE_LETTERS, LETTERS, code_hash, drawn, new_code
 from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser
 from web.participant_page import STUDY, Open, Person
 
@@ -579,3 +582,21 @@ def test_another_sites_page_cannot_take_part(client: TestClient, study: Open, as
 def test_an_operators_browser_can_take_part_too(client: TestClient, study: Open) -> None:
     client.headers.update({name: value for name, value in as_browser(client).items() if name != "X-CSRF-Token"})
     assert Person.agreed(client, study.invitation).told()["step"] == "agreed"
+
+
+def test_the_own_curve_is_smoothed_as_the_report_is() -> None:
+    """One look with another face among many: the curve has what a Gaussian leaves of it, the leads count looks."""
+    times, seen = np.arange(41) * 0.5 + 0.1, np.arange(41) != 30  # nobody at 15.1 s
+    emotions = np.zeros((41, len(FERPLUS)))
+    emotions[:, 0] = 1
+    emotions[20, :2] = (0, 1)
+    found = drawn(timeline_of(times, emotions, seen, "1", 0.5), 1.0)
+    assert found["times"] == pytest.approx(np.arange(41) * 0.5 + 0.25)
+    assert found["signals"]["happiness"][20] == 1
+    assert [k for k, value in enumerate(found["curves"]["happiness"]) if value is None] == [30]
+    kernel = np.exp(-0.5 * (np.arange(-8, 9) / 2) ** 2)  # two cells are one second
+    assert found["curves"]["happiness"][19:22] == pytest.approx((kernel / kernel.sum())[7:10], abs=2e-4)
+    assert (found["leads"]["neutral"], found["leads"]["happiness"], found["leads"]["anger"]) == (0.975, 0.025, 0)
+    assert found["face_share"] == round(40 / 41, 4)
+    nobody = drawn(timeline_of(times, emotions, np.zeros(41, bool), "1", 0.5), 1.0)
+    assert (nobody["leads"], nobody["face_share"], set(nobody["curves"]["neutral"])) == ({}, 0, {None})

@@ -54,10 +54,22 @@ def test_what_no_study_may_be_for_is_refused_with_the_reason(client: TestClient,
     assert len(client.get("/api/studies").json()["items"]) == 1
 
 
+def test_the_former_name_of_the_curves_smoothing_is_taken(client: TestClient) -> None:
+    id = made(client)["id"]
+    assert client.patch(f"/api/studies/{id}", json={"smoothing_s": 4}).json()["definition"]["curve_sigma_s"] == 4
+    definition = made(client)["definition"]
+    definition["smoothing_s"] = definition.pop("curve_sigma_s") + 1
+    assert client.post("/api/studies/import", json=definition).json()["definition"]["curve_sigma_s"] == definition["smoothing_s"]
+
+
 def test_a_part_changes_and_the_rest_stays(client: TestClient) -> None:
     study = made(client)
-    changed = client.patch(f"/api/studies/{study['id']}", json={"smoothing_s": 3, "title": "Day train"}).json()
-    assert changed["definition"] | {"consent": 0} == study["definition"] | {"smoothing_s": 3.0, "title": "Day train", "consent": 0}
+    changed = client.patch(f"/api/studies/{study['id']}", json={"curve_sigma_s": 3, "title": "Day train"}).json()
+    assert changed["definition"] | {"consent": 0} == study["definition"] | {
+        "curve_sigma_s": 3.0,
+        "title": "Day train",
+        "consent": 0,
+    }
     assert (changed["title"], changed["version"]) == ("Day train", study["version"] + 1)
     again = client.patch(f"/api/studies/{study['id']}", json={"title": "Day train"}).json()
     assert again["version"] == changed["version"]  # nothing is different

@@ -90,7 +90,7 @@ TITLE_LETTERS_MAX, TEXT_LETTERS_MAX = 200, 20_000
 STIMULI_MAX, QUESTIONS_MAX, OPTIONS_MAX, VARIABLES_MAX, MARKERS_MAX = 50, 200, 100, 20, 500
 EVERY_S = (0.1, 10.0)
 BASELINE_S = (0.0, 60.0)
-SMOOTHING_S = (0.0, 30.0)
+CURVE_SIGMA_S = (0.0, 30.0)
 RETENTION_DAYS = (1, 3650)
 SMALLEST_GROUP = (1, 1000)
 FILM_S_MAX = 24 * 3600.0
@@ -256,7 +256,8 @@ def film_of(stimulus: Stimulus) -> str:
 @dataclass(frozen=True, slots=True)
 class Study:
     """A whole study. `every_s` is how often a face is looked at, `baseline_s` how long before the first film, both in seconds;
-    `smallest_group` is the fewest viewers of whom anything is shown."""
+    `smallest_group` is the fewest viewers of whom anything is shown. Curves of viewers are smoothed by a Gaussian in time with the
+    standard deviation `curve_sigma_s`, in seconds."""
 
     title: str = ""
     about: Words = field(default_factory=dict)
@@ -274,7 +275,7 @@ class Study:
     keep: Literal["scores", "pictures"] = "scores"
     retention_days: int = 90
     smallest_group: int = 5
-    smoothing_s: float = 2.0
+    curve_sigma_s: float = 2.0
     markers: tuple[Marker, ...] = ()
 
     @classmethod
@@ -391,9 +392,16 @@ def broken_by(old: Study, new: Study) -> list[str]:
 # --- reading
 
 
+def with_todays_names(given: Any) -> Any:
+    """A definition, or a part of one, whose fields are called as they are now: `curve_sigma_s` was `smoothing_s` once."""
+    if not isinstance(given, Mapping) or "smoothing_s" not in given or "curve_sigma_s" in given:
+        return given
+    return {("curve_sigma_s" if name == "smoothing_s" else name): value for name, value in given.items()}
+
+
 def _study(given: Any) -> Study:
     known = {"format", *(f.name for f in fields(Study))}
-    read = _Fields(given, "", known)
+    read = _Fields(with_todays_names(given), "", known)
     if read.given.get("format", FORMAT) != FORMAT:
         raise DataError(f"format: wanted {FORMAT!r}, but got {read.given['format']!r:.60}; made by another version of mien?")
     new = Study()
@@ -419,7 +427,7 @@ def _study(given: Any) -> Study:
         keep=cast(Any, read.one_of("keep", ("scores", "pictures"), new.keep)),
         retention_days=read.whole("retention_days", RETENTION_DAYS, new.retention_days),
         smallest_group=read.whole("smallest_group", SMALLEST_GROUP, new.smallest_group),
-        smoothing_s=read.number("smoothing_s", SMOOTHING_S, "seconds", new.smoothing_s),
+        curve_sigma_s=read.number("curve_sigma_s", CURVE_SIGMA_S, "seconds", new.curve_sigma_s),
         markers=read.many("markers", MARKERS_MAX, _marker),
     )
 

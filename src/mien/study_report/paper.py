@@ -331,11 +331,11 @@ class _Document:
             synchrony=film["synchrony"],
             attention=(film["times"], film["attention"]),
         )
-        m = self.review["methods"]
+        m = self.review["methods"]  # of kept reports `curve_sigma_s` may have its former name
         words = (
             "How strongly faces appear to show each expression, from 0 to 100% (raw). The line is the mean of the viewers, "
-            f"smoothed over {m['smoothing_s']:g} s; the band is where the mean lies with {m['level']:.0%} certainty. Triangles "
-            "are moments that stand out."
+            f"smoothed over {m.get('curve_sigma_s', m.get('smoothing_s')):g} s; the band is where the mean lies with "
+            f"{m['level']:.0%} certainty. Triangles are moments that stand out."
         )
         items = [(trace.name, trace.colour, trace.dash) for trace in traces]
         head = [_text(title if several else "The film and its audience", HEADING), legend(self.width, items), Spacer(0, 2), chart]

@@ -207,9 +207,8 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
     fine = _aligned(of, viewers, step_s)
     drawn_step_s = max(step_s, duration_s / (DRAWN_MAX - 1))
     drawn = fine if drawn_step_s == step_s else _aligned(of, viewers, drawn_step_s)
-    smoothing_s = float(of.definition["smoothing_s"])
-    fine_smooth = fine.smoothed(smoothing_s) if smoothing_s else fine
-    smooth = drawn.smoothed(smoothing_s) if smoothing_s else drawn
+    sigma_s = float(of.definition["curve_sigma_s"])
+    fine_smooth, smooth = fine.smoothed(sigma_s), drawn.smoothed(sigma_s)
     corrected = smooth.corrected() if smooth.baselines is not None else None
     looked = drawn.looked.sum(axis=0)
     enough = drawn.seen.sum(axis=0) >= of.smallest
@@ -443,13 +442,13 @@ def _baseline_notes(viewers: Sequence[Viewer], drawn: Audience, of: _Of) -> tupl
 def _methods(
     definition: Json, measured: Sequence[Viewer], others: Sequence[str], parts: Sequence[_Part], simulated: str | None
 ) -> Json:
-    smoothing_s, baseline_s, smallest = definition["smoothing_s"], definition["baseline_s"], definition["smallest_group"]
+    sigma_s, baseline_s, smallest = definition["curve_sigma_s"], definition["baseline_s"], definition["smallest_group"]
     step_s = max((part.step_s for part in parts), default=0.0) or float(definition["every_s"])
     text = [
         f"Made by mien {__version__}{_models(measured)}.",
         simulated or f"Faces were read every {definition['every_s']:g} s, on the film's own clock through pauses and stalls.",
         f"Curves are drawn every {step_s:.3g} s, each point the mean over a viewer's looks within that time"
-        + (f", smoothed by a Gaussian with a standard deviation of {smoothing_s:g} s." if smoothing_s else ", not smoothed."),
+        + (f", smoothed by a Gaussian with a standard deviation of {sigma_s:g} s." if sigma_s else ", not smoothed."),
         "Raw: the probability that the model gives each expression. Baseline-corrected: the same minus that of the viewer's own "
         f"rest face, measured for {baseline_s:g} s before the film; 0 means as at rest.",
         "Valence: the probability of happiness minus the largest among anger, sadness, fear, disgust and contempt.",
@@ -470,7 +469,7 @@ def _methods(
     text += [note for part in parts for note in part.notes]
     return {
         "step_s": _rounded(step_s, 4),
-        "smoothing_s": smoothing_s,
+        "curve_sigma_s": sigma_s,
         "level": LEVEL,
         "draws": DRAWS,
         "shifts": SHIFTS,

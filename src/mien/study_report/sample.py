@@ -123,7 +123,7 @@ DEFINITION: dict[str, Any] = {
     "keep": "scores",
     "retention_days": 90,
     "smallest_group": 3,
-    "smoothing_s": 1,
+    "curve_sigma_s": 1,
     "markers": [
         {"id": "m1", "stimulus": STIMULUS, "time_s": JOKE_S[0], "end_s": JOKE_S[1], "label": "Joke: the hat"},
         {"id": "m2", "stimulus": STIMULUS, "time_s": RAIN_S[0], "end_s": RAIN_S[1], "label": "Rain"},

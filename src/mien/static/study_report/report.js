@@ -312,13 +312,13 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         } }, stroke(label), label)));
       }
       for (const chip of this.chips.children) chip.setAttribute("aria-pressed", String(state.signals.has(chip.dataset.label)));
-      const m = review.methods;
+      const m = review.methods; // of kept reports `curve_sigma_s` may have its former name
       const what = state.valence
         ? "Valence: happiness minus the strongest unpleasant expression, from −1 to +1; above 0 is pleasant."
         : corrected()
           ? `Baseline-corrected: how far each face is from its own calm look in the ${m.baseline_s} s before the film.`
           : "Raw: how strongly faces appear to show each expression, from 0 to 100%.";
-      say(this.words, `${what} The line is the mean of the viewers, smoothed over ${m.smoothing_s} s; the band is where the mean lies with ${Math.round(m.level * 100)}% certainty.`);
+      say(this.words, `${what} The line is the mean of the viewers, smoothed over ${m.curve_sigma_s ?? m.smoothing_s} s; the band is where the mean lies with ${Math.round(m.level * 100)}% certainty.`);
     }
 
     update(now) {

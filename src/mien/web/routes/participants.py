@@ -148,6 +148,14 @@ class FilmCurve(BaseModel):
     title: str = Field(examples=["Trailer B"])
     times: list[float] = Field(examples=[[0.25, 0.75]])
     signals: dict[str, list[float | None]] = Field(examples=[{"happiness": [0.1, None], "valence": [0.05, None]}])
+    curves: dict[str, list[float | None]] = Field(
+        description="the signals, smoothed as the curves of the study's report are",
+        examples=[{"happiness": [0.08, None], "valence": [0.04, None]}],
+    )
+    leads: dict[str, float] = Field(
+        description="share of the times with a face in which each expression leads; empty without a face",
+        examples=[{"happiness": 0.4, "neutral": 0.6}],
+    )
     face_share: float | None = Field(description="share of the times with a face", examples=[0.97])
 
 

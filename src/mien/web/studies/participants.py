@@ -34,7 +34,9 @@ from mien.web.settings import Settings
 from mien.web.studies.service import LinkState, Studies, Who, link_state, note, touch
 
 if TYPE_CHECKING:
+    from mien.audience import Audience
     from mien.study_report.viewers import Viewer
+    from mien.types import Timeline
 
 log = logging.getLogger(__name__)
 
@@ -371,8 +373,11 @@ class Participants:
         study = self.study_of(participant)
         viewer = load_viewer(self.store, self.settings, study, participant)
         titles = {stimulus["id"]: stimulus.get("title", "") for stimulus in study.definition.get("stimuli", [])}
+        sigma_s = Study.read(study.definition).curve_sigma_s
         films = [
-            {"id": id, "title": titles[id]} | drawn(viewer.timelines[id]) for id in participant.order if id in viewer.timelines
+            {"id": id, "title": titles[id]} | drawn(viewer.timelines[id], sigma_s)
+            for id in participant.order
+            if id in viewer.timelines
         ]
         self.studies.note(study.id, "participant", "saw the own curve", viewer=participant.name)
         return {"films": films}
@@ -558,25 +563,28 @@ def load_viewer(
     )
 
 
-def drawn(timeline: Any) -> dict[str, Any]:
+def drawn(timeline: "Timeline", curve_sigma_s: float) -> dict[str, Any]:
     """A Timeline of one person as at most `CURVE_POINTS_MAX` points: times, and of each label and valence the mean, None where
-    nobody was found."""
+    nobody was found; the same smoothed as the report's curves are; and the share of those times in which each label leads."""
+    from mien.audience import align
+
     times = timeline.times
     step_s = max(0.5, float(times[-1] - times[0]) / CURVE_POINTS_MAX) if len(times) else 0.5
-    cells = np.floor(timeline.times / step_s).astype(int)
-    known, place = np.unique(cells, return_inverse=True)
-    cell = place[timeline.frame_rows]
-    count = np.bincount(cell, minlength=len(known))
+    measured = align([timeline], step_s=step_s, start_s=step_s / 2, max_gap_s=0)
+    smooth = measured.smoothed(curve_sigma_s)
+    seen, looked = measured.seen[0], measured.looked[0]
 
-    def means(values: Any) -> list[float | None]:
-        total = np.bincount(cell, weights=values, minlength=len(known))
-        return [round(float(t / n), 4) if n else None for t, n in zip(total, count, strict=True)]
+    def values(audience: "Audience", name: str) -> list[float | None]:
+        found = audience.signal(name)[0]
+        return [round(float(value), 4) if there else None for value, there in zip(found[looked], seen[looked], strict=True)]
 
-    signals = {label: means(timeline.emotions[:, k]) for k, label in enumerate(timeline.labels)}
+    lead = np.bincount(measured.emotions[0][seen].argmax(axis=1), minlength=len(timeline.labels)) if seen.any() else None
     return {
-        "times": [round(float((c + 0.5) * step_s), 3) for c in known],
-        "signals": signals | {"valence": means(timeline.valence)},
-        "face_share": round(float(count.astype(bool).mean()), 4) if len(known) else None,
+        "times": [round(float(t), 3) for t in measured.times[looked]],
+        "signals": {name: values(measured, name) for name in measured.signals},
+        "curves": {name: values(smooth, name) for name in measured.signals},
+        "leads": {} if lead is None else dict(zip(timeline.labels, (lead / lead.sum()).round(4).tolist(), strict=True)),
+        "face_share": round(float(seen[looked].mean()), 4) if looked.any() else None,
     }
 
 

@@ -52,7 +52,7 @@ EXAMPLE_DEFINITION: dict[str, Any] = {
     "keep": "scores",
     "retention_days": 90,
     "smallest_group": 5,
-    "smoothing_s": 2.0,
+    "curve_sigma_s": 2.0,
     "markers": [{"id": "m1", "stimulus": "s1", "time_s": 95.5, "end_s": 99.0, "label": "the joke"}],
 }  # fmt: skip
 

@@ -19,7 +19,17 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from mien.errors import DataError
-from mien.study.definition import ANSWERED_UNDER, REFUSED, Lack, Marker, Study, broken_by, default_consent, film_of
+from mien.study.definition import (
+    ANSWERED_UNDER,
+    REFUSED,
+    Lack,
+    Marker,
+    Study,
+    broken_by,
+    default_consent,
+    film_of,
+    with_todays_names,
+)
 from mien.web.database import AuditEntry, Invitation, Participant, Room, Store, StudyRow, new_id, now
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
@@ -438,7 +448,7 @@ def remove(path: Path) -> None:
 
 def _merged(old: Study, part: Mapping[str, Any]) -> dict[str, Any]:
     """The old definition with parts of another. What the server knows of films stays; markers of films that go, go too."""
-    merged = old.json() | dict(part)
+    merged = old.json() | dict(with_todays_names(part))
     consent = part.get("consent")
     if isinstance(consent, Mapping):
         merged["consent"] = dict(consent) | {"version": old.consent.version}

@@ -6,7 +6,6 @@ import { w } from "./screen.js";
 import { clock, percent, t } from "./texts.js";
 
 const LINES = 3, WIDTH = 640, HEIGHT = 200, EDGE = 4;
-const SMOOTH = 2; // values to either side
 const SVG = "http://www.w3.org/2000/svg";
 
 function svg(tag, properties, ...children) {
@@ -22,33 +21,23 @@ export function curves({ films }) {
   return drawn.length ? h("div", { class: "stack" }, drawn) : null;
 }
 
-const mean = (values) => {
-  const there = values.filter((value) => value !== null);
-  return there.length ? there.reduce((sum, value) => sum + value, 0) / there.length : null;
-};
-
-function smoothed(values) {
-  return values.map((value, k) => (value === null ? null : mean(values.slice(Math.max(0, k - SMOOTH), k + SMOOTH + 1))));
-}
-
-function figure({ title, times, signals }) {
-  const labels = Object.keys(signals).filter((label) => label !== "valence");
-  const means = Object.fromEntries(labels.map((label) => [label, mean(signals[label])]));
-  if (times.length < 2 || Object.values(means).every((value) => value === null)) return null;
+function figure({ title, times, curves, leads }) {
+  const labels = Object.keys(leads);
+  if (times.length < 2 || !labels.length) return null;
   // What moves says more than what is always there.
-  const spread = (label) => Math.max(...smoothed(signals[label]).filter((value) => value !== null)) - Math.min(...signals[label].filter((value) => value !== null), 1);
-  const shown = [...labels].sort((a, b) => spread(b) - spread(a)).slice(0, LINES);
-  const looked = times.map((_, k) => k).filter((k) => signals[labels[0]][k] !== null);
-  const leading = looked.map((k) => labels.reduce((a, b) => (signals[b][k] > signals[a][k] ? b : a)));
-  const often = Object.fromEntries(labels.map((label) => [label, leading.filter((one) => one === label).length / looked.length]));
-  const most = labels.reduce((a, b) => (often[b] > often[a] ? b : a));
+  const spread = Object.fromEntries(labels.map((label) => {
+    const there = curves[label].filter((value) => value !== null);
+    return [label, Math.max(...there) - Math.min(...there)];
+  }));
+  const shown = [...labels].sort((a, b) => spread[b] - spread[a]).slice(0, LINES);
+  const most = labels.reduce((a, b) => (leads[b] > leads[a] ? b : a));
   const end = times.at(-1), step = Math.min(...times.slice(1).map((time, k) => time - times[k]));
   const x = (time) => (time / end) * WIDTH, y = (value) => EDGE + (1 - value) * (HEIGHT - 2 * EDGE);
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "own-curve", preserveAspectRatio: "none", "aria-hidden": "true" });
   for (const value of [0, 0.5, 1]) drawing.append(svg("line", { x1: 0, x2: WIDTH, y1: y(value), y2: y(value), class: "grid-line" }));
   for (const label of shown) {
     let path = "", last = null;
-    smoothed(signals[label]).forEach((value, k) => {
+    curves[label].forEach((value, k) => {
       if (value === null) return (last = null);
       const open = last === null || times[k] - last > 2.5 * step;
       path += `${open ? "M" : "L"}${x(times[k]).toFixed(1)} ${y(value).toFixed(1)}`;
@@ -60,7 +49,7 @@ function figure({ title, times, signals }) {
   const legend = h("div", { class: "row curve-legend" }, shown.map((label) => h("span", {}, stroke(label), w("span", {}, () => t(`emotion.${label}`)))));
   return h(
     "figure", { class: "card stack tight" },
-    w("figcaption", { class: "small soft" }, () => t("done.curve_says", { title, label: t(`emotion.${most}`), share: percent(often[most]) })),
+    w("figcaption", { class: "small soft" }, () => t("done.curve_says", { title, label: t(`emotion.${most}`), share: percent(leads[most]) })),
     drawing, h("div", { class: "curve-times" }, h("span", {}, clock(0)), h("span", {}, clock(end))), legend,
   );
 }

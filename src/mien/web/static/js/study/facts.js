@@ -118,7 +118,7 @@ export function factsPanel(study, { purposes, refused, changed }) {
         "What the report shows",
         h("div", { class: "fields" },
           whole("smallest_group", "Show results from", 1, 1000, "Of fewer people nothing is shown, so that nobody can be picked out.", "people"),
-          choice("smoothing_s", "Smooth the curves", SMOOTH, "Takes out flicker. The tables of numbers stay as measured.")),
+          choice("curve_sigma_s", "Smooth the curves", SMOOTH, "Takes out flicker. The tables of numbers stay as measured.")),
       )),
     );
   }
