@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from mien.web.database import Store
+from rows import more
 from serving import Server
 from web.conftest import PASSWORD, TOKEN
 
@@ -90,7 +91,7 @@ def test_sigterm_stops_it_too(serve: Callable[..., Started]) -> None:
     assert started.end(signal.SIGTERM) == (0, "mien has stopped\n", "")
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.6, 0.9, 1.4])
+@pytest.mark.parametrize("after_s", [0.0, *more(0.6, 0.9, 1.4)])
 def test_it_stops_well_in_the_middle_of_loading(serve: Callable[..., Started], after_s: float) -> None:
     started = serve()
     started.ready().close()
