@@ -366,6 +366,7 @@ def python(code: str, *arguments: object) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.process
 def test_import_mien_brings_in_numpy_and_nothing_heavier() -> None:
     found = python("import sys, mien; print(*{name.split('.')[0] for name in sys.modules})").split()
     ours = set(found) - set(sys.stdlib_module_names)
@@ -389,6 +390,7 @@ sys.meta_path.insert(0, Block())
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("detector", ["yunet", "haar"])
 def test_a_whole_analysis_without_the_training_and_web_packages(tmp_path: Path, hopper: Path, detector: str) -> None:
     code = BLOCKED + (
@@ -402,16 +404,19 @@ def test_a_whole_analysis_without_the_training_and_web_packages(tmp_path: Path, 
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("module", sorted(WITHOUT_TORCH))
 def test_what_only_reads_and_measures_needs_no_torch(module: str) -> None:
     assert python(f"{BLOCKED}\nimport mien.{module}\nprint('fine')") == "fine"
 
 
+@pytest.mark.process
 def test_the_block_blocks() -> None:
     with pytest.raises(AssertionError, match="blocked"):
         python(f"{BLOCKED}\nimport mien.training.train")
 
 
+@pytest.mark.process
 def test_evaluate_needs_no_torch(tmp_path: Path) -> None:
     code = f"{BLOCKED}\nfrom mien.cli import main\nsys.exit(main(sys.argv[1:]))"
     arguments = ["evaluate", "default", "--data", str(tmp_path), "--protocol", "fer2013"]
@@ -428,6 +433,7 @@ def test_lazy_names_are_what_they_say(name: str) -> None:
         assert getattr(mien, name) is importlib.import_module(f"mien.{name}")
 
 
+@pytest.mark.process
 def test_onnxruntime_tells_nobody_anything() -> None:
     """Its telemetry is switched off before it is loaded; a user who sets the variable is obeyed."""
     code = "import os, mien.models; print(os.environ['ORT_DISABLE_TELEMETRY'])"

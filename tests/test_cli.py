@@ -587,6 +587,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_live_and_keeps_the_results(here: Path, stop: signal.Signals) -> None:
     short_film(here / "talk.mp4", n=300)
@@ -604,6 +605,7 @@ def test_ctrl_c_ends_live_and_keeps_the_results(here: Path, stop: signal.Signals
     assert sorted(os.listdir()) == ["out", "talk.mp4"]
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_analyze_and_leaves_nothing_half_written(here: Path) -> None:
     write_picture(here / "a.png", scene([FACE]))
     short_film(here / "b.mp4", n=300)
@@ -623,6 +625,7 @@ def test_ctrl_c_ends_analyze_and_leaves_nothing_half_written(here: Path) -> None
     assert [r["status"] for r in rows(here / "out" / "files.csv")] == ["done"]
 
 
+@pytest.mark.process
 def test_a_reader_that_goes_away_is_no_error(here: Path) -> None:
     write_picture(here / "a.png", scene([FACE]))
     command = [sys.executable, "-c", SLOW, "analyze", here / "a.png", "--json", "--no-video", "--out", here / "out"]
@@ -751,6 +754,7 @@ runpy.run_module("mien.cli", run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.process
 def test_the_program_runs_offline_and_is_quiet(here: Path, astronaut: Path) -> None:
     """In an empty home: all that an analysis needs is installed with it."""
     home = here / "home"
@@ -771,6 +775,7 @@ def test_the_program_runs_offline_and_is_quiet(here: Path, astronaut: Path) -> N
     assert not [p for p in home.rglob("*") if p.is_file() and "matplotlib" not in str(p)]
 
 
+@pytest.mark.process
 def test_python_m(here: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "mien.cli", "analyze", "nowhere.mp4"], capture_output=True, text=True, timeout=240)
     assert done.returncode == 1
@@ -778,6 +783,7 @@ def test_python_m(here: Path) -> None:
     assert re.fullmatch(r"mien: nowhere\.mp4: .*\n", done.stderr)
 
 
+@pytest.mark.process
 def test_the_installed_command(here: Path) -> None:
     command = Path(sys.executable).with_name("mien")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=240)

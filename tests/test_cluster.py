@@ -187,6 +187,7 @@ analyze_file(sys.argv[1], Path(sys.argv[2]), FakeOptions(pause_s=0.1))
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("older", [False, True])
 def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path, older: bool) -> None:
     source, target = short_film(tmp_path / "talk.mp4", n=300), tmp_path / "talk.mien"
@@ -647,6 +648,7 @@ def test_models_that_are_not_there_fail_at_once(tmp_path: Path) -> None:
     assert listing(tmp_path) == ["a.png"]
 
 
+@pytest.mark.process
 def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     sources = [portrait(tmp_path / "a.png"), short_film(tmp_path / "b.mp4", n=3), portrait(tmp_path / "c.png", "sadness")]
     (tmp_path / "d.mp4").write_bytes(b"no film")
@@ -666,6 +668,7 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     assert listing(tmp_path / "two") == ["a.mien", "b.mien", "c.mien"]
 
 
+@pytest.mark.process
 def test_a_process_that_dies_is_one_failed_row(tmp_path: Path) -> None:
     sources = [portrait(tmp_path / f"{i}.png", "anger" if i == 1 else "happiness") for i in range(5)]
     outcomes = {Path(o.source).name: o for o in run(sources, tmp_path / "out", FakeOptions(annotated=False, deadly=True), jobs=2)}
@@ -675,6 +678,7 @@ def test_a_process_that_dies_is_one_failed_row(tmp_path: Path) -> None:
     assert [n for n in listing(tmp_path / "out") if not n.startswith(".")] == ["0.mien", "2.mien", "3.mien", "4.mien"]
 
 
+@pytest.mark.process
 def test_who_stops_early_does_not_wait_for_the_rest(tmp_path: Path) -> None:
     sources = [str(portrait(tmp_path / f"{i}.png")) for i in range(8)]
     outcomes: Iterator[Outcome] = analyze_files(

@@ -12,6 +12,8 @@ from mien.demo import demo_film, installed_file
 from mien.errors import MediaError
 from mien.media import open_media
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -111,6 +111,7 @@ def test_figures_go_between_the_marks_only() -> None:
         make.filled("no marks", "new")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_python_snippets_run(page: Path, material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(material, tmp_path, dirs_exist_ok=True)
@@ -226,6 +227,7 @@ def test_pictures_are_small() -> None:
         assert path.stat().st_size < 400_000
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("bench", sorted((ROOT / "benchmarks").glob("bench_*.py")), ids=lambda path: path.name)
 def test_benchmarks_begin(bench: Path) -> None:
     done = subprocess.run([sys.executable, bench, "--help"], capture_output=True, text=True)

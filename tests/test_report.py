@@ -367,6 +367,7 @@ def test_png_tracks_has_a_row_per_track_and_a_limit(tmp_path: Path) -> None:
     assert thirty[1] == round((1.2 + 1.7 * 12) * 200)
 
 
+@pytest.mark.process
 def test_importing_report_is_light() -> None:
     code = "import sys, mien.report; print([m for m in ('matplotlib', 'cv2', 'plotly', 'onnxruntime', 'av') if m in sys.modules])"
     env = {k: v for k, v in os.environ.items() if not k.startswith("COV")}

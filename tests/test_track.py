@@ -158,6 +158,18 @@ def test_two_people_keep_their_ids_while_one_hides_the_other(every: float, speed
     assert each_kept_one(follow([front, behind], every))
 
 
+@pytest.mark.parametrize("towards", [(1, 0), (-1, 0), (0, 1), (0, -1)])
+@pytest.mark.parametrize(("min_iou", "same"), [(0.3, True), (0.36, False)])
+def test_who_sat_still_and_moves_by_half_a_face_at_once_is_known_by_the_overlap(
+    towards: tuple[int, int], min_iou: float, same: bool
+) -> None:
+    tracker = Tracker(min_iou=min_iou)
+    for k in range(50):
+        tracker.update(faces([(300, 200)]), k * 0.04)
+    moved = faces([(300 + towards[0] * S / 2, 200 + towards[1] * S / 2)])  # half a box of one and a half: 1/3
+    assert tracker.update(moved, 50 * 0.04).tolist() == [1 if same else 2]
+
+
 @pytest.mark.parametrize("every", DENSE_TO_SPARSE)
 def test_somebody_far_away_is_somebody_else(every: float) -> None:
     people: list[Person] = [lambda t: (300, 300) if t < 2 else None, lambda t: (300 + 3 * S, 300) if t > 2.2 else None]

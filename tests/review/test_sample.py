@@ -13,6 +13,8 @@ from mien.media import open_media
 from mien.study_report import sample, sample_film
 from mien.study_report.sample import FILES, STIMULUS
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:

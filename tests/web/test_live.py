@@ -780,6 +780,7 @@ def test_kill_9_during_a_recording_loses_nothing_that_was_answered(served: Calla
     assert timeline.tracks.tolist() == [face["track"] for answer in answers for face in answer["faces"]] == [1] * 20
 
 
+@pytest.mark.process
 def test_the_program_of_the_documentation(served: Callable[..., Server], tmp_path: Path) -> None:
     """docs/api.md's client, as it stands there, with a film before a real server."""
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")

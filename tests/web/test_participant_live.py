@@ -656,6 +656,7 @@ def frame_of_a_portrait() -> bytes:
     return jpeg(out)
 
 
+@pytest.mark.process
 def test_a_server_that_is_killed_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     portrait = frame_of_a_portrait()
     with Server(tmp_path / "served") as server, server.client() as client:

@@ -269,6 +269,7 @@ def test_a_picture_that_changes_its_shape_stays_in_the_films_frame(tmp_path: Pat
         assert [f.rgb.shape for f in film.frames()] == [(120, 160, 3)] * 3
 
 
+@pytest.mark.process
 def test_a_result_can_be_made_again_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in any step before the logs go: they are still there, and the second run makes all of it. After them: it is there."""
     folder, seen = tmp_path / "r", results()
@@ -324,6 +325,7 @@ def save(folder: Path) -> Any:
     return json.loads(said)
 
 
+@pytest.mark.process
 def test_the_process_answers_in_one_line(tmp_path: Path) -> None:
     write(tmp_path / "r", [row(r) for r in results()])
     done = save(tmp_path / "r")["done"]
@@ -336,6 +338,7 @@ def test_the_process_answers_in_one_line(tmp_path: Path) -> None:
     assert "cannot be read" in save(tmp_path / "nowhere")["failed"]
 
 
+@pytest.mark.process
 def test_the_process_ends_with_the_server(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "mien.web.capture.recording", str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:

@@ -21,6 +21,8 @@ from rows import more
 from serving import Server
 from web.conftest import PASSWORD, TOKEN
 
+pytestmark = pytest.mark.process
+
 START_S = 240
 """That a start or an end may take on two busy cores; benchmarks/bench_serve.py says what it takes on quiet ones."""
 
