@@ -357,6 +357,38 @@ def test_what_report_and_web_share_lies_above_both() -> None:
     assert '"study_report" / "static"' not in (SOURCE / "web" / "app.py").read_text(encoding="utf-8")
 
 
+# --- docs/architecture.md
+
+ARCHITECTURE = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def told(block: str) -> list[set[str]]:
+    """The lines of a fenced block of the page, each as names."""
+    (text,) = re.findall(rf"^```{block}\n(.*?)^```$", ARCHITECTURE, re.M | re.S)
+    return [set(line.split()) for line in text.splitlines()]
+
+
+def test_the_page_tells_the_layers_that_imports_keep() -> None:
+    assert told("layers") == [names for names in LAYERS if names != {"__main__"}]
+    assert told("web-layers") == list(WEB_LAYERS)
+
+
+def test_the_page_tells_the_folders_that_scripts_keep() -> None:
+    layers = told("script-layers")
+    for number, names in enumerate(layers):
+        above = set[str]().union(*layers[:number])
+        for name in names:
+            assert SCRIPT_MAY[name] == above, name
+    assert set().union(*layers) == {script_folder(path) for path in SCRIPTS} - {"study_report"}
+
+
+def test_what_the_pages_for_contributors_name_is_there() -> None:
+    contributing = (SOURCE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:src|tests|docs)/[\w/.-]+)`", ARCHITECTURE + contributing)
+    assert len(paths) > 40
+    assert [path for path in paths if not (SOURCE.parents[1] / path).exists()] == []
+
+
 # --- in processes of their own
 
 

@@ -22,7 +22,7 @@ from mien.cli import build_parser, main
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+PAGES = sorted([*(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")), *DOCS.glob("*.md")])
 CONCEPTS = (DOCS / "concepts.md").read_text(encoding="utf-8")
 
 
@@ -217,6 +217,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_changelog_knows_this_version() -> None:
     assert f"## [{mien.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for name in ("pyproject.toml", "CITATION.cff"):  # the version stands in mien/__init__.py alone
+        assert not re.search(r"^version\b", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 def test_pictures_are_small() -> None:
