@@ -18,10 +18,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mien.web.analyses.run import Run
 from mien.web.analyses.service import Jobs, Listener
+from mien.web.analyses.task import Pace
 from mien.web.app import create_app
 from mien.web.settings import Settings
+from mien.web.tasks.engine import Description, Processes
+from mien.web.tasks.process import Process
 from serving import Server
 from web.conftest import HERE
 
@@ -33,8 +35,27 @@ SECONDS = 240  # that anything may take on a busy machine
 def app(settings: Settings) -> FastAPI:
     """An application whose files are analysed by `fake_worker.py`."""
     app = create_app(settings)
-    app.state.jobs.command = [sys.executable, str(FAKE)]
+    app.state.jobs.analysis.command = [sys.executable, str(FAKE)]
+    app.state.tasks.engine = Kept()
     return app
+
+
+class Kept(Processes):
+    """The engine, which shows the processes that it began."""
+
+    def __init__(self) -> None:
+        self.begun: list[Process] = []
+
+    def begin(self, description: Description) -> Process:
+        self.begun.append(super().begin(description))
+        return self.begun[-1]
+
+
+def newest(jobs: Jobs) -> Process:
+    """The process that was begun last."""
+    engine = jobs.tasks.engine
+    assert isinstance(engine, Kept)
+    return engine.begun[-1]
 
 
 @pytest.fixture
@@ -189,7 +210,7 @@ def test_a_file_that_is_too_large_is_refused_while_it_comes(tmp_path: Path) -> N
 
 def test_a_full_queue_and_a_full_store_are_said(tmp_path: Path) -> None:
     app = create_app(Settings(data_dir=tmp_path / "data", jobs_waiting_max=2, storage_max_gib=1))
-    app.state.jobs.command = [sys.executable, str(FAKE)]
+    app.state.jobs.analysis.command = [sys.executable, str(FAKE)]
     with TestClient(app, base_url=HERE) as client:
         running = sent(client, "wait")
         until(client, running, "running")
@@ -239,14 +260,13 @@ def test_progress_has_share_pace_and_time_left(client: TestClient) -> None:
 
 def test_pace_and_time_left_are_measured_from_the_first_look_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four looks a second of a film of 60 s with ten a second; loading, before the first look, says nothing about the pace."""
-    run, clock = Run(settings, settings.data_dir), SimpleNamespace()
-    monkeypatch.setattr("mien.web.analyses.run.time", clock)
+    pace, clock = Pace(), SimpleNamespace()
+    monkeypatch.setattr("mien.web.analyses.task.time", clock)
     told = []
     for moment_s, frames in ((100.0, 0), (107.0, 1), (107.1, 2), (108.0, 5), (112.0, 21)):
         clock.monotonic = lambda now_s=moment_s: now_s
-        run.advance({"frames": frames, "done_s": frames / 10, "total_s": 60.0})
-        assert run.progress is not None
-        told.append((run.progress["share"], run.progress["frames_per_s"], run.progress["left_s"]))
+        progress = pace.advance({"frames": frames, "done_s": frames / 10, "total_s": 60.0})
+        told.append((progress["share"], progress["frames_per_s"], progress["left_s"]))
     assert told[:3] == [(0.0, None, None), (0.0017, None, None), (0.0033, None, None)]
     assert told[3:] == [(0.0083, 4.0, 150.8), (0.035, 4.0, 146.8)]
 
@@ -254,8 +274,7 @@ def test_pace_and_time_left_are_measured_from_the_first_look_on(settings: Settin
 def test_cancel_kills_before_it_answers_and_retry_starts_again(client: TestClient, jobs: Jobs) -> None:
     id = sent(client, "wait")
     moving(client, id)
-    process = jobs._runs[id].process
-    assert process is not None
+    process = newest(jobs)
     cancelled = client.post(f"/api/jobs/{id}/cancel").json()
     assert not alive(process.pid)  # at the answer; by itself it would never have ended
     assert process.returncode == -signal.SIGKILL
@@ -303,8 +322,7 @@ def test_a_process_that_dies_is_one_failed_job_and_can_be_tried_again(
 def test_a_process_killed_from_outside_is_a_failed_job(client: TestClient, jobs: Jobs) -> None:
     id = sent(client, "wait")
     moving(client, id)
-    process = jobs._runs[id].process
-    assert process is not None
+    process = newest(jobs)
     os.kill(process.pid, signal.SIGKILL)
     assert "ended unexpectedly (signal 9)" in until(client, id, "failed")["error"]
     assert until(client, sent(client), "done")["state"] == "done"  # the queue goes on
@@ -328,10 +346,9 @@ def test_a_file_that_is_gone_is_said(client: TestClient, jobs: Jobs) -> None:
 def test_erasing_ends_what_runs_and_leaves_nothing(client: TestClient, jobs: Jobs) -> None:
     id = sent(client, "wait")
     moving(client, id)
-    process = jobs._runs[id].process
-    assert process is not None
+    process = newest(jobs)
     stopped: list[str] = []
-    jobs.before_erasing.append(stopped.append)
+    jobs.writers.add(stopped.append)
     assert client.delete(f"/api/jobs/{id}").status_code == 204
     assert not alive(process.pid)
     assert stopped == [id]

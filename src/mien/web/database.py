@@ -112,6 +112,24 @@ class Job(Base):
     live: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
 
 
+class Task(Base):
+    """Something that takes long: see `mien.web.tasks.runner`. `subject` says of what, `detail` what else is needed to do it."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (UniqueConstraint("kind", "subject"),)
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True, default=new_id)
+    kind: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(128))
+    state: Mapped[str] = mapped_column(String(16), default="waiting", index=True)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    queued_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
+    started_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+
+
 class Login(Base):
     """A browser that may see the pages. Only a hash of what its cookie holds is kept."""
 

@@ -47,7 +47,7 @@ class Offline(Services):
                 shutil.copyfile(film, folder / Upload.NAME)
                 upload = Upload(name=plain_name(film.name), size=film.stat().st_size)
                 self.films.add(row.id, folder, upload, stimulus=None, title="")
-            self.films.finish()
+            self.films.finish(row.id)
             row = self.studies.known(row.id)
             for facts in row.films.values():
                 if facts["state"] == "failed":

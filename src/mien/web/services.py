@@ -22,6 +22,7 @@ from mien.web.studies.participants import Participants
 from mien.web.studies.room_faces import RoomFaces
 from mien.web.studies.rooms import Rooms
 from mien.web.studies.service import Studies
+from mien.web.tasks.runner import Runner
 from mien.web.writers import Writers
 
 if TYPE_CHECKING:
@@ -39,17 +40,19 @@ class Services:
     def __init__(self, settings: Settings, analyzer: "Analyzer | None" = None) -> None:
         make_private(settings.data_dir)
         self.settings, self.store, self.writers = settings, Store(settings.url), Writers()
-        self.jobs = Jobs(settings, self.store, self.writers)
+        self.tasks = Runner(self.store)
+        self.writers.add(self.tasks.forget)
+        self.jobs = Jobs(settings, self.store, self.writers, self.tasks)
         self.results = Results(settings, self.store, self.jobs)
         self.live = Live(settings, self.store, self.jobs, self.writers, analyzer)
         self.studies = Studies(settings, self.store, self.writers)
-        self.films = Films(settings, self.studies)
+        self.films = Films(settings, self.studies, self.tasks)
         self.participants = Participants(settings, self.store, self.studies)
         self.watching = Watching(settings, self.participants, self.live.reader, self.writers)
         self.rooms = Rooms(settings, self.store, self.studies, self.jobs)
         self.room_faces = RoomFaces(settings)
         self.reviews = Reviews(settings, self.store, self.studies, self.writers)
-        self.eraser = Eraser(self.studies, self.participants, self.rooms, self.films)
+        self.eraser = Eraser(self.studies, self.participants, self.rooms)
         self.storage = Storage(settings, self.store, self.jobs, self.eraser)
 
     def __enter__(self) -> Self:
@@ -61,22 +64,21 @@ class Services:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """With a server: goes on with what an earlier one left, and leaves the rest to the next."""
-        await self.jobs.start()
+        await run_in_threadpool(self.jobs.tidy)
         await self.live.start()
         await self.watching.start()
         await self.rooms.start()
-        await run_in_threadpool(self.films.start)
+        await run_in_threadpool(self.tasks.start)
         sweeping = asyncio.create_task(self.storage.sweep_for_ever())
         try:
             yield
         finally:
             sweeping.cancel()
             await run_in_threadpool(self.reviews.stop)
-            await run_in_threadpool(self.films.stop)
             await self.rooms.stop()
             await self.watching.stop()
             await self.live.stop()
-            await self.jobs.stop()
+            await run_in_threadpool(self.tasks.stop)
             self.store.close()
 
 

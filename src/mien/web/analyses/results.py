@@ -24,7 +24,8 @@ from mien.errors import MediaError
 from mien.types import Timeline
 from mien.web.analyses.edits import Edits, ResultView
 from mien.web.analyses.result_schema import facts, lines
-from mien.web.analyses.service import Jobs, folder_bytes
+from mien.web.analyses.service import Jobs
+from mien.web.analyses.task import folder_bytes
 from mien.web.database import Job, Store
 from mien.web.errors import ApiError
 from mien.web.settings import Settings

@@ -9,27 +9,22 @@ import json
 import logging
 import shutil
 import statistics
-import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
-from mien.web.analyses.run import Run
 from mien.web.analyses.schema import JobOptions, JobProgress, JobView
-from mien.web.database import FINISHED, Job, Store, now
+from mien.web.analyses.task import Analysis
+from mien.web.database import FINISHED, Job, Store
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
+from mien.web.tasks.runner import Runner
 from mien.web.uploads import Upload
 from mien.web.writers import Writers
-
-MEASURED_LOOKS = 20
-"""Analyses of fewer looks are mostly loading and say nothing about the pace."""
 
 USUAL_LOOKS_PER_S = 60.0
 """Until this machine has analysed a film: what one core of an ordinary machine does, the annotated film included."""
@@ -39,7 +34,6 @@ MEASURED_OF = 10
 
 PING_EVERY_S = 15.0
 RETRY_MS = 2000
-WAIT_FOR_THE_END_S = 5.0
 DOOMED = ".erased"
 """Ends the name of a job's folder while it is erased. One that is left by it, a file being in use, is erased later."""
 
@@ -80,39 +74,16 @@ class Listener:
 
 
 class Jobs:
-    """The queue of files, the processes that work on them, and the pages that listen. Its methods may be called from any thread."""
+    """Files that are analysed and live recordings, and the pages that listen. Its methods may be called from any thread."""
 
-    def __init__(self, settings: Settings, store: Store, writers: Writers) -> None:
-        self.settings, self.store, self.writers = settings, store, writers
-        self._wake = threading.Condition()
+    def __init__(self, settings: Settings, store: Store, writers: Writers, tasks: Runner) -> None:
+        self.settings, self.store, self.writers, self.tasks = settings, store, writers, tasks
         self._telling = threading.Lock()
-        self._runs: dict[str, Run] = {}
         self._listeners: set[Listener] = set()
-        self._threads: list[threading.Thread] = []
-        self._stopping = False
-        self.command = [sys.executable, "-P", "-m", "mien.web.analyses.worker"]
+        self.analysis = Analysis(self)
+        tasks.add_kind(self.analysis)
         self.retry_live: Callable[[str], bool] = lambda id: False
         """Saves a live recording once more whose saving failed; whether that can be tried."""
-
-    async def start(self) -> None:
-        """Goes on with what an earlier server left: what waited waits, what ran starts again."""
-        await run_in_threadpool(self._take_over)
-        self._stopping = False
-        for number in range(self.settings.jobs_at_once):
-            thread = threading.Thread(target=self._work_for_ever, name=f"jobs-{number}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
-
-    async def stop(self) -> None:
-        """Ends the processes; their jobs start again with the next server."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify_all()
-        for run in list(self._runs.values()):
-            run.process.kill("stop")
-        for thread in self._threads:
-            await run_in_threadpool(thread.join, WAIT_FOR_THE_END_S)
-        self._threads.clear()
 
     def looks_per_s(self) -> float:
         """The looks that an analysis makes in a second: the median of the latest films here, before the first what to expect."""
@@ -125,21 +96,18 @@ class Jobs:
         """Where the files of a job are."""
         return self.settings.jobs_dir / id
 
-    def _take_over(self) -> None:
-        for job in self.store.unfinished("file"):
-            if job.state == "running":
-                self.store.update_job(job.id, only_in=("running",), state="queued", started_at=None)
+    def tidy(self) -> None:
+        """Removes what an earlier server left of uploads that were coming in: there is no job of them."""
         folders = self.settings.jobs_dir
         for folder in folders.iterdir() if folders.is_dir() else ():
             if folder.is_dir() and [p.name for p in folder.iterdir()] == [Upload.PART]:
-                shutil.rmtree(folder, ignore_errors=True)  # the server died while it came in: there is no job
+                shutil.rmtree(folder, ignore_errors=True)
 
     # --- what pages and programs ask for
 
     def view(self, job: Job, places: dict[str, int] | None = None) -> JobView:
         """The job as it is shown; `places` in the queue, where many jobs are shown."""
-        run = self._runs.get(job.id)
-        progress = run.progress if run is not None and job.state == "running" else job.progress
+        progress = self.tasks.shown("analysis", job.id) if job.state == "running" else job.progress
         waiting = None
         if job.state == "queued":
             waiting = (self.store.place(job) if places is None else places.get(job.id)) or None
@@ -175,9 +143,11 @@ class Jobs:
 
     def add(self, id: str, upload: Upload, options: JobOptions) -> None:
         """Queues a file that lies in its folder."""
-        self.store.create_job(id=id, name=upload.name, options=options.model_dump(), size_bytes=upload.size)
-        with self._wake:
-            self._wake.notify_all()
+        with self.store.session() as rows:
+            rows.add(Job(id=id, name=upload.name, options=options.model_dump(), size_bytes=upload.size))
+            rows.flush()
+            self.tasks.add(rows, "analysis", id)
+        self.tasks.wake()
         self.changed(id)
 
     def cancel(self, id: str) -> Job:
@@ -185,10 +155,8 @@ class Jobs:
         job = self.known(id)
         if job.kind != "file":
             raise ApiError(409, "not_a_file", "A live recording is not cancelled; stop it on its own page.")
-        if self.store.update_job(id, only_in=("queued", "running"), state="cancelled", ended_at=now(), progress=None):
-            self._end(id)
+        if self.tasks.cancel("analysis", id):
             self.changed(id)
-            self._queue_moved()
         return self.known(id)
 
     def retry(self, id: str) -> Job:
@@ -200,17 +168,16 @@ class Jobs:
             why = "is under way" if job.state not in FINISHED else "is done" if job.state == "done" else "has no file any more"
             raise ApiError(409, "cannot_retry", f"This analysis {why}, so it cannot be tried again. Send the file once more.")
         self.check_room()
-        again = {"state": "queued", "queued_at": now(), "started_at": None, "ended_at": None, "error": None, "note": None}
-        self.store.update_job(id, only_in=("failed", "cancelled"), **again)
-        with self._wake:
-            self._wake.notify_all()
+        with self.store.session() as rows:
+            now_in = rows.scalar(select(Job.state).where(Job.id == id).with_for_update())
+            if now_in in ("failed", "cancelled"):
+                self.tasks.add(rows, "analysis", id)
+        self.tasks.wake()
         self.changed(id)
         return self.known(id)
 
     def erase(self, id: str) -> bool:
         """Erases a job and all its files, ending it first where it is under way; whether there was one."""
-        self.store.update_job(id, only_in=("queued", "running"), state="cancelled", ended_at=now())
-        self._end(id)
         self.writers.stop(id)
         there = self.store.delete_job(id)
         folder = self.folder(id)
@@ -221,7 +188,7 @@ class Jobs:
         if doomed.exists():
             log.error("%s could not be erased whole; it is tried again each hour", doomed)
         self.removed(id)
-        self._queue_moved()
+        self.queue_moved()
         return there
 
     # --- telling
@@ -239,8 +206,8 @@ class Jobs:
         with self._telling:
             self._tell(id, _event("removed", json.dumps({"id": id})))
 
-    def _queue_moved(self) -> None:
-        """Those that wait are told their places."""
+    def queue_moved(self) -> None:
+        """Pages are told the places of those that wait."""
         if self._listeners:
             with self._telling:
                 waiting = [job for job in self.store.unfinished("file") if job.state == "queued"]
@@ -269,85 +236,6 @@ class Jobs:
     def _unfinished_events(self) -> str:
         places = self.places()
         return "".join(_event("job", self.view(job, places).model_dump_json()) for job in self.store.unfinished())
-
-    # --- working
-
-    def _work_for_ever(self) -> None:
-        while True:
-            with self._wake:
-                if self._stopping:
-                    return
-            try:
-                job = self._next()
-                if job is None:
-                    with self._wake:
-                        if not self._stopping:
-                            self._wake.wait(timeout=10)
-                    continue
-                self._work(job)
-            except Exception:
-                log.exception("the queue stumbled; it goes on")
-                time.sleep(1)
-
-    def _next(self) -> Job | None:
-        """The next job, which is running from now on."""
-        for waiting in self.store.unfinished("file"):
-            if waiting.state == "queued":
-                self._runs[waiting.id] = Run(self.settings, self.folder(waiting.id))
-                job = self.store.update_job(
-                    waiting.id, only_in=("queued",), state="running", started_at=now(), ended_at=None, error=None, progress=None
-                )
-                if job is not None:
-                    return job
-                del self._runs[waiting.id]  # somebody cancelled it in this moment
-        return None
-
-    def _work(self, job: Job) -> None:
-        run = self._runs[job.id]
-        self.changed(job.id)
-        self._queue_moved()
-        try:
-            answer = run.work(job, self.command, lambda: self.changed(job.id))
-            if run.process.ended_by == "stop":
-                self.store.update_job(job.id, only_in=("running",), state="queued", started_at=None)
-            elif run.process.ended_by != "cancel":
-                self._finish(job, run, answer)
-        except Exception as error:
-            log.exception("an analysis could not be run")
-            reason = f"{job.name}: could not be analysed: {error}; try it again"
-            self.store.update_job(job.id, only_in=("running",), state="failed", error=reason, ended_at=now())
-        finally:
-            self._runs.pop(job.id, None)
-            run.over.set()
-            self.changed(job.id)
-
-    def _finish(self, job: Job, run: Run, answer: dict[str, Any]) -> None:
-        folder = self.folder(job.id)
-        if "failed" in answer:
-            self.store.update_job(
-                job.id, only_in=("running",), state="failed", error=answer["failed"], ended_at=now(), progress=None
-            )
-            return
-        done = answer["done"]
-        frames, pace = done.pop("frames"), done.pop("looks_per_s")
-        size = folder_bytes(folder) - (folder / Upload.NAME).stat().st_size
-        measured = pace if frames >= MEASURED_LOOKS else None
-        kept = self.store.update_job(
-            job.id, only_in=("running",), state="done", ended_at=now(), progress=None, looks_per_s=measured, size_bytes=size, **done
-        )
-        if kept is not None:
-            (folder / Upload.NAME).unlink(missing_ok=True)
-
-    def _end(self, id: str) -> None:
-        run = self._runs.get(id)
-        if run is not None:
-            run.process.kill("cancel")
-            run.over.wait(WAIT_FOR_THE_END_S)
-
-
-def folder_bytes(folder: Path) -> int:
-    """What the files of a folder take up."""
-    return sum(p.lstat().st_size for p in folder.rglob("*") if not p.is_dir())
 
 
 def _event(name: str, data: str) -> str:

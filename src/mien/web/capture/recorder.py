@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.types import FrameResult
-from mien.web.analyses.service import Jobs, folder_bytes
+from mien.web.analyses.service import Jobs
+from mien.web.analyses.task import folder_bytes
 from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
 from mien.web.capture.views import Course, Recording, View, Waiting, spawn

@@ -27,7 +27,7 @@ from mien.web.database import Frozen, Store, now
 from mien.web.errors import ApiError
 from mien.web.reports.worker import FILES
 from mien.web.settings import Settings
-from mien.web.studies.service import Studies, note
+from mien.web.studies.service import REPORTS, Studies, note
 from mien.web.tasks.process import Process
 from mien.web.writers import Writers
 
@@ -181,13 +181,13 @@ class Reviews:
 
     def _ask(self, id: str, task: dict[str, Any]) -> dict[str, Any]:
         """What the process answers: {"done"}, {"failed"}, or {"stopped"} where it was ended by `forget` or `stop`."""
-        process = Process(MOST_S)
+        process = Process(self.command, task, MOST_S)
         with self._state:
             if self._stopping:
                 return {"stopped": True}
             self._processes[id] = process
         try:
-            ended = process.work(self.command, task)
+            ended = process.work()
         finally:
             with self._state:
                 stopped = self._processes.pop(id, None) is None
@@ -209,7 +209,7 @@ class Reviews:
     def forget(self, id: str) -> None:
         """Ends what is being made of a study, before it returns: so nothing is written of what is being erased."""
         with self._state:
-            process = self._processes.pop(id, None)
+            process = self._processes.pop(id.removesuffix(f"/{REPORTS}"), None)
         if process is not None:
             process.kill("asked")
             process.wait()

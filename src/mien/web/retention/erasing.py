@@ -18,10 +18,9 @@ from mien.errors import DataError
 from mien.study.definition import Study
 from mien.web.analyses.service import DOOMED
 from mien.web.database import AuditEntry, Frozen, Invitation, Participant, Room, StudyRow, new_id, now
-from mien.web.studies.films import Films
 from mien.web.studies.participants import Participants
 from mien.web.studies.rooms import Rooms
-from mien.web.studies.service import UPLOADING, Studies, locked, note, remove
+from mien.web.studies.service import REPORTS, UPLOADING, Studies, locked, note, remove
 
 Proof = dict[str, dict[str, int]]
 """{"erased": {"rows", "files", "bytes"}, "left": {"rows", "files"}}"""
@@ -35,9 +34,9 @@ log = logging.getLogger(__name__)
 class Eraser:
     """Erases studies. Its methods may be called from any thread."""
 
-    def __init__(self, studies: Studies, participants: Participants, rooms: Rooms, films: Films) -> None:
+    def __init__(self, studies: Studies, participants: Participants, rooms: Rooms) -> None:
         self.studies, self.store, self.settings = studies, studies.store, studies.settings
-        self.participants, self.rooms, self.films = participants, rooms, films
+        self.participants, self.rooms = participants, rooms
 
     def study(self, id: str) -> Proof:
         """Erases a study: definition, films, invitations, everybody's data, reviews and log. That it was erased stays on record,
@@ -58,8 +57,7 @@ class Eraser:
             for table in TABLES:
                 rows.execute(delete_rows(table).where(table.study_id == id))
             rows.execute(delete_rows(StudyRow).where(StudyRow.id == id))
-        self.films.forget(id)
-        for one in (*people, id):
+        for one in (*people, id, f"{id}/{REPORTS}"):
             self.studies.writers.stop(one)
         more_files, more_size = _remove(folder)
         self.store.forget()

@@ -1,65 +1,40 @@
-"""Films of studies: taken in as they are sent, and made ready one after the other, each in a process of its own."""
+"""Films of studies: taken in as they are sent, and made ready one after the other, as tasks."""
 
-import logging
-import sys
-import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from mien.errors import MediaError
 from mien.study.definition import Stimulus, Study
 from mien.web.analyses.schema import shown
+from mien.web.database import Task
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.studies.service import Studies, check_films_may_change, in_step, keep, locked, note, remove
-from mien.web.tasks.child import is_about_memory, too_large
-from mien.web.tasks.process import Process
+from mien.web.tasks.engine import Description, python
+from mien.web.tasks.runner import DONE, FAILED, Runner
 from mien.web.uploads import Upload
 
-log = logging.getLogger(__name__)
+READY = "ready.mp4"
 
 
 class Films:
-    """The uploads that wait and the process that works. Its methods may be called from any thread."""
+    """The films of all studies, and the kind of task that makes them ready; its subjects are "study/stimulus". Its methods may be
+    called from any thread."""
 
-    def __init__(self, settings: Settings, studies: Studies) -> None:
-        self.settings, self.studies = settings, studies
-        self.command = [sys.executable, "-P", "-m", "mien.web.studies.film_worker"]
-        self._wake = threading.Condition()
-        self._waiting: list[tuple[str, str]] = []
-        self._current: tuple[str, str] | None = None
-        self._process: Process | None = None
-        self._share: float | None = None
-        self._stopping = False
-        self._thread: threading.Thread | None = None
+    kind, at_once = "film", 1
 
-    def start(self) -> None:
-        """Goes on with what an earlier server left unfinished."""
-        for row in self.studies.list():
-            for stimulus, facts in row.films.items():
-                if facts.get("state") == "converting":
-                    if (self.studies.incoming(row.id, stimulus) / Upload.NAME).is_file():
-                        self._waiting.append((row.id, stimulus))
-                    else:
-                        self.studies.change_film(row.id, stimulus, state="failed", error=_gone(facts))
-        self._stopping = False
-        self._thread = threading.Thread(target=self._work_for_ever, name="films", daemon=True)
-        self._thread.start()
+    def __init__(self, settings: Settings, studies: Studies, tasks: Runner) -> None:
+        self.settings, self.studies, self.tasks = settings, studies, tasks
+        self.command = python("mien.web.studies.film_worker")
+        tasks.add_kind(self)
 
-    def stop(self) -> None:
-        """Ends the process; its film is begun again by the next server."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify_all()
-        if self._process is not None:
-            self._process.kill("asked")
-        if self._thread is not None:
-            self._thread.join(5)
-
-    def finish(self) -> None:
-        """Makes ready what waits, in the thread that calls, where no server does it."""
-        while self._waiting:
-            self._make_ready(*self._take())
+    def finish(self, id: str) -> None:
+        """Makes a study's films ready, in the thread that calls, where no server does it."""
+        self.tasks.finish(self.kind, f"{id}/")
 
     def check(self, id: str, stimulus: str | None) -> None:
         """Raises `ApiError` where a study can take no film now, or has no such stimulus."""
@@ -71,6 +46,8 @@ class Films:
 
     def add(self, id: str, folder: Path, upload: Upload, *, stimulus: str | None, title: str) -> str:
         """Takes the upload in `folder` as the film of a stimulus, by default of a new one; gives the stimulus's id."""
+        if stimulus is not None:
+            self.tasks.forget(f"{id}/{stimulus}")
         with self.studies.store.session() as rows:
             row = locked(rows, id)
             check_films_may_change(row, rows)
@@ -82,7 +59,6 @@ class Films:
                 keep(rows, row, in_step(study, replace(study, stimuli=(*study.stimuli, made))))
             else:
                 _film(study, stimulus)
-                self.forget(id, stimulus)
             target = self.studies.incoming(id, stimulus)
             remove(target)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,9 +66,8 @@ class Films:
             facts = {"state": "converting", "error": None, "name": upload.name, "size_bytes": upload.size}
             row.films = row.films | {stimulus: facts}
             note(rows, id, "operator", "uploaded a film", film=stimulus)
-        with self._wake:
-            self._waiting.append((id, stimulus))
-            self._wake.notify_all()
+            self.tasks.add(rows, self.kind, f"{id}/{stimulus}")
+        self.tasks.wake()
         return stimulus
 
     def erase(self, id: str, stimulus: str) -> None:
@@ -103,24 +78,15 @@ class Films:
         study = Study.read(row.definition)
         if study.stimulus(stimulus) is None:
             raise _no_film(stimulus)
-        self.forget(id, stimulus)
+        self.tasks.forget(f"{id}/{stimulus}")
         kept = [one for one in study.json()["stimuli"] if one["id"] != stimulus]
         self.studies.change(id, {"stimuli": kept})
         self.studies.note(id, "operator", "erased a film", film=stimulus)
 
-    def forget(self, id: str, stimulus: str | None = None) -> None:
-        """Ends what is under way for a film, or for all of a study."""
-        with self._wake:
-            self._waiting = [one for one in self._waiting if not (one[0] == id and stimulus in (None, one[1]))]
-            current, process = self._current, self._process
-        if current is not None and process is not None and current[0] == id and stimulus in (None, current[1]):
-            process.kill("asked")
-            with self._wake:
-                self._wake.wait_for(lambda: self._current != current, 5)
-
     def share(self, id: str, stimulus: str) -> float | None:
         """How much of a film is ready, from 0 to 1, where it is being worked on and says how long it is."""
-        return self._share if self._current == (id, stimulus) else None
+        share: float | None = self.tasks.shown(self.kind, f"{id}/{stimulus}")
+        return share
 
     def playable(self, id: str, stimulus: str) -> Path:
         """The file of a film. Raises `ApiError` 404 where there is none yet."""
@@ -131,76 +97,46 @@ class Films:
             raise _no_film(stimulus)
         return path
 
-    # --- the thread
+    # --- as a kind of task
 
-    def _take(self) -> tuple[str, str]:
-        """The next film, with a process of its own, which can be ended from now on by "asked" or "time"."""
-        self._current, self._share = self._waiting.pop(0), None
-        self._process = Process(self.settings.job_max_minutes * 60)
-        return self._current
-
-    def _work_for_ever(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: bool(self._waiting) or self._stopping)
-                if self._stopping:
-                    return
-                id, stimulus = self._take()
-            try:
-                self._make_ready(id, stimulus)
-            except Exception:
-                log.exception("the film %s of study %s could not be made ready", stimulus, id)
-                self.studies.change_film(id, stimulus, state="failed", error="It could not be made ready; upload it again.")
-            finally:
-                with self._wake:
-                    self._current = None
-                    self._wake.notify_all()
-
-    def _make_ready(self, id: str, stimulus: str) -> None:
-        row = self.studies.get(id)
-        if row is None or stimulus not in row.films:
-            return
-        facts, folder = row.films[stimulus], self.studies.incoming(id, stimulus)
-        ready = folder / "ready.mp4"
-        answer = self._run(
-            {
+    def describe(self, subject: str, detail: dict[str, Any]) -> Description:
+        """What the process reads. Raises `MediaError` where the upload is gone, or its study."""
+        id, _, stimulus = subject.partition("/")
+        row, folder = self.studies.get(id), self.studies.incoming(id, stimulus)
+        facts = row.films.get(stimulus, {}) if row is not None else {}
+        name = facts.get("name", "the film")
+        if not (folder / Upload.NAME).is_file():
+            raise MediaError(f"{name}: its upload is not there any more; upload it again")
+        most = self.settings.job_max_minutes
+        return Description(
+            command=tuple(self.command),
+            task={
                 "source": str(folder / Upload.NAME),
-                "target": str(ready),
-                "name": facts["name"],
+                "target": str(folder / READY),
+                "name": name,
                 "memory_max_mib": self.settings.job_memory_max_mib,
                 "max_pixels": self.settings.picture_max_megapixels * 1_000_000,
                 "max_film_s": self.settings.film_max_minutes * 60.0,
-            }
+            },
+            most_s=most * 60,
+            too_long=f"{name}: took longer than the {most} minutes that one film may take; make it smaller",
+            crashed=f"{name}: cannot be made ready; export it again, best as MP4 with H.264 and AAC",
         )
-        if answer is None:
-            return  # it was ended: by the end of the server, which leaves the upload to the next, or with its film
-        if "done" in answer:
-            told = answer["done"]
-            ready.replace(self.studies.film(id, stimulus))
-            self.studies.change_film(id, stimulus, state="ready", error=None, file=facts["name"], **told)
-        else:
-            self.studies.change_film(id, stimulus, state="failed", error=answer["failed"])
-        remove(folder)
 
-    def _run(self, task: dict[str, Any]) -> dict[str, Any] | None:
-        """The process's last answer, or what is told where it gave none; None where it was ended."""
+    def progress(self, subject: str) -> Callable[[Any], Any]:
+        return lambda share: share
 
-        def progress(share: float | None) -> None:
-            self._share = share
+    def follow(self, rows: Session, task: Task, done: Any) -> None:
+        id, _, stimulus = task.subject.partition("/")
+        if task.state == DONE:
+            (self.studies.incoming(id, stimulus) / READY).replace(self.studies.film(id, stimulus))
+            self.studies.film_is(rows, id, stimulus, state="ready", error=None, **done)
+        elif task.state == FAILED:
+            self.studies.film_is(rows, id, stimulus, state="failed", error=task.error)
 
-        assert self._process is not None
-        ended = self._process.work(self.command, task, progress=progress)
-        if ended is None:
-            return None
-        if ended.answer is not None or ended.by == "asked":
-            return ended.answer
-        if ended.by == "time":
-            most = self.settings.job_max_minutes
-            return {"failed": f"{task['name']}: took longer than the {most} minutes that one film may take; make it smaller"}
-        log.warning("the process of a film ended with %s: %s", ended.code, ended.said or "nothing said")
-        if is_about_memory(ended.said):
-            return {"failed": too_large(task["name"], self.settings.job_memory_max_mib)}
-        return {"failed": f"{task['name']}: cannot be made ready; export it again, best as MP4 with H.264 and AAC"}
+    def changed(self, subject: str, state: str | None) -> None:
+        if state in (DONE, FAILED):
+            remove(self.studies.incoming(*subject.split("/")))
 
 
 def _film(study: Study, stimulus: str) -> Stimulus:
@@ -219,7 +155,3 @@ def _free_id(study: Study) -> str:
 
 def _no_film(stimulus: str) -> ApiError:
     return ApiError(404, "not_found", f"There is no film {stimulus[:40]} in this study, or it is not ready yet.")
-
-
-def _gone(facts: dict[str, Any]) -> str:
-    return f"{facts.get('name', 'the film')}: its upload is not there any more; upload it again"

@@ -31,7 +31,8 @@ from mien.study_report.viewers import Viewer
 from mien.types import Timeline
 from mien.web.analyses.edits import Edits, ResultView
 from mien.web.analyses.schema import JobOptions, JobProgress, shown
-from mien.web.analyses.service import Jobs, folder_bytes
+from mien.web.analyses.service import Jobs
+from mien.web.analyses.task import folder_bytes
 from mien.web.database import AuditEntry, Job, Room, Store, StudyRow, new_id
 from mien.web.errors import ApiError, may_fail
 from mien.web.settings import Settings

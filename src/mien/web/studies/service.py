@@ -45,6 +45,9 @@ FILM_FACTS = ("duration_s", "file", "sha256")
 INCOMING, UPLOADING = ".in", ".upload"
 """End the names of the folders of films that wait to be made ready, and of films that are just being sent."""
 
+REPORTS = "reports"
+"""With a study's id and a slash before it: all that is made from its data."""
+
 SAW_AGAIN_AFTER = timedelta(minutes=10)
 """A page that is open asks every few seconds; its log would be a log of nothing else."""
 
@@ -114,7 +117,7 @@ class Studies:
 
     def forget_reviews(self, id: str) -> None:
         """Removes what was made from the data, and ends what is being made; it is made again when somebody asks."""
-        self.writers.stop(id)
+        self.writers.stop(f"{id}/{REPORTS}")
         remove(self.folder(id) / "reviews")
 
     def participants(self, id: str) -> Sequence[Participant]:
@@ -200,18 +203,18 @@ class Studies:
 
         return Study.read(self.change(id, changed).definition).markers
 
-    def change_film(self, id: str, stimulus: str, **facts: Any) -> None:
+    def film_is(self, rows: Session, id: str, stimulus: str, **facts: Any) -> None:
         """Notes how far a film is; once it is ready also what the definition says of it. Does nothing where it is gone."""
-        with self.store.session() as rows:
-            row = rows.scalar(select(StudyRow).where(StudyRow.id == id).with_for_update())
-            if row is None or stimulus not in row.films:
-                return
-            row.films = row.films | {stimulus: row.films[stimulus] | facts}
-            if facts.get("state") == "ready":
-                old = Study.read(row.definition)
-                told = {name: row.films[stimulus].get(name) for name in FILM_FACTS}
-                stimuli = tuple(replace(s, **told) if s.id == stimulus else s for s in old.stimuli)
-                keep(rows, row, in_step(old, replace(old, stimuli=stimuli)))
+        row = rows.scalar(select(StudyRow).where(StudyRow.id == id).with_for_update())
+        if row is None or stimulus not in row.films:
+            return
+        row.films = row.films | {stimulus: row.films[stimulus] | facts}
+        if facts.get("state") == "ready":
+            old = Study.read(row.definition)
+            row.films[stimulus]["file"] = row.films[stimulus]["name"]
+            told = {name: row.films[stimulus].get(name) for name in FILM_FACTS}
+            stimuli = tuple(replace(s, **told) if s.id == stimulus else s for s in old.stimuli)
+            keep(rows, row, in_step(old, replace(old, stimuli=stimuli)))
 
     def set_state(self, id: str, state: State) -> StudyRow:
         """Opens, closes or archives a study. 409 with the list of what is missing where it cannot be opened."""

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 SAID_MAX = 4000
@@ -32,12 +31,12 @@ class Ended:
 class Process:
     """One process and its one task. `kill` may come from any thread, at any time: also before the process has begun.
 
-    most_s  how long it may take; then it is killed by "time"
+    most_s  how long it may take; then it is killed by "time"        folder  in which it works
     """
 
-    def __init__(self, most_s: float) -> None:
+    def __init__(self, command: Sequence[str], task: dict[str, Any], most_s: float, folder: str | None = None) -> None:
         self.ended_by = ""
-        self._most_s = most_s
+        self._command, self._task, self._most_s, self._folder = command, task, most_s, folder
         self._lock = threading.Lock()
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -73,17 +72,10 @@ class Process:
         if self._popen is not None:
             self._popen.wait()
 
-    def work(
-        self,
-        command: Sequence[str],
-        task: dict[str, Any],
-        *,
-        progress: Callable[[Any], None] = lambda told: None,
-        folder: Path | None = None,
-    ) -> Ended | None:
+    def work(self, progress: Callable[[Any], None] = lambda told: None) -> Ended | None:
         """Starts it, gives it the task, listens until it ends. None where it was killed before it began.
 
-        progress  is called with each {"progress": …} that it tells        folder  in which it works
+        `progress` is called with each {"progress": …} that it tells.
         """
         environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         with tempfile.TemporaryFile() as complaints:
@@ -91,11 +83,11 @@ class Process:
                 if self.ended_by:
                     return None
                 self._popen = subprocess.Popen(
-                    command,
+                    self._command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=complaints,
-                    cwd=folder,
+                    cwd=self._folder,
                     env=environment,
                     start_new_session=True,
                 )
@@ -104,22 +96,27 @@ class Process:
             clock.start()
             answer: dict[str, Any] | None = None
             try:
-                with self._popen as process:
-                    assert process.stdin is not None
-                    assert process.stdout is not None
-                    with suppress(BrokenPipeError):
-                        process.stdin.write(json.dumps(task).encode() + b"\n")
-                        process.stdin.flush()
-                    for line in process.stdout:
-                        told = json.loads(line)
-                        if "progress" in told:
-                            progress(told["progress"])
-                        else:
-                            answer = told
-                    code, ended_by = process.wait(), self.ended_by
+                process = self._popen
+                assert process.stdin is not None
+                assert process.stdout is not None
+                with suppress(BrokenPipeError):  # killed before it has read
+                    process.stdin.write(json.dumps(self._task).encode() + b"\n")
+                    process.stdin.flush()
+                for line in process.stdout:
+                    told = json.loads(line)
+                    if "progress" in told:
+                        progress(told["progress"])
+                    else:
+                        answer = told
+                code, ended_by = process.wait(), self.ended_by
             finally:
                 self.kill("error")
                 clock.cancel()
+                for pipe in (self._popen.stdin, self._popen.stdout):
+                    with suppress(BrokenPipeError):
+                        if pipe is not None:
+                            pipe.close()
+                self._popen.wait()
             complaints.seek(0)
             said = complaints.read().decode("utf-8", "replace")[-SAID_MAX:].strip()
         return Ended(answer, code, said, ended_by)

@@ -1,0 +1,259 @@
+"""The runner of all that takes long, with an engine of the test's own: nothing but descriptions and answers crosses that seam."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from mien.errors import MediaError
+from mien.web.database import Store, Task
+from mien.web.settings import Settings
+from mien.web.tasks.engine import Description
+from mien.web.tasks.process import Ended
+from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Runner
+
+PATIENCE_S = 60.0
+
+
+class Execution:
+    """A task that runs until the test says how it ends, or until it is killed."""
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self.working, self.ending = threading.Event(), threading.Event()
+        self.ended: Ended | None = None
+        self.killed = ""
+        self.progress: Callable[[Any], None] = lambda told: None
+
+    def work(self, progress: Callable[[Any], None]) -> Ended | None:
+        self.progress = progress
+        self.working.set()
+        assert self.ending.wait(PATIENCE_S)
+        return self.ended
+
+    def kill(self, why: str) -> None:
+        self.killed = why
+        self.end(None, code=-9, by=why)
+
+    def end(self, answer: dict[str, Any] | None, *, code: int = 0, said: str = "", by: str = "") -> None:
+        self.ended = Ended(answer, code, said, by)
+        self.ending.set()
+
+
+class Engine:
+    """Takes descriptions as another machine would: as JSON."""
+
+    def __init__(self) -> None:
+        self.begun: list[Execution] = []
+        self._there = threading.Condition()
+
+    def begin(self, description: Description) -> Execution:
+        assert json.loads(json.dumps(description.task)) == description.task
+        with self._there:
+            self.begun.append(Execution(description))
+            self._there.notify_all()
+            return self.begun[-1]
+
+    def number(self, k: int) -> Execution:
+        """The execution that was begun as the k-th, once it runs."""
+        with self._there:
+            assert self._there.wait_for(lambda: len(self.begun) > k, PATIENCE_S)
+        assert self.begun[k].working.wait(PATIENCE_S)
+        return self.begun[k]
+
+
+class Sums:
+    """A kind of task."""
+
+    kind, at_once = "sum", 1
+
+    def __init__(self) -> None:
+        self.followed: list[tuple[str, str, Any]] = []
+        self.moved = threading.Condition()
+
+    def describe(self, subject: str, detail: dict[str, Any]) -> Description:
+        if subject.startswith("none"):
+            raise MediaError(f"{subject}: is not there any more")
+        task = {"name": subject, "memory_max_mib": 64, **detail}
+        return Description(("sum",), task, 10.0, f"{subject}: took too long", f"{subject}: ended ({{why}})")
+
+    def progress(self, subject: str) -> Callable[[Any], Any]:
+        return lambda told: told * 100
+
+    def follow(self, rows: Session, task: Task, done: Any) -> None:
+        self.followed.append((task.subject, task.state, done))
+
+    def changed(self, subject: str, state: str | None) -> None:
+        with self.moved:
+            self.moved.notify_all()
+
+    def until(self, true: Callable[[], bool]) -> None:
+        with self.moved:
+            while not true():
+                assert self.moved.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    store = Store(settings.url)
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def sums() -> Sums:
+    return Sums()
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def runner(store: Store, sums: Sums, engine: Engine) -> Iterator[Runner]:
+    runner = Runner(store, engine)
+    runner.add_kind(sums)
+    yield runner
+    runner.stop()
+
+
+def add(runner: Runner, subject: str, **detail: Any) -> None:
+    with runner.store.session() as rows:
+        runner.add(rows, "sum", subject, **detail)
+    runner.wake()
+
+
+def state(runner: Runner, subject: str) -> str | None:
+    task = runner.task("sum", subject)
+    return None if task is None else task.state
+
+
+def test_a_task_waits_runs_and_is_done_and_its_feature_follows(runner: Runner, sums: Sums, engine: Engine) -> None:
+    add(runner, "a", of=[1, 2])
+    assert state(runner, "a") == WAITING
+    runner.start()
+    running = engine.number(0)
+    assert running.description.task == {"name": "a", "memory_max_mib": 64, "of": [1, 2]}
+    running.progress(0.5)
+    assert runner.shown("sum", "a") == 50.0
+    running.end({"done": 3})
+    sums.until(lambda: state(runner, "a") == DONE and runner.shown("sum", "a") is None)
+    assert sums.followed == [("a", WAITING, None), ("a", RUNNING, None), ("a", DONE, 3)]
+
+
+@pytest.mark.parametrize(
+    ("ended", "error"),
+    [
+        ({"answer": {"failed": "a: is no number"}}, "a: is no number"),
+        ({"answer": None, "code": -9}, "a: ended (signal 9)"),
+        ({"answer": None, "code": 3}, "a: ended (code 3)"),
+        (
+            {"answer": None, "code": 1, "said": "MemoryError"},
+            "a: needs more than the 64 MiB of memory that one file may take; make it smaller",
+        ),
+        ({"answer": None, "code": -9, "by": "time"}, "a: took too long"),
+    ],
+)
+def test_what_fails_says_why_and_can_be_tried_again(
+    runner: Runner, sums: Sums, engine: Engine, ended: dict[str, Any], error: str
+) -> None:
+    runner.start()
+    add(runner, "a")
+    engine.number(0).end(**ended)
+    sums.until(lambda: state(runner, "a") == FAILED)
+    task = runner.task("sum", "a")
+    assert task is not None
+    assert task.error == error
+    add(runner, "a")
+    engine.number(1).end({"done": 1})
+    sums.until(lambda: state(runner, "a") == DONE)
+
+
+def test_what_cannot_be_described_has_failed(runner: Runner, sums: Sums, engine: Engine) -> None:
+    runner.start()
+    add(runner, "none")
+    sums.until(lambda: state(runner, "none") == FAILED)
+    assert engine.begun == []
+
+
+def test_they_run_one_after_the_other_in_their_order(runner: Runner, sums: Sums, engine: Engine) -> None:
+    for subject in ("a", "b"):
+        add(runner, subject)
+    runner.start()
+    first = engine.number(0)
+    assert (state(runner, "a"), state(runner, "b")) == (RUNNING, WAITING)
+    first.end({"done": 1})
+    second = engine.number(1)
+    assert [one.description.task["name"] for one in (first, second)] == ["a", "b"]
+
+
+def test_cancelling_ends_what_runs_and_what_waits_before_it_returns(runner: Runner, engine: Engine) -> None:
+    runner.start()
+    for subject in ("a", "b"):
+        add(runner, subject)
+    running = engine.number(0)
+    assert runner.cancel("sum", "b")
+    assert runner.cancel("sum", "a")
+    assert running.killed == "cancel"
+    assert (state(runner, "a"), state(runner, "b")) == (CANCELLED, CANCELLED)
+    assert not runner.cancel("sum", "a")
+    assert len(engine.begun) == 1
+
+
+def test_forgetting_ends_all_that_is_below_a_subject_and_nothing_else(runner: Runner, engine: Engine) -> None:
+    runner.start()
+    for subject in ("a/1", "a/2", "ab/1"):
+        add(runner, subject)
+    running = engine.number(0)
+    runner.forget("a")
+    assert running.killed == "cancel"
+    assert [state(runner, subject) for subject in ("a/1", "a/2")] == [None, None]
+    assert engine.number(1).description.task["name"] == "ab/1"
+
+
+def test_what_another_process_cancels_or_erases_is_ended_here(runner: Runner, store: Store, engine: Engine) -> None:
+    runner.start()
+    add(runner, "a")
+    running = engine.number(0)
+    with store.session() as rows:  # as a runner of another process does it
+        rows.execute(update(Task).values(state=CANCELLED))
+    assert running.ending.wait(PATIENCE_S)
+    assert running.killed == "cancel"
+    add(runner, "b")
+    second = engine.number(1)
+    beside = Runner(store)
+    beside.forget("b")
+    assert second.ending.wait(PATIENCE_S)
+    assert second.killed == "cancel"
+
+
+def test_the_next_server_begins_again_what_ran(runner: Runner, store: Store, sums: Sums, engine: Engine) -> None:
+    runner.start()
+    add(runner, "a")
+    engine.number(0)
+    runner.stop()
+    assert state(runner, "a") == WAITING
+    with store.session() as rows:  # a server that is killed says nothing
+        rows.execute(update(Task).values(state=RUNNING))
+    after = Runner(store, engine)
+    after.add_kind(sums)
+    after.start()
+    engine.number(1).end({"done": 1})
+    sums.until(lambda: state(runner, "a") == DONE)
+    after.stop()
+
+
+def test_without_a_server_what_waits_is_done_by_who_asks(runner: Runner, engine: Engine) -> None:
+    add(runner, "a/1")
+    add(runner, "b/1")
+    finishing = threading.Thread(target=runner.finish, args=("sum", "a/"))
+    finishing.start()
+    engine.number(0).end({"done": 1})
+    finishing.join(PATIENCE_S)
+    assert (state(runner, "a/1"), state(runner, "b/1")) == (DONE, WAITING)
