@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 from fakes import FakeSession, tiny_network
 from mien.analyze import Analyzer
+from mien.crop import CropSpec
 from mien.emotion import Expressions
 from mien.errors import DataError, ModelError
 from mien.labels import FER2013, FERPLUS
@@ -19,6 +20,7 @@ from mien.training.card import card
 from mien.training.data import load_faces
 from mien.training.evaluate import calibration_error, class_scores
 from mien.training.export import TOLERANCE, check_same, choose_prior, export, fit_temperature, store_half
+from mien.training.layers import count_parameters
 from mien.training.train import averaged_network
 
 # --- the whole way: recipe → run → bundle → analysis
@@ -46,7 +48,7 @@ def test_the_bundle_is_whole_and_its_card_is_its_json(run: Path, bundle_folder: 
     assert [h.labels for h in bundle.spec.heads] == [FERPLUS, FER2013]
     assert bundle.spec.recipe["name"] == "shapes"
     assert bundle.spec.recipe["versions"]["torch"] == torch.__version__
-    assert bundle.spec.evaluation["parameters"] == sum(p.numel() for p in averaged_network(run).parameters())
+    assert bundle.spec.evaluation["parameters"] == count_parameters(averaged_network(run))
     for protocol in ("ferplus-strict", "fer2013"):
         assert set(bundle.spec.evaluation[protocol]) == {"PublicTest", "PrivateTest"}
 
@@ -126,6 +128,22 @@ def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> 
 
 
 # --- temperature and prior
+
+
+def test_the_balanced_prior_of_a_split_that_lacks_a_class_is_that_of_training(data: Path) -> None:
+    faces = load_faces(data, CropSpec(size=16, detail=0))
+    select, train = faces.of("PublicTest"), faces.of("Training")
+    lacking = select[select.truth("fer2013") != 1]
+    uneven = train[np.flatnonzero((train.truth("fer2013") != 3) | (np.arange(len(train)) % 2 == 0))]
+    logits = np.random.default_rng(0).normal(size=(len(lacking), 7)).astype(np.float32)
+    balanced = module._tuned_head("fer2013", logits, lacking, uneven).priors[1]
+    count = np.bincount(uneven.truth("fer2013"), minlength=7)
+    assert np.allclose(balanced.bias, -np.log(count) + np.log(count).mean(), atol=1e-3)
+    assert max(map(abs, balanced.bias)) < 1  # what a missing class is leant towards no more
+    nowhere = uneven[uneven.truth("fer2013") != 1]
+    bias = module._tuned_head("fer2013", logits, lacking, nowhere).priors[1].bias
+    assert bias[1] == pytest.approx(0, abs=1e-3)
+    assert max(map(abs, bias)) < 1
 
 
 def test_a_bundle_has_a_natural_and_a_balanced_prior(bundle_folder: Path, data: Path) -> None:

@@ -454,3 +454,17 @@ def test_bad_pictures_are_refused_or_listed(tmp_path: Path, data: Path) -> None:
     problems = table(tmp_path / "rows" / "problems.csv")
     assert [row["file"] for row in problems] == ["fer2013.csv, row 86"]
     assert problems[0]["problem"].startswith("wanted a Usage among")
+
+
+def test_a_split_that_lacks_a_class_is_warned_of(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for split, labels in (("train", ("happy", "sad", "fear")), ("test", ("happy",))):
+        for label in labels:
+            (source / split / label).mkdir(parents=True)
+            for i in range(20):
+                picture = np.full((48, 48), 10 * i + len(label), np.uint8)
+                cv2.imwrite(str(source / split / label / f"{split}{i}.png"), picture)
+    wanted = ["PrivateTest has no picture of fear", "PrivateTest has no picture of sadness"]
+    for layout, folder in (("folders", source), ("prepared", tmp_path / "out-folders")):
+        notes = prepare(folder, tmp_path / f"out-{layout}", layout=layout)["notes"]
+        assert sorted(note for note in notes if "has no picture" in note) == wanted

@@ -9,6 +9,7 @@ from mien.errors import DataError
 from mien.training import scoring
 from mien.training.data import load_faces
 from mien.training.evaluate import class_scores
+from mien.training.layers import count_parameters
 from mien.training.run_folder import read_run
 from mien.training.scoring import logits, measure_network, score_run
 from mien.training.train import averaged_network
@@ -77,7 +78,7 @@ def test_pictures_without_the_heads_labels_cannot_be_scored(folder: Path, data: 
 
 def test_the_size_and_speed_of_a_network_are_kept(folder: Path) -> None:
     found = measure_network(folder)
-    assert found["parameters"] == sum(p.numel() for p in averaged_network(folder).parameters())
+    assert found["parameters"] == count_parameters(averaged_network(folder))
     assert 0 < found["seconds_per_picture"] < 0.1
     assert measure_network(folder) == found
     assert read_run(folder).network == found

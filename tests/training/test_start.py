@@ -317,6 +317,16 @@ def test_the_first_layer_takes_pictures_as_the_recipe_standardises_them(
     assert close(given[:, :, 2:-2, 2:-2], wanted[:, :, 2:-2, 2:-2])  # without what the padding touches
 
 
+def test_a_switch_leaves_the_first_layer_as_it_is_published(keras_file: Path, layers: dict[str, list[NDArray[np.float32]]]) -> None:
+    network = P4ResNet50({"a": 7}, 32).eval()
+    load_imagenet(network, keras_file, mean=0.0, std=1.0, adapt=False)
+    values = torch.rand(1, 3, 32, 32)  # pixels / 255, as P4 has them
+    kernels, bias = (torch.from_numpy(v) for v in layers["conv1_conv"])
+    with torch.no_grad():
+        given = network.trunk[0].conv1(values)  # type: ignore[index, union-attr]
+    assert close(given, F.conv2d(values, kernels.permute(3, 2, 0, 1), bias, stride=2, padding=3))
+
+
 def test_a_whole_model_of_keras_keeps_its_weights_in_a_group(keras_file: Path, tmp_path: Path) -> None:
     whole = tmp_path / "model.h5"
     with h5py.File(whole, "w") as file:

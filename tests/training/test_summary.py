@@ -8,8 +8,10 @@ import torch
 
 from mien.cli import main
 from mien.training import commands
+from mien.training.layers import count_parameters
 from mien.training.networks import NETWORKS, ORIGINS, build
 from mien.training.summary import LayerRow, format_layers, layer_table
+from mien.training.train import averaged_network
 
 P0_ARCH1 = """
 conv2d_1 (Conv2D)                       (None, 44, 44, 64)     4864
@@ -125,6 +127,17 @@ def test_models_show_prints_the_layers_of_a_recipe_and_of_a_bundle(capsys: pytes
     out = capsys.readouterr().out
     assert out.startswith("efficientnet-lite0: 96 × 96 × 1 → ferplus (8), fer2013 (7)\n")
     assert "Trainable params: 3,389,647\n" in out
+
+
+def test_the_layers_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "show", str(run), "--layers"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("tiny: 16 × 16 × 1 → ferplus (8), fer2013 (7)")
+    network = averaged_network(run)
+    assert f"Total params: {count_parameters(network):,}" in out
+    moved = sum(p.numel() for p in network.parameters())
+    assert f"Trainable params: {moved:,}" in out
+    assert count_parameters(network) - moved == 32  # running means and variances of 16 maps
 
 
 def test_models_show_names_models_and_networks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -210,7 +210,8 @@ def test_the_sha256_of_published_first_weights_is_kept(
     published = tmp_path / "weights.pth"
     published.write_bytes(b"weights")
 
-    def load(network: torch.nn.Module, path: Path, *, mean: float, std: float) -> str:
+    def load(network: torch.nn.Module, path: Path, *, mean: float, std: float, adapt: bool) -> str:
+        assert adapt
         network.load_state_dict(averaged_weights(run / "best.ckpt"))
         return sha256_of(path)
 
@@ -220,6 +221,31 @@ def test_the_sha256_of_published_first_weights_is_kept(
     assert facts["start_sha256"] == sha256_of(published)
     assert read_run(further).facts == facts
     assert "start_sha256" not in json.loads((run / "recipe.json").read_text())
+
+
+def test_a_start_that_is_not_there_is_called_that(recipe: Path, data: Path, tmp_path: Path) -> None:
+    for name in ("weights.h5", "resnet50-0676ba61.pth", "frozen.pb"):
+        with pytest.raises(DataError, match=rf"{name}: there is no such file; wanted the weights that the recipe starts from"):
+            go(changed(recipe, start=str(tmp_path / name)), data, tmp_path / "run", resume=True)
+
+
+def test_weights_that_no_package_carries_want_a_file(recipe: Path) -> None:
+    for name in ("p4-resnet50", "p4-resnet50-torchvision"):
+        wanted = changed(recipe, network=name, pretrained=True, crop=CropSpec(size=32))
+        with pytest.raises(
+            DataError, match=rf"{name}: has no package .*; give the place of a file \(start = .* or pretrained = false"
+        ):
+            build_network(wanted)
+        assert build_network(dataclasses.replace(wanted, pretrained=False))
+
+
+def test_a_line_is_told_of_each_epoch(recipe: Path, data: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    made = go(changed(recipe, epochs=2), data, tmp_path / "told", epoch_told=lines.append)
+    assert len(lines) == 2
+    for line, row, number in zip(lines, metrics(made), (1, 2), strict=True):
+        told = rf"epoch {number} of 2: training loss {row['train_loss']}, PublicTest {float(row['score']):.4f}, \d+ s"
+        assert re.fullmatch(told, line)
 
 
 def test_teachers_are_asked_once_and_learnt_from(recipe: Path, bundle_folder: Path, data: Path, tmp_path: Path) -> None:

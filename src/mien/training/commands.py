@@ -7,6 +7,7 @@ import importlib.util
 import json
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,7 @@ def train(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in ("resume", "threads", "accelerator", "devices", "nodes", "strategy")}
     given |= {name: getattr(options, name) for name in ("precision", "layout")}
     terminal = sys.stderr.isatty()
+    given["epoch_told"] = _silent if terminal else _to_log(recipe.name)
     if not options.seeds:
         run_training(recipe, options.data, run, progress=terminal, **given)
         if is_first():
@@ -307,6 +309,15 @@ def train(options: argparse.Namespace) -> int:
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         print(f"{name}: {statistics.mean(values):.4f} ± {spread:.4f} over {len(values)} seeds")
     return 0
+
+
+def _silent(line: str) -> None:
+    """Where a bar shows how far it is."""
+
+
+def _to_log(name: str) -> Callable[[str], None]:
+    """Prints a line per epoch, for a log that is looked at while a run lasts."""
+    return lambda line: print(f"{name}: {line}", flush=True)
 
 
 def _finish(run: Path, options: argparse.Namespace) -> dict[str, float]:
@@ -580,6 +591,7 @@ def compare(options: argparse.Namespace) -> int:
         layout=options.layout,
         progress=sys.stderr.isatty(),
         told=tell,
+        epoch_told=None if sys.stderr.isatty() else _to_log,
     )
     table = table_rows(found)
     for own in paper_tables(table):

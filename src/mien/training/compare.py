@@ -29,13 +29,15 @@ def compare(
     layout: str = "auto",
     progress: bool = True,
     told: Callable[[Result], None] = lambda result: None,
+    epoch_told: Callable[[str], Callable[[str], None]] | None = None,
 ) -> list[Result]:
     """Run what is left of an experiment into the folder `out`, and write table.csv, table.md and index.html there.
 
-    `told` hears of each result as soon as it is there. `only` names the rows that are trained, where not all are. Nothing is
-    trained or scored where `read_only` is on; then `data` may be None. A run that fails is noted in failures.json, tried again the
-    next time, and stops no other. Raises `DataError` where `out` cannot be written, `ValueError` without data where there is
-    something to train, or where no row has a name of `only`.
+    `told` hears of each result as soon as it is there, and what `epoch_told` gives for the name of a run hears of its epochs.
+    `only` names the rows that are trained, where not all are. Nothing is trained or scored where `read_only` is on; then `data`
+    may be None. A run that fails is noted in failures.json, tried again the next time, and stops no other. Raises `DataError`
+    where `out` cannot be written, `ValueError` without data where there is something to train, or where no row has a name of
+    `only`.
     """
     if unknown := sorted(set(only) - {cell.row for cell in experiment.cells}):
         known = ", ".join(dict.fromkeys(cell.row for cell in experiment.cells))
@@ -50,16 +52,9 @@ def compare(
         if only and cell.row not in only:
             continue
         if not read_only and data is not None:
-            _run(
-                cell,
-                data / cell.data,
-                out,
-                layout,
-                threads=threads,
-                accelerator=accelerator,
-                precision=precision,
-                progress=progress,
-            )
+            how = {"threads": threads, "accelerator": accelerator, "precision": precision, "progress": progress}
+            heard = {"epoch_told": epoch_told(cell.folder)} if epoch_told is not None else {}
+            _run(cell, data / cell.data, out, layout, **how, **heard)
         told(read_result(cell, out))
         if not read_only:
             write_tables(experiment, read_results(experiment, out), out)

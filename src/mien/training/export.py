@@ -26,6 +26,7 @@ from mien.training import face_weights
 from mien.training.card import card
 from mien.training.data import SPLITS, FaceSet, load_faces
 from mien.training.evaluate import class_scores, evaluate, evaluate_bundle, is_fer2013
+from mien.training.layers import count_parameters
 from mien.training.networks import ORIGINS
 from mien.training.recipe import Recipe
 from mien.training.start import is_run
@@ -122,7 +123,7 @@ def export(
             check_same(network, session, batch, tolerance=HALF_TOLERANCE)
         splits = [split for split in ("PublicTest", "PrivateTest") if (faces.split == split).any()]
         logits = {split: _logits(session, recipe, faces.of(split)) for split in splits}
-        heads = tuple(_tuned_head(n, logits["PublicTest"][n], select) for n in recipe.heads)
+        heads = tuple(_tuned_head(n, logits["PublicTest"][n], select, faces.of("Training")) for n in recipe.heads)
         facts = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
         spec = ModelSpec(
             name=name or recipe.name,
@@ -145,7 +146,7 @@ def export(
         )
         write_bundle(spec, folder)
         bundle = load_model(folder)
-        evaluation: dict[str, Any] = {"parameters": int(sum(p.numel() for p in network.parameters()))}
+        evaluation: dict[str, Any] = {"parameters": count_parameters(network)}
         for head in heads:
             protocol = protocol_for(head.name, faces)
             evaluation[protocol] = {
@@ -276,13 +277,20 @@ def check_same(
     return difference
 
 
-def _tuned_head(name: str, logits: NDArray[np.float32], select: FaceSet) -> Head:
-    """Prior, then temperature, on the selection split; and the two priors that may be asked for by name."""
+def _tuned_head(name: str, logits: NDArray[np.float32], select: FaceSet, train: FaceSet) -> Head:
+    """Prior, then temperature, on the selection split; and the two priors that may be asked for by name.
+
+    Where the selection split lacks a class, how frequent each is is that of Training; a class that is missing there too is not
+    leant towards.
+    """
     labels = LABEL_SETS[name]
     truth = select.truth(name)
     counts = truth >= 0
     goal = select.targets(name)
+    if not goal.any(axis=0).all():
+        goal = train.targets(name)
     share = goal.sum(axis=0) / max(1.0, float(goal.sum()))
+    share = np.where(share > 0, share, np.exp(np.log(share[share > 0]).mean()))  # in the middle: moved neither way
     even = -np.log(np.maximum(share, 1e-4))
 
     def way(bias: NDArray[np.floating]) -> tuple[float, tuple[float, ...]]:

@@ -49,6 +49,12 @@ class Network(nn.Module):
         return torch.zeros((), device=next(self.parameters()).device)
 
 
+def count_parameters(network: nn.Module) -> int:
+    """How many a network has, as Keras counts them: all its weights, and the running figures of its normalisations."""
+    figures = sum(b.numel() for name, b in network.named_buffers() if not name.endswith("num_batches_tracked"))
+    return sum(p.numel() for p in network.parameters()) + figures
+
+
 def check_channels(name: str, takes: int, fed: int) -> None:
     """Raises `ModelError` where pictures of `fed` channels cannot be given to a network whose first layer takes `takes`."""
     if fed not in (1, takes):

@@ -30,6 +30,7 @@ from mien.training.layers import (
 )
 from mien.training.papers import LISTINGS, PAPER_NETWORKS
 from mien.training.recipe import read_recipe
+from mien.training.run_folder import read_run
 
 
 class EfficientNetLite0(Network):
@@ -326,7 +327,7 @@ def build(name: str, heads: Mapping[str, int], size: int, *, channels: int = 1, 
 
 
 def shown(name: str) -> tuple[nn.Module, str, int, int]:
-    """The network of a name in `NETWORKS`, of a recipe (TOML file) or of a bundle; its title, size of picture and channels.
+    """The network of a name in `NETWORKS`, of a recipe (TOML file), a run or a bundle; its title, size of picture and channels.
 
     The weights are first ones. Raises `ModelError` for a name that is none of these and for a bundle whose recipe names no network
     of this project, `DataError` for a damaged recipe.
@@ -335,8 +336,8 @@ def shown(name: str) -> tuple[nn.Module, str, int, int]:
         origin = ORIGINS[name]
         network, size, channels = name, origin.size, 1
         heads = {head: len(LABEL_SETS[head]) for head in origin.heads}
-    elif name.endswith(".toml"):
-        recipe = read_recipe(Path(name))
+    elif name.endswith(".toml") or (Path(name) / "recipe.json").is_file():
+        recipe = read_recipe(Path(name)) if name.endswith(".toml") else read_run(Path(name)).recipe
         network, size, channels = recipe.network, recipe.crop.size, 1 if recipe.crop.colour == "gray" else 3
         heads = {head: len(LABEL_SETS[head]) for head in recipe.heads}
     else:

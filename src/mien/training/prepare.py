@@ -239,6 +239,9 @@ def prepare(
 def _facts(layout: str, rows: Sequence[Row], notes: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
     names = in_order({row.label for row in rows} - {""})
     counts = {split: Counter(row.label for row in rows if row.split == split) for split in SPLITS}
+    lacking = [
+        f"{split} has no picture of {name}" for split in SPLITS for name in names if counts[split] and not counts[split][name]
+    ]
     persons = {split: sorted({row.person for row in rows if row.split == split and row.person}) for split in SPLITS}
     return {
         "format": PREPARED_FORMAT,
@@ -249,7 +252,7 @@ def _facts(layout: str, rows: Sequence[Row], notes: Sequence[str], settings: dic
         "counts": {split: {name: counts[split][name] for name in names} for split in SPLITS},
         "persons": persons,
         "settings": settings,
-        "notes": list(notes),
+        "notes": list(dict.fromkeys([*notes, *lacking])),
     }
 
 

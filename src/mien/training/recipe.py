@@ -82,6 +82,8 @@ class Recipe:
 
     network, pretrained     which network, and whether it starts from ImageNet weights that its package carries
     start                   run folder, bundle or file of published weights (.pth, .h5) that it starts from instead; empty for none
+    adapt_start             whether the first layer is adapted so that published weights get pictures as they were trained on; false
+                            gives them the recipe's own (P4: pixels / 255)
     heads                   label set → weight of its loss; "ferplus" learns the raters' votes where there are any
     epochs, lr              how long, and the highest rate
     stages                  parts of the run with epochs and lr of their own, instead of epochs and lr
@@ -111,6 +113,7 @@ class Recipe:
     network: str = "efficientnet-lite0"
     pretrained: bool = True
     start: str = ""
+    adapt_start: bool = True
     heads: dict[str, float] = field(default_factory=lambda: {"ferplus": 1.0, "fer2013": 0.5})
     epochs: int = 10
     lr: float = 1e-3

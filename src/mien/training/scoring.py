@@ -24,6 +24,7 @@ from mien.errors import DataError
 from mien.labels import LABEL_SETS
 from mien.training.data import FaceSet, load_faces
 from mien.training.evaluate import bootstrap, class_scores, cross_entropy
+from mien.training.layers import count_parameters
 from mien.training.pictures import confusion_picture, write_confusion_csv
 from mien.training.recipe import Recipe
 from mien.training.run_folder import kept_epoch, read_json, write_json
@@ -146,7 +147,7 @@ def measure_network(run: Path) -> dict[str, Any]:
         torch.set_num_threads(threads)
     found = {
         "network": recipe.network,
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": count_parameters(network),
         "seconds_per_picture": round(statistics.median(times[5:]), 6),
         "threads": 1,
     }

@@ -117,14 +117,19 @@ EPS_2017 = 1e-3
 """Of the normalisations in Keras' ResNet-50 until 2018, whose files have other names inside."""
 
 
-def load_imagenet(network: nn.Module, path: Path, *, mean: float, std: float, sha256: str = "") -> str:
+WEIGHT_FILES = (".h5", ".hdf5", ".pth", ".pt", ".pb")
+"""What files of published weights end in; a recipe's `start` that ends so is never the name of a model."""
+
+
+def load_imagenet(network: nn.Module, path: Path, *, mean: float, std: float, adapt: bool = True, sha256: str = "") -> str:
     """Give the ResNet-50 within `network` the ImageNet weights of a local file; gives back the file's sha256.
 
     Read are torchvision's state dictionaries (`resnet50-0676ba61.pth`, any of its ResNet-50 weights) and Keras' HDF5 files
     (`resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5`, of 2017 or later, with or without the last layer, which is not used).
     The two are not the same network, see `P4ResNet50`: each file goes with its own. The first layer is adapted to pictures that
     are standardised by `mean` and `std`: inside the picture it computes what the published one computes for its own standard (in
-    its outermost three pixels they differ, for the padding is a grey of `mean` instead of ImageNet's mean colour).
+    its outermost three pixels they differ, for the padding is a grey of `mean` instead of ImageNet's mean colour). Without `adapt`
+    it is left as it is published, and gets pictures of another standard than it knows, as in P4, which rescales by 255.
 
     The file is checked before it is read, against `sha256` (whole or its beginning) where it is given, and against the hash that
     its publisher gives it: torchvision in the file's name, Keras in a list. Nothing is ever downloaded. Raises `ModelError`.
@@ -151,7 +156,8 @@ def load_imagenet(network: nn.Module, path: Path, *, mean: float, std: float, sh
         elif not given.isfinite().all():
             raise ModelError(f"{path}: is damaged: {name} holds values that are no numbers")
     resnet.load_state_dict({name: weights[name] for name in own})
-    _adapt(resnet, pictures, mean, std)
+    if adapt:
+        _adapt(resnet, pictures, mean, std)
     return found
 
 

@@ -22,7 +22,7 @@ import platform
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,10 @@ from mien.training.data import FaceSet, load_faces
 from mien.training.evaluate import class_scores, cross_entropy
 from mien.training.face_weights import is_graph_model, load_graph_model
 from mien.training.layers import freeze_until
-from mien.training.networks import build
+from mien.training.networks import ORIGINS, build
 from mien.training.recipe import Recipe, recipe_from
 from mien.training.run_folder import ended_stages, kept_epoch, read_rows
-from mien.training.start import is_run, load_imagenet, start_from_bundle
+from mien.training.start import WEIGHT_FILES, is_run, load_imagenet, start_from_bundle
 from mien.training.teachers import teacher_targets
 
 _MEANT = (
@@ -306,7 +306,8 @@ class _Log(Callback):
     Times stand apart, so that metrics.csv of a run that was stopped and resumed is, byte for byte, that of one that was not.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, epoch_told: Callable[[str], None]) -> None:
+        self.epoch_told = epoch_told
         self.metrics, self.timing = run / "metrics.csv", run / "timing.csv"
         self.rows: dict[Path, list[dict[str, Any]]] = {path: [*read_rows(path)] for path in (self.metrics, self.timing)}
         self.started = self.cpu = 0.0
@@ -333,6 +334,8 @@ class _Log(Callback):
         if trainer.is_global_zero:
             self._write(self.metrics, epoch | found)
             self._write(self.timing, epoch | timing)
+            done = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            self.epoch_told(f"{done}: training loss {found['train_loss']}, PublicTest {float(found['score']):.4f}, {clock:.0f} s")
 
     def _write(self, path: Path, row: dict[str, Any]) -> None:
         self.rows[path].append(row)
@@ -358,11 +361,13 @@ def train(
     precision: str = "32-true",
     layout: str = "auto",
     progress: bool = True,
+    epoch_told: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Train `recipe` on the faces in `data` into the folder `run`; gives back `run`.
 
     accelerator, devices, nodes, strategy and precision are Lightning's own (`accelerator`, `devices`, `num_nodes`, …): with several
     devices a batch of the recipe goes to each of them. `layout` says how `data` is laid out (see `load_faces`).
+    `epoch_told` hears a line after each epoch.
 
     `resume` goes on after the last whole epoch of the same recipe. Raises `DataError`, also where `run` already holds a run and
     `resume` is off, or where its recipe is another one.
@@ -397,7 +402,7 @@ def train(
     best = _Checkpoint(run, filename="best", monitor="score", mode="max", enable_version_counter=False)
     last = _Checkpoint(run, filename="last", monitor=None, every_n_epochs=1, enable_version_counter=False)
     last.CHECKPOINT_NAME_LAST = "last"
-    callbacks: list[Callback] = [best, last, _Log(run)]
+    callbacks: list[Callback] = [best, last, _Log(run, epoch_told)]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     trainer = L.Trainer(
@@ -483,6 +488,12 @@ def averaged_network(run: Path) -> nn.Module:
 
 def build_network(recipe: Recipe) -> nn.Module:
     """The network of a recipe with its first weights. Raises `ModelError`."""
+    origin = ORIGINS.get(recipe.network)
+    if recipe.pretrained and not recipe.start and origin is not None and origin.imagenet == "file":
+        raise DataError(
+            f'{recipe.network}: has no package that carries its ImageNet weights; give the place of a file (start = "FILE") or '
+            "pretrained = false"
+        )
     options: dict[str, Any] = {"pretrained": recipe.pretrained, "drop_path": recipe.drop_path}
     if recipe.dropout is not None:
         options["dropout"] = recipe.dropout
@@ -499,8 +510,10 @@ def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> str:
         network.load_state_dict(averaged_weights(Path(recipe.start) / "best.ckpt"))
         return ""
     path, graph_model = Path(recipe.start), is_graph_model(recipe.start)
+    if path.suffix in WEIGHT_FILES and not path.is_file():
+        raise DataError(f"{path}: there is no such file; wanted the weights that the recipe starts from")
     if path.is_file() and not graph_model:
-        return load_imagenet(network, path, mean=recipe.mean, std=recipe.std)
+        return load_imagenet(network, path, mean=recipe.mean, std=recipe.std, adapt=recipe.adapt_start)
     some = torch.from_numpy(network_input(faces.crops[:: max(1, len(faces) // 256)], recipe.mean, recipe.std))
     if graph_model:
         return load_graph_model(network, path, some, mean=recipe.mean, std=recipe.std)
