@@ -82,7 +82,7 @@ def test_wrong_codes_are_slowed_down_and_right_ones_are_not(opened: Opened) -> N
     assert 0 < int(answer.headers["Retry-After"]) <= 61
     assert person.told()["step"] == "agreed"  # behind the same address, and known already
     assert later.refused("GET") == (429, "too_many_attempts")
-    app.state.participants._attempts.times.clear()
+    app.state.participants.attempts.times.clear()
     assert later.told()["step"] == "agreed"
 
 

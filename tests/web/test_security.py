@@ -422,7 +422,7 @@ def test_pages_hand_out_the_session_where_no_password_is_set(client: TestClient)
 
 def test_the_password_is_kept_as_a_hash_that_is_slow_to_guess(opened: Opened) -> None:
     """Argon2id with the library's own settings, which are those of RFC 9106 for little memory: 64 MiB, three passes."""
-    kept = opened(password=PASSWORD).app.state.security._password  # type: ignore[attr-defined]
+    kept = opened(password=PASSWORD).app.state.security.password_hash  # type: ignore[attr-defined]
     assert re.match(r"\$argon2id\$v=19\$m=65536,t=3,p=\d\$", kept)
     assert PASSWORD not in kept
 

@@ -116,7 +116,7 @@ class Security:
             )
         self.settings, self.store = settings, store
         self.guarded = bool(settings.password or settings.token)
-        self._password = _password_hash(settings.password) if settings.password else None
+        self.password_hash = _password_hash(settings.password) if settings.password else None
         self._token = _digest(settings.token) if settings.token else None
         self._hosts = {name.strip("[]").lower() for name in (settings.host, *settings.allowed_hosts)} - {"0.0.0.0", "::"}
         if not settings.is_local:
@@ -129,14 +129,14 @@ class Security:
     def fits(self, word: str) -> bool:
         """Whether `word` is the password or the token. Slow on purpose."""
         token = self.is_token(word)
-        if self._password is None:
+        if self.password_hash is None:
             return token
         from argon2 import PasswordHasher
         from argon2.exceptions import Argon2Error
 
         with self._one_by_one:
             try:
-                return PasswordHasher().verify(self._password, word)
+                return PasswordHasher().verify(self.password_hash, word)
             except Argon2Error:
                 return token
 

@@ -86,6 +86,12 @@ class Results:
                 self._views.popitem(last=False)
             return view
 
+    @property
+    def held(self) -> set[str]:
+        """The analyses whose results are in memory."""
+        with self._reading:
+            return {key[0] for key in self._views}
+
     def forget(self, id: str) -> None:
         """Nothing of a result is held any more, and nobody writes into its folder."""
         with self._making, self._reading:

@@ -102,7 +102,7 @@ class Participants:
 
     def __init__(self, settings: Settings, store: Store, studies: Studies) -> None:
         self.settings, self.store, self.studies = settings, store, studies
-        self._attempts = Attempts(settings.login_attempts_per_minute)
+        self.attempts = Attempts(settings.login_attempts_per_minute)
         self._known: set[str] = set()
         self._erasing = threading.Lock()
 
@@ -177,7 +177,7 @@ class Participants:
         """
         digest = code_hash(code)
         if digest is None or digest not in self._known:
-            self._attempts.check(address)
+            self.attempts.check(address)
         if digest is not None:
             with self.store.reading() as rows:
                 found = rows.scalar(select(Participant).where(Participant.code_hash == digest))
@@ -185,7 +185,7 @@ class Participants:
                 self._known.add(digest)
                 return found
             self._known.discard(digest)
-        self._attempts.check(address, count=True)
+        self.attempts.check(address, count=True)
         raise ApiError(
             401,
             "wrong_code",
