@@ -145,7 +145,7 @@ def put_down(app: Any, study: str, viewer: Viewer) -> None:
     """One viewer as a row and a log."""
     from mien.follow import Followed
     from mien.web.capture.participant_log import LookWriter, look
-    from mien.web.capture.wire import FilmHead
+    from mien.web.capture.wire import FrameHead
     from mien.web.database import Participant, now
 
     person = Participant(
@@ -168,7 +168,7 @@ def put_down(app: Any, study: str, viewer: Viewer) -> None:
         seen = place.get(k)
         scores = timeline.emotions[seen : seen + 1] if seen is not None else timeline.emotions[:0]
         found, followed = (face, Followed(0, 1, 0)) if seen is not None else (nobody, Followed(None, 0, 0))
-        writer.add(look(FilmHead(k, at, at), 0, (640, 480), 0.5, found, followed, scores, FERPLUS), b"")
+        writer.add(look(FrameHead(k, at, film_s=at), 0, (640, 480), 0.5, found, followed, scores, FERPLUS), b"")
     writer.close()
 
 

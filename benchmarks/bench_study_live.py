@@ -24,7 +24,7 @@ from websockets.asyncio.client import connect
 
 import measure
 import mien
-from mien.web.capture.wire import FilmHead, pack_film_frame
+from mien.web.capture.wire import FrameHead, pack_frame
 
 QUALITY = 80
 SETTLE_S = 60.0
@@ -158,7 +158,7 @@ async def one(server: str, person: Watcher, frames: list[bytes], begin_s: float,
                 sequence, due_s = waiting.popleft()
                 flying[sequence] = due_s
                 picture = frames[(sequence + place) % len(frames)]
-                await live.send(pack_film_frame(FilmHead(sequence, due_s, sequence / rate), picture))
+                await live.send(pack_frame(FrameHead(sequence, due_s, film_s=sequence / rate), picture))
 
         async def listen() -> None:
             async for text in live:

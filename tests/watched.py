@@ -18,7 +18,7 @@ from mien.study_report.viewers import Viewer
 from mien.types import Faces
 from mien.web.app import create_app
 from mien.web.capture.participant_log import LookWriter, look
-from mien.web.capture.wire import FilmHead
+from mien.web.capture.wire import FrameHead
 from mien.web.database import Participant, now
 from mien.web.settings import Settings
 from mien.web.studies.service import touch
@@ -64,7 +64,7 @@ def _log(folder: Path, stimulus: str, times: list[float], scores: list[NDArray[n
         faces = Faces.none() if row is None else FACE
         found = np.zeros((0, 8), np.float32) if row is None else np.asarray(row, np.float32)[None]
         followed = Followed(None, 0, 0) if row is None else Followed(0, 1, 0)
-        writer.add(look(FilmHead(k, at, at, False), 0, (640, 480), 0.5, faces, followed, found, FERPLUS), b"")
+        writer.add(look(FrameHead(k, at, False, film_s=at), 0, (640, 480), 0.5, faces, followed, found, FERPLUS), b"")
     writer.close()
 
 

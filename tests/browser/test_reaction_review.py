@@ -51,7 +51,7 @@ from mien.demo import FPS, PORTRAITS, TALKER, installed_file, scenes
 from mien.labels import FERPLUS
 from mien.media import read_picture
 from mien.study_report import sample_film
-from mien.web.capture.wire import FilmHead, pack_film_frame
+from mien.web.capture.wire import FrameHead, pack_frame
 from serving import Server
 
 FILM_S, EVERY_S = 26.0, 0.5
@@ -714,7 +714,7 @@ def watched(server: Server, invitation: str, picture: bytes, age: str, words: st
             live.send(json.dumps({"type": "hello", "code": code, "stimulus": stimulus}))
             assert json.loads(live.recv())["type"] == "ready"
             for second in range(4):
-                live.send(pack_film_frame(FilmHead(second, time.time(), float(second)), picture))
+                live.send(pack_frame(FrameHead(second, time.time(), film_s=float(second)), picture))
                 assert json.loads(live.recv())["kept"]
         step("after")
         given = {"part": "after", "answers": {"liked": 5} | ({"words": words} if words else {})}

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.testclient import TestClient, WebSocketTestSession
 
-from mien.web.capture.wire import FilmHead, pack_film_frame
+from mien.web.capture.wire import FrameHead, pack_frame
 from mien.web.database import Invitation, Participant
 
 Message = dict[str, Any]
@@ -164,7 +164,7 @@ class WatchPage:
         self.sequence += 1
         self.film_s = self.film_s + 0.5 if film_s is None else film_s
         self.clock_s = self.clock_s + 0.5 if captured_s is None else captured_s
-        self.socket.send_bytes(pack_film_frame(FilmHead(self.sequence, self.clock_s, self.film_s, late), data))
+        self.socket.send_bytes(pack_frame(FrameHead(self.sequence, self.clock_s, late, film_s=self.film_s), data))
         return self.sequence
 
     def look(self, data: bytes, film_s: float | None = None, **how: Any) -> Message:

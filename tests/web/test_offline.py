@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 from browser import films
 from media_files import film
 from mien.cli import main
-from mien.web.capture.wire import FilmHead, pack_film_frame
+from mien.web.capture.wire import FrameHead, pack_frame
 from serving import PATIENCE_S, Server
 from web.studies import EVENT, QUESTIONS
 from web.test_participant_live import frame_of_a_portrait
@@ -160,7 +160,7 @@ def test_what_was_measured_is_reported_exported_and_erased(run: Run, tmp_path: P
             socket.send(json.dumps({"type": "hello", "code": code, "stimulus": "s1"}))
             assert json.loads(socket.recv())["type"] == "ready"
             for k in range(8):
-                socket.send(pack_film_frame(FilmHead(k, 100 + k / 2, k / 2), portrait))
+                socket.send(pack_frame(FrameHead(k, 100 + k / 2, film_s=k / 2), portrait))
                 assert json.loads(socket.recv())["kept"]
         with films.both_film(tmp_path / "audience.mp4").open("rb") as content:
             form = {"stimulus": "s1", "agreed": "true"}

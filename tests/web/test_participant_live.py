@@ -17,7 +17,7 @@ from mien.analyze import Analyzer
 from mien.demo import PORTRAITS, installed_file
 from mien.media import read_picture
 from mien.web.app import create_app
-from mien.web.capture.wire import FILM_HEADER, HEADER, FilmHead, pack_film_frame
+from mien.web.capture.wire import FILM_HEADER, HEADER, FrameHead, pack_frame
 from mien.web.database import now
 from mien.web.offline import Offline
 from mien.web.settings import Settings
@@ -255,7 +255,7 @@ def test_how_long_the_connection_was_gone_is_counted(person: Person, study: Open
 def test_what_was_measured_is_put_down_while_somebody_watches(
     start: Start, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr("mien.web.capture.participant_live.TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("mien.web.studies.participant_live.TELL_EVERY_S", 0.0)
     client = start()
     study = Open(app_of(client))
     person = Person.agreed(client, study.invitation)
@@ -683,7 +683,7 @@ def test_a_server_that_is_killed_loses_nothing_that_was_answered(tmp_path: Path)
                 received = json.loads(socket.recv())["received"]
                 assert received >= max(answered, default=-1)
                 for sequence in range(received + 1, received + 7):
-                    socket.send(pack_film_frame(FilmHead(sequence, 10 + sequence / 2, sequence / 2, sequence < sent), portrait))
+                    socket.send(pack_frame(FrameHead(sequence, 10 + sequence / 2, sequence < sent, film_s=sequence / 2), portrait))
                     sent = max(sent, sequence + 1)
                 for _ in range(3 if killing else 6):
                     told = json.loads(socket.recv())

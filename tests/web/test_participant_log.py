@@ -16,7 +16,7 @@ from mien.types import Faces
 from mien.web.capture.frame_log import HEAD, face_type
 from mien.web.capture.log_file import RECORD_BYTES, Log
 from mien.web.capture.participant_log import Looks, LookWriter, first_exposure, last_seen, look, looks, pictures
-from mien.web.capture.wire import FilmHead
+from mien.web.capture.wire import FrameHead
 from steps import lines_run
 
 ONE = Faces(np.array([[1, 2, 11, 22]]), np.array([0.75]), np.zeros((1, 5, 2)))
@@ -29,7 +29,7 @@ def writer(folder: Path, **more: Any) -> LookWriter:
 
 
 def add(log: LookWriter, sequence: int, film_s: float, *, face: bool = True, late: bool = False, picture: bytes = b"jpeg") -> None:
-    head = FilmHead(sequence, 100 + film_s, film_s, late)
+    head = FrameHead(sequence, 100 + film_s, late, film_s=film_s)
     followed = Followed(0, 1, 0) if face else Followed(None, 0, 0)
     faces, emotions = (ONE, HAPPY) if face else (Faces.none(), HAPPY[:0])
     log.add(look(head, 2, (640, 360), 99.5, faces, followed, emotions, LABELS), picture)
@@ -177,7 +177,7 @@ def test_whoever_else_is_in_view_is_counted_and_nothing_more(tmp_path: Path) -> 
     emotions = np.vstack([HAPPY, HAPPY[:, ::-1]])
     of = [Followed(0, 1, 1), Followed(1, 3, 1), Followed(None, 0, 2), Followed(1, 4, 1)]
     for i, followed in enumerate(of):
-        log.add(look(FilmHead(i, 100 + i, i), 0, (640, 360), 99.5, two, followed, emotions, LABELS), b"")
+        log.add(look(FrameHead(i, 100 + i, film_s=i), 0, (640, 360), 99.5, two, followed, emotions, LABELS), b"")
     assert (log.looks, log.with_face, log.with_others) == (4, 3, 4)
     log.close()
     found = Looks(tmp_path / "s1.log")

@@ -13,18 +13,14 @@ from mien.web.capture.wire import (
     MAX_CAPTURED_S,
     MAX_FILM_S,
     Failure,
-    FilmHead,
     FrameHead,
     Hello,
     Record,
     Watch,
     WireError,
-    pack_film_frame,
     pack_frame,
-    read_film_frame,
     read_frame,
     read_message,
-    read_watch,
 )
 
 HEADS = st.builds(
@@ -92,34 +88,36 @@ def test_what_is_wrong_with_a_frame_is_said(message: bytes, code: str, says: str
 # --- participants
 
 FILM_HEADS = st.builds(
-    FilmHead,
+    FrameHead,
     st.integers(0, 2**32 - 1),
     st.floats(-MAX_CAPTURED_S, MAX_CAPTURED_S),
-    st.floats(0, MAX_FILM_S),
     st.booleans(),
+    st.just(False),
+    st.floats(0, MAX_FILM_S),
 )
 
 
 def test_the_header_of_a_film_is_as_agreed() -> None:
-    message = pack_film_frame(FilmHead(7, 1.5, 42.25, late=True), b"\xff\xd8")
+    message = pack_frame(FrameHead(7, 1.5, late=True, film_s=42.25), b"\xff\xd8")
     assert message == b"\x02\x01\x00\x00\x07\x00\x00\x00" + struct.pack("<dd", 1.5, 42.25) + b"\xff\xd8"
     assert FILM_HEADER.size == 24
 
 
 @given(FILM_HEADS, st.binary(min_size=1, max_size=64))
-def test_what_is_packed_of_a_film_is_read(head: FilmHead, picture: bytes) -> None:
-    assert read_film_frame(pack_film_frame(head, picture), max_bytes=64) == (head, picture)
+def test_what_is_packed_of_a_film_is_read(head: FrameHead, picture: bytes) -> None:
+    assert read_frame(pack_frame(head, picture), max_bytes=64, film=True) == (head, picture)
 
 
 @given(st.binary(max_size=80) | st.binary(min_size=20, max_size=60).map(lambda rest: b"\x02\x01\x00\x00" + rest))
 def test_any_bytes_are_a_frame_of_a_film_or_a_wire_error(message: bytes) -> None:
     try:
-        head, picture = read_film_frame(message, max_bytes=32)
+        head, picture = read_frame(message, max_bytes=32, film=True)
     except WireError as error:
         told = error
     else:
-        assert pack_film_frame(head, picture) == message
+        assert pack_frame(head, picture) == message
         assert math.isfinite(head.captured_s)
+        assert head.film_s is not None
         assert 0 <= head.film_s <= MAX_FILM_S
         return
     assert told.code in ("bad_frame", "frame_too_large")
@@ -142,16 +140,16 @@ def test_any_bytes_are_a_frame_of_a_film_or_a_wire_error(message: bytes) -> None
 )
 def test_what_is_wrong_with_a_frame_of_a_film_is_said(message: bytes, says: str, sequence: int | None) -> None:
     with pytest.raises(WireError, match=says) as caught:
-        read_film_frame(message, max_bytes=2048)
+        read_frame(message, max_bytes=2048, film=True)
     assert (caught.value.code, caught.value.sequence) == ("bad_frame", sequence)
 
 
 def test_the_hello_of_a_participant() -> None:
-    hello = read_watch('{"type":"hello","code":"K7PM-4QXD-9RTB","stimulus":"s1","resume":true}')
+    hello = read_message('{"type":"hello","code":"K7PM-4QXD-9RTB","stimulus":"s1","resume":true}', Watch)
     assert hello == Watch(type="hello", code="K7PM-4QXD-9RTB", stimulus="s1", resume=True)
     for text, says in (("{}", "at type"), ('{"type":"hello","code":"x"}', "at stimulus"), ("[1]", "object"), ("", "Invalid JSON")):
         with pytest.raises(WireError, match=says) as caught:
-            read_watch(text)
+            read_message(text, Watch)
         assert caught.value.code == "bad_message"
 
 
@@ -159,10 +157,10 @@ def test_the_hello_of_a_participant() -> None:
 
 
 def test_messages_of_a_page() -> None:
-    hello = read_message('{"type":"hello","source":"screen","name":"Tab","resume":null,"smoothing_s":0.2}')
+    hello = read_message('{"type":"hello","source":"screen","name":"Tab","resume":null,"smoothing_s":0.2}', Hello)
     assert hello == Hello(type="hello", source="screen", name="Tab", resume=None, smoothing_s=0.2)
-    assert read_message('{"type":"hello"}') == Hello(type="hello")
-    record = read_message('{"type":"record","action":"start","keep_film":true,"name":null,"every_s":0.2}')
+    assert read_message('{"type":"hello"}', Hello) == Hello(type="hello")
+    record = read_message('{"type":"record","action":"start","keep_film":true,"name":null,"every_s":0.2}', Record)
     assert record == Record(type="record", action="start", keep_film=True, every_s=0.2)
 
 
@@ -173,7 +171,7 @@ def test_messages_of_a_page() -> None:
         ("{", "Invalid JSON"),
         ("[]", "object"),
         ("{}", "type"),
-        ('{"type":"dance"}', "dance"),
+        ('{"type":"dance"}', "at type"),
         ('{"type":"hello","source":"radio"}', "at source"),
         ('{"type":"hello","name":' + json.dumps("x" * 300) + "}", "at name"),
         ('{"type":"hello","smoothing_s":-1}', "at smoothing_s"),
@@ -187,7 +185,7 @@ def test_messages_of_a_page() -> None:
 )
 def test_what_is_wrong_with_a_message_is_said(text: str, says: str) -> None:
     with pytest.raises(WireError, match=says) as caught:
-        read_message(text)
+        read_message(text, Record if '"record"' in text else Hello)
     assert caught.value.code == "bad_message"
     assert len(caught.value.message) < 500
 
@@ -201,10 +199,10 @@ FIELDS = st.sampled_from(["type", "source", "name", "resume", "smoothing_s", "ac
 NEARLY = st.dictionaries(FIELDS, JSON | st.sampled_from(["hello", "record", "start", "camera"]), max_size=6)
 
 
-@given(st.text(max_size=200) | (JSON | NEARLY).map(json.dumps))
-def test_any_text_is_a_message_or_a_wire_error(text: str) -> None:
+@given(st.text(max_size=200) | (JSON | NEARLY).map(json.dumps), st.sampled_from([Hello, Record, Watch]))
+def test_any_text_is_a_message_or_a_wire_error(text: str, kind: type[Hello | Record | Watch]) -> None:
     try:
-        assert read_message(text).type in ("hello", "record")
+        assert isinstance(read_message(text, kind), kind)
     except WireError as error:
         sent = json.loads(Failure.of(error).text())
         if (sent["type"], sent["error"]["code"]) != ("error", "bad_message"):

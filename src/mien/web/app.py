@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from mien import __version__
 from mien.errors import MienError
 from mien.web import security
-from mien.web.capture import live, participant_live
+from mien.web.capture import live
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
 from mien.web.retention import storage
 from mien.web.routes import (
@@ -43,7 +43,7 @@ from mien.web.routes import (
 from mien.web.security import Guard, Security
 from mien.web.services import Services, make_private
 from mien.web.settings import Settings
-from mien.web.studies import rooms
+from mien.web.studies import participant_live, rooms
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer

@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from mien.web.analyses.results import Results
 from mien.web.analyses.service import Jobs
 from mien.web.capture.live import Live
-from mien.web.capture.participant_live import Watching
 from mien.web.database import Store
 from mien.web.reports.service import Reviews
 from mien.web.retention.erasing import Eraser
 from mien.web.retention.storage import Storage
 from mien.web.settings import Settings
 from mien.web.studies.films import Films
+from mien.web.studies.participant_live import Watching
 from mien.web.studies.participants import Participants
 from mien.web.studies.room_faces import RoomFaces
 from mien.web.studies.rooms import Rooms

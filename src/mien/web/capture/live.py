@@ -1,24 +1,26 @@
 """Live views: frames from open pages in, faces out at once; and recordings of what was seen.
 
-Here are their sockets: who comes, goes and comes back, and what pages say. The event loop only moves messages; frames are read in
-`reader`. Each view keeps its own stream of people; one whose page is gone waits for it, for a while, with all it knows.
+Who comes, goes and comes back, and what becomes of frames; how they come is in `sockets`, and they are read in `reader`. Each view
+keeps its own stream of people; one whose page is gone waits for it, for a while, with all it knows.
 """
 
 import asyncio
 import logging
+import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, WebSocket
-from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import MienError
+from mien.types import Episode, Frame, FrameResult
 from mien.web.analyses.service import Jobs
 from mien.web.capture import wire
-from mien.web.capture.reader import Reader
+from mien.web.capture.reader import DARK_LUMA, Reader, light_of
 from mien.web.capture.recorder import Recordings
-from mien.web.capture.views import BREACHES_MAX, HELLO_WITHIN_S, Course, Page, Recording, View, Waiting, spawn
+from mien.web.capture.sockets import Sockets
+from mien.web.capture.views import Course, Line, Page, Read, Recording, Waiting, spawn
 from mien.web.capture.wire import WireError
 from mien.web.database import Job, Store, new_id, now
 from mien.web.settings import Settings
@@ -26,9 +28,6 @@ from mien.web.writers import Writers
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
-
-WAITING_MAX = 8
-"""Late frames of one view that wait here; the rest waits in the socket."""
 
 KNOWN_CLOSED = 200
 
@@ -43,18 +42,113 @@ async def live_view(socket: WebSocket) -> None:
     await live.serve(socket)
 
 
-class Live:
+class View(Line):
+    """One open page, also for a while after its socket is gone."""
+
+    def __init__(self, recordings: Recordings, id: str, source: str, name: str, smoothing_s: float, course: Course) -> None:
+        super().__init__()
+        self._recordings = recordings
+        self.id, self.source, self.name, self.smoothing_s = id, source, name, smoothing_s
+        self.course, self.latest, self.stale = course, course, False
+        self.fresh = False  # a socket came back: its page's clock may have started again
+        self.recording: Recording | None = None
+        self.saving: Recording | None = None
+        self.untold: list[str] = []
+        self.leaving: asyncio.TimerHandle | None = None
+
+    def accept(self, head: wire.FrameHead, picture: bytes) -> Waiting:
+        waiting = super().accept(head, picture)
+        self.fresh = False
+        if head.of_recording and self.recording is not None and self.recording.state == "recording":
+            waiting.recording = self.recording
+            self.recording.waiting += 1
+        return waiting
+
+    def begins_anew(self, head: wire.FrameHead) -> bool:
+        if self.captured_s is None or head.captured_s > self.captured_s:
+            return False
+        if not self.fresh:
+            raise WireError(
+                "old_frame",
+                f"The times of frames must rise: {head.captured_s:g} s came after {self.captured_s:g} s.",
+                head.sequence,
+            )
+        return True
+
+    def left_out(self, waiting: Waiting) -> None:
+        super().left_out(waiting)
+        if waiting.recording is not None:
+            waiting.recording.left_out += 1
+
+    def dealt_with(self, waiting: Waiting) -> None:
+        recording = waiting.recording
+        if recording is not None:
+            recording.waiting -= 1
+            if recording.over and recording.state in ("recording", "paused"):
+                spawn(self._recordings.finish(self, recording, recording.over))
+
+    def answers(self, read: Read) -> list[str]:
+        """The messages that answer a frame of a live view."""
+        waiting, rgb, faces, emotions, labels, begun_s = read
+        head, recording = waiting.head, waiting.recording
+        if recording is not None and recording.course is not None:
+            course = self.latest = recording.course
+            self.stale = True
+        else:
+            # Between the looks of a recording, and in its pauses, a copy follows the people: the recording itself must be what a
+            # film of its frames alone would give.
+            if self.stale:
+                self.course, self.stale = self.latest.copy(), False
+            course = self.course
+        time_s = course.at(head.captured_s, waiting.part)
+        ids, smoothed, ended = course.take(faces, emotions, time_s)
+        index = recording.rows if recording is not None else 0
+        result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed)
+        light = light_of(rgb)
+        recorded = recording is not None and self._recordings.keep(recording, waiting, result, light)
+        answer = wire.FacesSeen(
+            sequence=head.sequence,
+            captured_s=head.captured_s,
+            width=rgb.shape[1],
+            height=rgb.shape[0],
+            faces=[
+                wire.Face(
+                    track=int(ids[n]),
+                    box=wire.rounded(faces.boxes[n], 2),
+                    score=round(float(faces.scores[n]), 4),
+                    expression=result.expressions[n],
+                    emotions=wire.rounded(emotions[n]),
+                    smoothed=wire.rounded(smoothed[n]),
+                    valence=round(float(result.valence[n]), 5),
+                )
+                for n in range(len(faces))
+            ],
+            light=round(light, 1),
+            dark=light < DARK_LUMA,
+            dropped=self.dropped,
+            recorded=recorded,
+            time_s=time_s if recorded else None,
+            queue_ms=round(1000 * (begun_s - waiting.came_s), 1),
+            work_ms=round(1000 * (time.perf_counter() - begun_s), 1),
+        )
+        shift_s = 0.0 if recorded else course.origin_s
+        return [answer.text(), *(_episode(e, shift_s, recorded).text() for e in ended)]
+
+
+class Live(Sockets[wire.Hello, View]):
     """All live views, with the thread that reads their frames and with their recordings."""
 
+    hello = wire.Hello
+
     def __init__(self, settings: Settings, store: Store, jobs: Jobs, writers: Writers, analyzer: "Analyzer | None" = None) -> None:
-        self.settings, self.store = settings, store
+        super().__init__(settings, Reader(settings, analyzer), settings.live_sockets_max)
+        self.store = store
         self.recordings = Recordings(settings, store, jobs, erased=self.forget)
         writers.add(self.forget)
         jobs.retry_live = self.recordings.retry
-        self.reader = Reader(settings, self.recordings, analyzer)
         self._views: dict[str, View] = {}
         self._closed: deque[str] = deque(maxlen=KNOWN_CLOSED)
-        self._sockets, self._run = 0, new_id()
+        self._run = new_id()
         self._stopping = False
         self._finding: asyncio.Task[Any] | None = None
 
@@ -99,48 +193,8 @@ class Live:
 
     # --- one socket
 
-    async def serve(self, socket: WebSocket) -> None:
-        """A page's socket from its opening to its end."""
-        await socket.accept()
-        page = Page(socket)
-        if self._sockets >= self.settings.live_sockets_max:
-            await page.close(wire.CLOSE_TOO_MANY)
-            return
-        self._sockets += 1
-        sending = spawn(page.send_for_ever())
-        view: View | None = None
-        code = 1006
-        try:
-            view = await self._greet(page)
-            if view is not None:
-                code = await self._listen(view, page)
-        except WebSocketDisconnect as gone:
-            code = gone.code
-        except MienError as error:
-            await page.refuse(WireError("cannot_read", str(error)), 1011)
-        finally:
-            self._sockets -= 1
-            sending.cancel()
-            if view is not None and view.page is page:
-                view.page = None
-                self._left(view, for_good=code == 1000)
-
-    async def _greet(self, page: Page) -> View | None:
-        """The view that a page's first message asks for; None where it was refused."""
-        try:
-            async with asyncio.timeout(HELLO_WITHIN_S):
-                message = await page.socket.receive()
-            if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", 1006))
-            hello = wire.read_message(message.get("text") or "")
-            if not isinstance(hello, wire.Hello):
-                raise WireError("bad_message", "The first message must be a hello.")
-        except TimeoutError:
-            await page.refuse(WireError("bad_message", f"No hello came within {HELLO_WITHIN_S:g} s."), wire.CLOSE_BREACH)
-            return None
-        except WireError as error:
-            await page.refuse(error, wire.CLOSE_BREACH)
-            return None
+    async def begin(self, hello: wire.Hello, page: Page) -> "View":
+        """A new view, or the one that waits for this page."""
         analyzer = await asyncio.to_thread(self.reader.prepare)
         if hello.resume and self._finding is not None:
             await asyncio.wait([self._finding])
@@ -151,7 +205,7 @@ class Live:
                 kept = " What it had recorded is in the list of analyses." if hello.resume in self._closed else ""
                 notice = f"That live view is not there any more: it waited {self.settings.live_return_s:g} s for its page.{kept}"
             smoothing_s = analyzer.smoothing_s if hello.smoothing_s is None else hello.smoothing_s
-            view = View(new_id(), hello.source, hello.name, smoothing_s, Course.begun(analyzer, smoothing_s))
+            view = View(self.recordings, new_id(), hello.source, hello.name, smoothing_s, Course.begun(analyzer, smoothing_s))
             self._views[view.id] = view
         else:
             old, view.page = view.page, None
@@ -185,37 +239,19 @@ class Live:
             page.tell(view.untold.pop(0))
         return view
 
-    async def _listen(self, view: View, page: Page) -> int:
-        """Takes a page's messages until it is gone; the code of the closing."""
-        while True:
-            message = await page.socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return int(message.get("code") or 1006)
-            try:
-                if message.get("bytes") is not None:
-                    await self._frame(view, message["bytes"])
-                else:
-                    said = wire.read_message(message.get("text") or "")
-                    if isinstance(said, wire.Hello):
-                        raise WireError("bad_message", "This live view has begun already; open another socket for another one.")
-                    await self.recordings.record(view, said, self.reader.prepare())
-                page.breaches = 0
-            except WireError as error:
-                page.tell(wire.Failure.of(error).text())
-                page.breaches += 1
-                if page.breaches >= BREACHES_MAX:
-                    await page.close(wire.CLOSE_BREACH)
-                    return wire.CLOSE_BREACH
+    async def said(self, stream: "View", text: str) -> None:
+        """Begins, pauses or ends a recording."""
+        await self.recordings.record(stream, wire.read_message(text, wire.Record), self.reader.prepare())
 
-    def _left(self, view: View, *, for_good: bool) -> None:
+    def left(self, stream: "View", *, for_good: bool) -> None:
         """A page is gone: closed by its own wish, or cut off."""
         if self._stopping:
             return
         if for_good:
-            spawn(self._close(view, None))
+            spawn(self._close(stream, None))
             return
         note = f"The page was gone for longer than {self.settings.live_return_s:g} s, which ended the recording; all of it is kept."
-        view.leaving = self._loop.call_later(self.settings.live_return_s, lambda: spawn(self._close(view, note)))
+        stream.leaving = self._loop.call_later(self.settings.live_return_s, lambda: spawn(self._close(stream, note)))
 
     async def _close(self, view: View, note: str | None) -> None:
         if view.page is not None or self._views.pop(view.id, None) is None:
@@ -223,37 +259,6 @@ class Live:
         self._closed.append(view.id)
         if view.recording is not None:
             await self.recordings.finish(view, view.recording, note)
-
-    # --- frames
-
-    async def _frame(self, view: View, message: bytes) -> None:
-        try:
-            head, picture = wire.read_frame(message, max_bytes=self.settings.live_frame_max_kib * 1024)
-            if head.sequence <= view.accepted:
-                raise WireError(
-                    "old_frame", f"Frames are numbered rising: {head.sequence} came after {view.accepted}.", head.sequence
-                )
-            if view.captured_s is not None and head.captured_s <= view.captured_s:
-                if not view.fresh:
-                    raise WireError(
-                        "old_frame",
-                        f"The times of frames must rise: {head.captured_s:g} s came after {view.captured_s:g} s.",
-                        head.sequence,
-                    )
-                view.part += 1
-        except WireError as error:
-            if error.sequence is not None:
-                view.dropped += 1
-            raise
-        view.fresh = False
-        view.accepted, view.captured_s = head.sequence, head.captured_s
-        recording = view.recording if head.of_recording else None
-        if recording is not None and recording.state != "recording":
-            recording = None
-        waiting = Waiting(view, head, picture, recording)
-        if head.late:
-            await view.until(lambda: len(view.queue) < WAITING_MAX, None)
-        self.reader.put(waiting)
 
     # --- what an earlier server left
 
@@ -285,7 +290,7 @@ class Live:
         course = await asyncio.to_thread(Course.replayed, Course.begun(analyzer, smoothing_s), logged)
         recording = Recording(job.id, folder, await asyncio.to_thread(Writer, folder, facts, logged), course)
         recording.state = job.state
-        view = View(facts.live, facts.source, facts.name, smoothing_s, course)
+        view = View(self.recordings, facts.live, facts.source, facts.name, smoothing_s, course)
         if last is not None:
             recording.rows, recording.duration_s, recording.left_out = len(logged.rows), last.time_s, last.left_out
             view.accepted = view.received = last.sequence
@@ -298,3 +303,15 @@ class Live:
         )
         view.leaving = self._loop.call_later(self.settings.live_return_s, lambda: spawn(self._close(view, note)))
         return True
+
+
+def _episode(episode: Episode, shift_s: float, recorded: bool) -> wire.EpisodeSeen:
+    return wire.EpisodeSeen(
+        track=episode.track,
+        expression=episode.expression,
+        start_s=episode.start_s + shift_s,
+        end_s=episode.end_s + shift_s,
+        peak=round(episode.peak, 4),
+        peak_time_s=episode.peak_time_s + shift_s,
+        recorded=recorded,
+    )

@@ -23,7 +23,7 @@ from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
 from mien.web.capture import frame_log
 from mien.web.capture.frame_log import FrameLog, FrameWriter, Row
 from mien.web.capture.log_file import records
-from mien.web.capture.wire import FilmHead
+from mien.web.capture.wire import FrameHead
 
 BASELINE, PICTURES = "baseline", frame_log.PICTURES
 BASELINE_SHARE_MIN = 0.5
@@ -129,7 +129,7 @@ class Baseline:
 
 
 def look(
-    head: FilmHead,
+    head: FrameHead,
     part: int,
     size: tuple[int, int],
     light: float,
@@ -139,6 +139,7 @@ def look(
     labels: tuple[str, ...],
 ) -> Row:
     """One frame of a participant: of the faces only that of the person is kept. size: width and height in pixels."""
+    assert head.film_s is not None
     of = slice(0) if followed.face is None else slice(followed.face, followed.face + 1)
     tracks = np.full(len(emotions[of]), followed.track)
     result = FrameResult(Frame(0, head.film_s, frame_log.UNSEEN), faces[of], tracks, labels, emotions[of], emotions[of])

@@ -16,10 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MediaError
-from mien.types import Episode, Frame, FrameResult
 from mien.web.capture import wire
-from mien.web.capture.recorder import Recordings
-from mien.web.capture.views import SETTLE_WITHIN_S, Line, Read, View, Waiting, spawn
+from mien.web.capture.views import SETTLE_WITHIN_S, Line, Read, Waiting
 from mien.web.capture.wire import WireError
 from mien.web.settings import Settings
 
@@ -36,10 +34,10 @@ log = logging.getLogger(__name__)
 
 
 class Reader:
-    """Takes frames from the event loop, and answers their pages there; what belongs to a recording is written on the way."""
+    """Takes frames from the event loop, and answers their pages there; their streams make the answers, and write what is kept."""
 
-    def __init__(self, settings: Settings, recordings: Recordings, analyzer: "Analyzer | None" = None) -> None:
-        self.settings, self.recordings = settings, recordings
+    def __init__(self, settings: Settings, analyzer: "Analyzer | None" = None) -> None:
+        self.settings = settings
         self._analyzer, self._preparing, self._ready = analyzer, threading.Lock(), False
         self._lock = threading.Condition()  # over the queues of all views
         self._turns: deque[Line] = deque()  # views with waiting frames, the next one first
@@ -87,8 +85,6 @@ class Reader:
         """Takes a frame, from the event loop; the last of its view that waits gives way to it, unless one of both is to be kept."""
         view, left_out = waiting.view, None
         with self._lock:
-            if waiting.recording is not None:
-                waiting.recording.waiting += 1
             if view.queue and not waiting.keep and not view.queue[-1].keep:
                 left_out, view.queue[-1] = view.queue[-1], waiting
             else:
@@ -97,10 +93,8 @@ class Reader:
                     self._turns.append(view)
                     self._lock.notify()
         if left_out is not None:
-            view.dropped += 1
-            if left_out.recording is not None:
-                left_out.recording.left_out += 1
-                left_out.recording.waiting -= 1
+            view.left_out(left_out)
+            view.dealt_with(left_out)
             view.tell(wire.Dropped(sequence=left_out.head.sequence, dropped=view.dropped).text())
 
     def _take(self) -> list[Waiting]:
@@ -128,7 +122,7 @@ class Reader:
                 unread = "This picture could not be read; the server's output says why."
                 answers = [[wire.Failure.of(WireError("failed", unread, w.head.sequence)).text()] for w in taken]
                 for waiting in taken:
-                    _count_out(waiting)
+                    waiting.view.left_out(waiting)
             with suppress(RuntimeError):  # the loop has ended, and the pages with it
                 self._loop.call_soon_threadsafe(self._deliver, taken, answers)
 
@@ -143,98 +137,27 @@ class Reader:
             try:
                 pictures[i] = decode_picture(waiting.picture, max_pixels=round(self.settings.live_frame_max_megapixels * 1_000_000))
             except MediaError as error:
-                _count_out(waiting)
+                waiting.view.left_out(waiting)
                 text = str(error)
                 answers[i] = [
                     wire.Failure.of(WireError("bad_frame", f"{text[0].upper()}{text[1:]}.", waiting.head.sequence)).text()
                 ]
         for i, (faces, emotions) in zip(pictures, analyzer.faces_of(list(pictures.values())), strict=True):
-            reads = taken[i].view.reads or self._answer
-            answers[i] = reads(Read(taken[i], pictures[i], faces, emotions, analyzer.labels, begun_s))
+            answers[i] = taken[i].view.answers(Read(taken[i], pictures[i], faces, emotions, analyzer.labels, begun_s))
         return answers
-
-    def _answer(self, read: Read) -> list[str]:
-        """The messages that answer a frame of a live view."""
-        waiting, rgb, faces, emotions, labels, begun_s = read
-        view, head, recording = waiting.view, waiting.head, waiting.recording
-        assert isinstance(view, View)
-        assert isinstance(head, wire.FrameHead)
-        if recording is not None and recording.course is not None:
-            course = view.latest = recording.course
-            view.stale = True
-        else:
-            # Between the looks of a recording, and in its pauses, a copy follows the people: the recording itself must be what a
-            # film of its frames alone would give.
-            if view.stale:
-                view.course, view.stale = view.latest.copy(), False
-            course = view.course
-        time_s = course.at(head.captured_s, waiting.part)
-        ids, smoothed, ended = course.take(faces, emotions, time_s)
-        index = recording.rows if recording is not None else 0
-        result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed)
-        light = light_of(rgb)
-        recorded = recording is not None and self.recordings.keep(recording, waiting, result, light)
-        answer = wire.FacesSeen(
-            sequence=head.sequence,
-            captured_s=head.captured_s,
-            width=rgb.shape[1],
-            height=rgb.shape[0],
-            faces=[
-                wire.Face(
-                    track=int(ids[n]),
-                    box=wire.rounded(faces.boxes[n], 2),
-                    score=round(float(faces.scores[n]), 4),
-                    expression=result.expressions[n],
-                    emotions=wire.rounded(emotions[n]),
-                    smoothed=wire.rounded(smoothed[n]),
-                    valence=round(float(result.valence[n]), 5),
-                )
-                for n in range(len(faces))
-            ],
-            light=round(light, 1),
-            dark=light < DARK_LUMA,
-            dropped=view.dropped,
-            recorded=recorded,
-            time_s=time_s if recorded else None,
-            queue_ms=round(1000 * (begun_s - waiting.came_s), 1),
-            work_ms=round(1000 * (time.perf_counter() - begun_s), 1),
-        )
-        shift_s = 0.0 if recorded else course.origin_s
-        return [answer.text(), *(_episode(e, shift_s, recorded).text() for e in ended)]
 
     def _deliver(self, taken: list[Waiting], answers: list[list[str]]) -> None:
         """Back in the event loop: what was read goes out."""
         for waiting, texts in zip(taken, answers, strict=True):
-            view, recording = waiting.view, waiting.recording
+            view = waiting.view
             view.busy -= 1
             view.received = max(view.received, waiting.head.sequence)
             for text in texts:
                 view.tell(text)
             view.moved.set()
-            if recording is not None:
-                recording.waiting -= 1
-                if recording.over and recording.state in ("recording", "paused") and isinstance(view, View):
-                    spawn(self.recordings.finish(view, recording, recording.over))
+            view.dealt_with(waiting)
 
 
 def light_of(rgb: NDArray[np.uint8]) -> float:
     """The mean luma of a picture, 0 to 255."""
     return float((rgb[::4, ::4].mean(axis=(0, 1)) * (0.299, 0.587, 0.114)).sum())
-
-
-def _count_out(waiting: Waiting) -> None:
-    waiting.view.dropped += 1
-    if waiting.recording is not None:
-        waiting.recording.left_out += 1
-
-
-def _episode(episode: Episode, shift_s: float, recorded: bool) -> wire.EpisodeSeen:
-    return wire.EpisodeSeen(
-        track=episode.track,
-        expression=episode.expression,
-        start_s=episode.start_s + shift_s,
-        end_s=episode.end_s + shift_s,
-        peak=round(episode.peak, 4),
-        peak_time_s=episode.peak_time_s + shift_s,
-        recorded=recorded,
-    )

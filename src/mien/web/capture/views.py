@@ -123,34 +123,52 @@ class Waiting:
 
     __slots__ = ("came_s", "head", "keep", "part", "picture", "recording", "view")
 
-    def __init__(
-        self,
-        view: "Line",
-        head: wire.FrameHead | wire.FilmHead,
-        picture: bytes,
-        recording: Recording | None = None,
-        *,
-        keep: bool = False,
-    ) -> None:
+    def __init__(self, view: "Line", head: wire.FrameHead, picture: bytes, recording: Recording | None = None) -> None:
         self.view, self.head, self.picture, self.recording = view, head, picture, recording
-        self.part, self.came_s, self.keep = view.part, time.perf_counter(), keep or head.late
+        self.part, self.came_s, self.keep = view.part, time.perf_counter(), head.late or view.keeps
 
 
 class Line:
     """The frames of one page that wait to be read, and the page that their answers go to.
 
-    reads     makes the answers to a frame, in the thread that reads; None: as a live view's are made
-    received  sequence of the last frame that was dealt with
+    accepted  sequence of the last frame that came
+    received  of the last one that was dealt with
     part      rises where the page's clock starts again, and with each pause
+    keeps     whether no frame ever gives way to a newer one
     """
 
-    def __init__(self, reads: "Callable[[Read], list[str]] | None" = None) -> None:
-        self.reads = reads
+    keeps = False
+
+    def __init__(self) -> None:
         self.queue: deque[Waiting] = deque()
         self.busy = self.dropped = self.part = 0
-        self.received = -1
+        self.accepted = self.received = -1
+        self.captured_s: float | None = None
         self.page: Page | None = None
         self.moved = asyncio.Event()
+
+    def accept(self, head: wire.FrameHead, picture: bytes) -> Waiting:
+        """Takes the next frame that came. Raises `WireError` where it is none."""
+        if head.sequence <= self.accepted:
+            raise WireError("old_frame", f"Frames are numbered rising: {head.sequence} came after {self.accepted}.", head.sequence)
+        self.part += self.begins_anew(head)
+        self.accepted, self.captured_s = head.sequence, head.captured_s
+        return Waiting(self, head, picture)
+
+    def begins_anew(self, head: wire.FrameHead) -> bool:
+        """Whether the page's clock started again before this frame."""
+        return self.captured_s is not None and head.captured_s < self.captured_s
+
+    def answers(self, read: "Read") -> list[str]:
+        """The messages that answer a frame, in the thread that reads."""
+        raise NotImplementedError
+
+    def left_out(self, waiting: Waiting) -> None:
+        """Counts a frame that could not be read, or gave way to a newer one. From any thread."""
+        self.dropped += 1
+
+    def dealt_with(self, waiting: Waiting) -> None:
+        """Called once a frame is answered or was left out."""
 
     def tell(self, text: str) -> None:
         if self.page is not None:
@@ -175,25 +193,6 @@ class Read(NamedTuple):
     emotions: NDArray[np.float32]
     labels: tuple[str, ...]
     begun_s: float
-
-
-class View(Line):
-    """One open page, also for a while after its socket is gone.
-
-    accepted  sequence of the last frame that came
-    """
-
-    def __init__(self, id: str, source: str, name: str, smoothing_s: float, course: Course) -> None:
-        super().__init__()
-        self.id, self.source, self.name, self.smoothing_s = id, source, name, smoothing_s
-        self.course, self.latest, self.stale = course, course, False
-        self.accepted = -1
-        self.captured_s: float | None = None
-        self.fresh = False  # a socket came back: its page's clock may have started again
-        self.recording: Recording | None = None
-        self.saving: Recording | None = None
-        self.untold: list[str] = []
-        self.leaving: asyncio.TimerHandle | None = None
 
 
 class Page:

@@ -8,15 +8,13 @@ import struct
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-VERSION = 1
 HEADER = struct.Struct("<BBHId")
-"""Version, flags, 0, sequence (uint32), captured_s (float64): 16 bytes before each picture."""
+"""Version 1: version, flags, 0, sequence (uint32), captured_s (float64): 16 bytes before each picture."""
 
-FILM_VERSION = 2
 FILM_HEADER = struct.Struct("<BBHIdd")
-"""As above with film_s (float64) behind it: 24 bytes before each picture of somebody who watches a film."""
+"""Version 2: as above with film_s (float64) behind it: 24 bytes before each picture of somebody who watches a film."""
 
 LATE = 1
 """Flag: captured while the socket was down. Such a frame is never left out for a newer one."""
@@ -33,6 +31,7 @@ CLOSE_ORIGIN = 4403
 CLOSE_TAKEN_OVER = 4409
 CLOSE_OVER = 4410
 CLOSE_TOO_MANY = 4429
+CLOSE_LATER = 1013
 
 MAX_TEXT = 16_384
 """Characters of a JSON message; none that means something is nearly as long."""
@@ -50,67 +49,44 @@ class WireError(Exception):
     code      one word for programs: bad_frame, frame_too_large, old_frame, bad_message, no_recording, …
     message   what, wanted, given, remedy, for people
     sequence  of the frame that is meant, where it is known
+    close     what a socket is closed with that cannot go on with this
     """
 
-    def __init__(self, code: str, message: str, sequence: int | None = None) -> None:
+    def __init__(self, code: str, message: str, sequence: int | None = None, *, close: int = CLOSE_BREACH) -> None:
         super().__init__(message)
-        self.code, self.message, self.sequence = code, message, sequence
+        self.code, self.message, self.sequence, self.close = code, message, sequence, close
 
 
 @dataclass(frozen=True, slots=True)
 class FrameHead:
-    """What stands before a picture. sequence: 0 to 2³²−1; captured_s: seconds of the page's own clock."""
+    """What stands before a picture. sequence: 0 to 2³²−1; captured_s: seconds of the page's own clock; film_s: of the film's, where
+    somebody watches one."""
 
     sequence: int
     captured_s: float
     late: bool = False
     of_recording: bool = False
+    film_s: float | None = None
 
 
 def pack_frame(head: FrameHead, picture: bytes) -> bytes:
     """The message for one frame."""
     flags = LATE * head.late | OF_RECORDING * head.of_recording
-    return HEADER.pack(VERSION, flags, 0, head.sequence, head.captured_s) + picture
+    if head.film_s is None:
+        return HEADER.pack(1, flags, 0, head.sequence, head.captured_s) + picture
+    return FILM_HEADER.pack(2, flags, 0, head.sequence, head.captured_s, head.film_s) + picture
 
 
-def read_frame(message: bytes, *, max_bytes: int) -> tuple[FrameHead, bytes]:
+def read_frame(message: bytes, *, max_bytes: int, film: bool = False) -> tuple[FrameHead, bytes]:
     """Head and picture of one binary message. Raises `WireError`; the picture itself is not looked at.
 
     max_bytes  of the picture
+    film       whether a film's time is to stand in the head
     """
-    flags, sequence, captured_s = _head(message, HEADER, VERSION, LATE | OF_RECORDING)
-    picture = _picture(message, HEADER, sequence, max_bytes)
-    return FrameHead(sequence, captured_s, bool(flags & LATE), bool(flags & OF_RECORDING)), picture
-
-
-@dataclass(frozen=True, slots=True)
-class FilmHead:
-    """What stands before a picture of somebody who watches: as `FrameHead`, with film_s, the film's own clock in seconds."""
-
-    sequence: int
-    captured_s: float
-    film_s: float
-    late: bool = False
-
-
-def pack_film_frame(head: FilmHead, picture: bytes) -> bytes:
-    """The message for one frame of a participant."""
-    return FILM_HEADER.pack(FILM_VERSION, LATE * head.late, 0, head.sequence, head.captured_s, head.film_s) + picture
-
-
-def read_film_frame(message: bytes, *, max_bytes: int) -> tuple[FilmHead, bytes]:
-    """As `read_frame`, of one frame of a participant. Raises `WireError`."""
-    flags, sequence, captured_s, film_s = _head(message, FILM_HEADER, FILM_VERSION, LATE)
-    if not 0 <= film_s <= MAX_FILM_S:
-        raise WireError("bad_frame", f"A film's time must be 0 s or more, but {film_s} came.", sequence)
-    return FilmHead(sequence, captured_s, film_s, bool(flags & LATE)), _picture(message, FILM_HEADER, sequence, max_bytes)
-
-
-def _head(message: bytes, header: struct.Struct, known: int, known_flags: int) -> Any:
-    """Flags, sequence, captured_s and what else a header has, once all that every header has is right."""
+    header, known, known_flags = (FILM_HEADER, 2, LATE) if film else (HEADER, 1, LATE | OF_RECORDING)
     if len(message) < header.size:
         raise WireError("bad_frame", f"A frame begins with {header.size} bytes of header, but {len(message)} bytes came.")
-    version, flags, reserved, sequence, captured_s, *more = header.unpack_from(message)
+    version, flags, reserved, sequence, captured_s, *films = header.unpack_from(message)
     if version != known:
         raise WireError(
             "bad_frame", f"Frames of version {known} are understood, but one of version {version} came; reload the page."
@@ -123,10 +99,9 @@ def _head(message: bytes, header: struct.Struct, known: int, known_flags: int) -
         )
     if not abs(captured_s) <= MAX_CAPTURED_S:
         raise WireError("bad_frame", f"A frame's time must be a finite number of seconds, but {captured_s} came.", sequence)
-    return flags, sequence, captured_s, *more
-
-
-def _picture(message: bytes, header: struct.Struct, sequence: int, max_bytes: int) -> bytes:
+    for film_s in films:
+        if not 0 <= film_s <= MAX_FILM_S:
+            raise WireError("bad_frame", f"A film's time must be 0 s or more, but {film_s} came.", sequence)
     size = len(message) - header.size
     if not size:
         raise WireError("bad_frame", "A frame came without a picture; send a JPEG, PNG or WebP behind its header.", sequence)
@@ -136,7 +111,8 @@ def _picture(message: bytes, header: struct.Struct, sequence: int, max_bytes: in
             f"A frame may have {max_bytes // 1024} KiB, but one of {math.ceil(size / 1024)} KiB came; send smaller pictures.",
             sequence,
         )
-    return message[header.size :]
+    head = FrameHead(sequence, captured_s, bool(flags & LATE), bool(flags & OF_RECORDING), *films)
+    return head, message[header.size :]
 
 
 # --- up ------------------------------------------------------------------------------------------------------------------------
@@ -144,11 +120,13 @@ def _picture(message: bytes, header: struct.Struct, sequence: int, max_bytes: in
 Name = Annotated[str, Field(max_length=200)]
 
 
-class _Up(BaseModel):
+class Up(BaseModel):
+    """What pages say."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Hello(_Up):
+class Hello(Up):
     """The first message. `resume` goes on with a live view that lost its socket."""
 
     type: Literal["hello"]
@@ -158,7 +136,7 @@ class Hello(_Up):
     smoothing_s: float | None = Field(default=None, ge=0, le=60)
 
 
-class Record(_Up):
+class Record(Up):
     """Begins, pauses, resumes or ends a recording. The other fields count for `start` only."""
 
     type: Literal["record"]
@@ -168,11 +146,7 @@ class Record(_Up):
     every_s: float | None = Field(default=None, ge=0, le=3600)
 
 
-Up = Annotated[Hello | Record, Field(discriminator="type")]
-_UP: TypeAdapter[Hello | Record] = TypeAdapter(Up)
-
-
-class Watch(_Up):
+class Watch(Up):
     """The first message of a participant's page: whose camera it is, and what is measured.
 
     stimulus  id of a film, or "check" (nothing is kept) or "baseline" (the neutral face)
@@ -185,28 +159,18 @@ class Watch(_Up):
     resume: bool = False
 
 
-_Kind = TypeVar("_Kind")
-_WATCH: TypeAdapter[Watch] = TypeAdapter(Watch)
+_Kind = TypeVar("_Kind", bound=Up)
 
 
-def read_message(text: str) -> Hello | Record:
-    """One JSON message of a page. Raises `WireError`."""
-    return _read(_UP, text, 1)  # the first place is the name of the message's own type, which the sender knows
-
-
-def read_watch(text: str) -> Watch:
-    """The first message of a participant's page. Raises `WireError`."""
-    return _read(_WATCH, text, 0)
-
-
-def _read(kind: TypeAdapter[_Kind], text: str, leave_out: int) -> _Kind:
+def read_message(text: str, kind: type[_Kind]) -> _Kind:
+    """One JSON message of a page, of the one kind that may come. Raises `WireError`."""
     if len(text) > MAX_TEXT:
         raise WireError("bad_message", f"A message may have {MAX_TEXT} characters, but one of {len(text)} came.")
     try:
-        return kind.validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"][leave_out:])
+        place = ".".join(str(part) for part in first["loc"])
         where = f" at {place[:80]}" if place else ""
         raise WireError("bad_message", f"A message was not understood{where}: {first['msg'][:300]}.") from None
 

@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastapi import APIRouter, WebSocket
 from numpy.typing import NDArray
-from starlette.websockets import WebSocketDisconnect
 
-from mien.errors import MienError
 from mien.follow import Followed, Follower
 from mien.study.definition import Study
 from mien.types import Faces
@@ -27,7 +25,8 @@ from mien.web.capture import participant_log as logs
 from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
 from mien.web.capture.reader import DARK_LUMA, Reader, light_of
-from mien.web.capture.views import BREACHES_MAX, HELLO_WITHIN_S, SETTLE_WITHIN_S, Line, Page, Read, Waiting, spawn
+from mien.web.capture.sockets import WAITING_MAX, Sockets
+from mien.web.capture.views import SETTLE_WITHIN_S, Line, Page, Read, spawn
 from mien.web.capture.wire import WireError
 from mien.web.database import Participant, StudyRow
 from mien.web.errors import ApiError
@@ -41,13 +40,9 @@ if TYPE_CHECKING:
 CHECK = "check"
 """Stands for a film where only the camera is tried: nothing is kept, and the newest frame wins."""
 
-IN_FLIGHT = 8
-"""How many frames a page may have sent without an answer: enough that late ones come in quickly."""
-
 ERASED = "All that was kept of you is erased."
 SYNC_EVERY_S = 1.0
 TELL_EVERY_S = 5.0
-CLOSE_LATER = 1013
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -86,7 +81,6 @@ class Seat(Line):
     """One participant's camera during one film, while its page is there and until its last frame is read.
 
     writer    None for the camera check, and once it is closed
-    accepted  sequence of the last frame that came
     full      called once, from the thread that reads, where the disk does not take more
     gone      called where another process has erased what is kept here, from any thread
     person    who sits there
@@ -97,13 +91,12 @@ class Seat(Line):
     def __init__(
         self, participant: Participant, study: StudyRow, stimulus: str, full: Callable[[], None], gone: Callable[[], None]
     ) -> None:
-        super().__init__(self.answers)
+        super().__init__()
         self.participant, self.stimulus = participant.id, stimulus
         definition = Study.read(study.definition)
         self.every_s, self.baseline_s = definition.every_s, definition.baseline_s
         self.writer: logs.LookWriter | None = None
-        self.accepted = -1
-        self.captured_s: float | None = None
+        self.keeps = stimulus != CHECK
         self.told_looks = 0
         self.gone_s = 0.0
         self.broken = False  # nothing can be kept any more
@@ -113,7 +106,7 @@ class Seat(Line):
     def answers(self, read: Read) -> list[str]:
         """Keeps one frame, and answers it; no answer where it could not be kept, so that the page sends it again."""
         head, faces = read.waiting.head, read.faces
-        assert isinstance(head, wire.FilmHead)
+        assert head.film_s is not None
         height, width = read.rgb.shape[:2]
         check = self.stimulus == CHECK
         followed = self.person.take(faces, read.emotions, head.captured_s, choose=check)
@@ -167,18 +160,20 @@ class Seat(Line):
         return Measured(self.participant, self.stimulus, writer.position_s, counts, gone_s)
 
 
-class Watching:
+class Watching(Sockets[wire.Watch, Seat]):
     """Everybody who is being measured now, at most one socket each."""
 
+    hello, film = wire.Watch, True
+
     def __init__(self, settings: Settings, participants: Participants, reader: Reader, writers: Writers) -> None:
-        self.settings, self.participants, self.reader = settings, participants, reader
+        super().__init__(settings, reader, settings.participants_at_once_max)
+        self.participants = participants
         self._seats: dict[str, Seat] = {}
         self._gone: dict[tuple[str, str], float] = {}  # (participant, stimulus) → when the connection was lost
         self._people: dict[str, Person] = {}  # whom the camera checks showed
         self._turn: dict[str, asyncio.Lock] = {}
         self._sitting = threading.Lock()  # nobody begins while somebody is forgotten
         self._erased: set[str] = set()
-        self._sockets = 0
         self._stopping = False
         self._ticking: asyncio.Task[Any] | None = None
         writers.add(self.forget)
@@ -227,60 +222,14 @@ class Watching:
 
     # --- one socket
 
-    async def serve(self, socket: WebSocket) -> None:
-        """A page's socket from its opening to its end."""
-        await socket.accept()
-        page = Page(socket)
-        if self._sockets >= self.settings.participants_at_once_max:
-            await page.refuse(
-                WireError("too_many", "Too many people are being measured right now; it is tried again."), wire.CLOSE_TOO_MANY
-            )
-            return
-        self._sockets += 1
-        sending = spawn(page.send_for_ever())
-        seat: Seat | None = None
-        try:
-            seat = await self._greet(page)
-            if seat is not None:
-                await self._listen(seat, page)
-        except WebSocketDisconnect:
-            pass
-        except WireError as error:
-            await page.refuse(error, wire.CLOSE_OVER)
-        except MienError as error:
-            await page.refuse(WireError("cannot_read", str(error)), 1011)
-        except OSError as error:
-            await page.refuse(
-                WireError("storage_full", f"What is measured cannot be kept: {error.strerror or error}."), CLOSE_LATER
-            )
-        finally:
-            self._sockets -= 1
-            sending.cancel()
-            if seat is not None and seat.page is page:
-                seat.page = None
-                spawn(self._left(seat))
-
-    async def _greet(self, page: Page) -> Seat | None:
-        """The seat that a page's first message asks for; None where it was refused."""
-        try:
-            async with asyncio.timeout(HELLO_WITHIN_S):
-                message = await page.socket.receive()
-            if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", 1006))
-            hello = wire.read_watch(message.get("text") or "")
-        except TimeoutError:
-            await page.refuse(WireError("bad_message", f"No hello came within {HELLO_WITHIN_S:g} s."), wire.CLOSE_BREACH)
-            return None
-        except WireError as error:
-            await page.refuse(error, wire.CLOSE_BREACH)
-            return None
+    async def begin(self, hello: wire.Watch, page: Page) -> Seat:
+        """The seat of whose code it is, once whoever sat there has left it."""
         address = page.socket.client.host if page.socket.client else ""
         try:
             participant, study = await asyncio.to_thread(self._admit, hello, address)
         except ApiError as error:
-            code = {401: wire.CLOSE_LOGIN, 429: wire.CLOSE_TOO_MANY}.get(error.status_code, wire.CLOSE_OVER)
-            await page.refuse(WireError(error.code, error.message), code)
-            return None
+            close = {401: wire.CLOSE_LOGIN, 429: wire.CLOSE_TOO_MANY}.get(error.status_code, wire.CLOSE_OVER)
+            raise WireError(error.code, error.message, close=close) from error
         analyzer = await asyncio.to_thread(self.reader.prepare)
         async with self._turn.setdefault(participant.id, asyncio.Lock()):
             old = self._seats.get(participant.id)
@@ -305,7 +254,7 @@ class Watching:
             baseline_s=seat.baseline_s,
             position_s=seat.writer.position_s if seat.writer is not None else None,
             limits=wire.WatchLimits(
-                in_flight=wire.IN_FLIGHT if hello.stimulus == CHECK else IN_FLIGHT,
+                in_flight=wire.IN_FLIGHT if hello.stimulus == CHECK else WAITING_MAX,
                 frame_max_kib=self.settings.live_frame_max_kib,
                 frame_max_megapixels=self.settings.live_frame_max_megapixels,
             ),
@@ -335,7 +284,7 @@ class Watching:
         """Opens the log of a seat, unless the person was erased in this moment: nothing may be written then. Raises `WireError`."""
         with self._sitting:
             if participant.id in self._erased:
-                raise WireError("withdrawn", ERASED)
+                raise WireError("withdrawn", ERASED, close=wire.CLOSE_OVER)
             folder = self.participants.folder(participant)
             if participant.id not in self._people:
                 last = None if seat.stimulus == CHECK else logs.last_seen(folder, (logs.BASELINE, *participant.order))
@@ -351,38 +300,11 @@ class Watching:
                 if not self.participants.there(participant):  # another process erased them before the log was opened
                     writer.close()
                     shutil.rmtree(folder, ignore_errors=True)
-                    raise WireError("withdrawn", ERASED)
+                    raise WireError("withdrawn", ERASED, close=wire.CLOSE_OVER)
             self._seats[participant.id] = seat
 
-    async def _listen(self, seat: Seat, page: Page) -> None:
-        """Takes a page's frames until it is gone."""
-        while True:
-            message = await page.socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            try:
-                if message.get("bytes") is None:
-                    raise WireError("bad_message", "After the hello come frames alone; open another socket for another film.")
-                await self._frame(seat, message["bytes"])
-                page.breaches = 0
-            except WireError as error:
-                page.tell(wire.Failure.of(error).text())
-                page.breaches += 1
-                if page.breaches >= BREACHES_MAX:
-                    await page.close(wire.CLOSE_BREACH)
-                    return
-
-    async def _frame(self, seat: Seat, message: bytes) -> None:
-        head, picture = wire.read_film_frame(message, max_bytes=self.settings.live_frame_max_kib * 1024)
-        if head.sequence <= seat.accepted:
-            raise WireError("old_frame", f"Frames are numbered rising: {head.sequence} came after {seat.accepted}.", head.sequence)
-        if seat.captured_s is not None and head.captured_s < seat.captured_s:
-            seat.part += 1  # another clock: what follows is another run
-        seat.accepted, seat.captured_s = head.sequence, head.captured_s
-        waiting = Waiting(seat, head, picture, keep=seat.stimulus != CHECK)
-        if waiting.keep:
-            await seat.until(lambda: len(seat.queue) < IN_FLIGHT, None)
-        self.reader.put(waiting)
+    async def said(self, stream: Seat, text: str) -> None:
+        raise WireError("bad_message", "After the hello come frames alone; open another socket for another film.")
 
     # --- its end
 
@@ -395,8 +317,11 @@ class Watching:
     async def _give_up(self, seat: Seat) -> None:
         """The disk does not take more: the page keeps its frames and tries again later."""
         words = "The server's disk does not take more. What was measured until now is kept; it is tried again."
-        await self._end(seat, "storage_full", words, CLOSE_LATER)
+        await self._end(seat, "storage_full", words, wire.CLOSE_LATER)
         await self._settle(seat)
+
+    def left(self, stream: Seat, *, for_good: bool) -> None:
+        spawn(self._left(stream))
 
     async def _left(self, seat: Seat) -> None:
         """A page is gone; whatever it had sent is read first."""
