@@ -6,7 +6,6 @@ keeps its own stream of people; one whose page is gone waits for it, for a while
 
 import asyncio
 import logging
-import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, WebSocket
 
 from mien.errors import MienError
-from mien.types import Episode, Frame, FrameResult
 from mien.web.analyses.service import Jobs
 from mien.web.capture import wire
-from mien.web.capture.reader import DARK_LUMA, Reader, light_of
+from mien.web.capture.reader import Reader
 from mien.web.capture.recorder import Recordings
 from mien.web.capture.sockets import Sockets
-from mien.web.capture.views import Course, Line, Page, Read, Recording, Waiting, spawn
-from mien.web.capture.wire import WireError
+from mien.web.capture.views import Course, Keeping, Page, Recording, View, spawn
 from mien.web.database import Job, Store, new_id, now
 from mien.web.settings import Settings
 from mien.web.writers import Writers
@@ -42,99 +39,6 @@ async def live_view(socket: WebSocket) -> None:
     await live.serve(socket)
 
 
-class View(Line):
-    """One open page, also for a while after its socket is gone."""
-
-    def __init__(self, recordings: Recordings, id: str, source: str, name: str, smoothing_s: float, course: Course) -> None:
-        super().__init__()
-        self._recordings = recordings
-        self.id, self.source, self.name, self.smoothing_s = id, source, name, smoothing_s
-        self.course, self.latest, self.stale = course, course, False
-        self.fresh = False  # a socket came back: its page's clock may have started again
-        self.recording: Recording | None = None
-        self.saving: Recording | None = None
-        self.untold: list[str] = []
-        self.leaving: asyncio.TimerHandle | None = None
-
-    def accept(self, head: wire.FrameHead, picture: bytes) -> Waiting:
-        waiting = super().accept(head, picture)
-        self.fresh = False
-        if head.of_recording and self.recording is not None and self.recording.state == "recording":
-            waiting.recording = self.recording
-            self.recording.waiting += 1
-        return waiting
-
-    def begins_anew(self, head: wire.FrameHead) -> bool:
-        if self.captured_s is None or head.captured_s > self.captured_s:
-            return False
-        if not self.fresh:
-            raise WireError(
-                "old_frame",
-                f"The times of frames must rise: {head.captured_s:g} s came after {self.captured_s:g} s.",
-                head.sequence,
-            )
-        return True
-
-    def left_out(self, waiting: Waiting) -> None:
-        super().left_out(waiting)
-        if waiting.recording is not None:
-            waiting.recording.left_out += 1
-
-    def dealt_with(self, waiting: Waiting) -> None:
-        recording = waiting.recording
-        if recording is not None:
-            recording.waiting -= 1
-            if recording.over and recording.state in ("recording", "paused"):
-                spawn(self._recordings.finish(self, recording, recording.over))
-
-    def answers(self, read: Read) -> list[str]:
-        """The messages that answer a frame of a live view."""
-        waiting, rgb, faces, emotions, labels, begun_s = read
-        head, recording = waiting.head, waiting.recording
-        if recording is not None and recording.course is not None:
-            course = self.latest = recording.course
-            self.stale = True
-        else:
-            # Between the looks of a recording, and in its pauses, a copy follows the people: the recording itself must be what a
-            # film of its frames alone would give.
-            if self.stale:
-                self.course, self.stale = self.latest.copy(), False
-            course = self.course
-        time_s = course.at(head.captured_s, waiting.part)
-        ids, smoothed, ended = course.take(faces, emotions, time_s)
-        index = recording.rows if recording is not None else 0
-        result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed)
-        light = light_of(rgb)
-        recorded = recording is not None and self._recordings.keep(recording, waiting, result, light)
-        answer = wire.FacesSeen(
-            sequence=head.sequence,
-            captured_s=head.captured_s,
-            width=rgb.shape[1],
-            height=rgb.shape[0],
-            faces=[
-                wire.Face(
-                    track=int(ids[n]),
-                    box=wire.rounded(faces.boxes[n], 2),
-                    score=round(float(faces.scores[n]), 4),
-                    expression=result.expressions[n],
-                    emotions=wire.rounded(emotions[n]),
-                    smoothed=wire.rounded(smoothed[n]),
-                    valence=round(float(result.valence[n]), 5),
-                )
-                for n in range(len(faces))
-            ],
-            light=round(light, 1),
-            dark=light < DARK_LUMA,
-            dropped=self.dropped,
-            recorded=recorded,
-            time_s=time_s if recorded else None,
-            queue_ms=round(1000 * (begun_s - waiting.came_s), 1),
-            work_ms=round(1000 * (time.perf_counter() - begun_s), 1),
-        )
-        shift_s = 0.0 if recorded else course.origin_s
-        return [answer.text(), *(_episode(e, shift_s, recorded).text() for e in ended)]
-
-
 class Live(Sockets[wire.Hello, View]):
     """All live views, with the thread that reads their frames and with their recordings."""
 
@@ -144,6 +48,7 @@ class Live(Sockets[wire.Hello, View]):
         super().__init__(settings, Reader(settings, analyzer), settings.live_sockets_max)
         self.store = store
         self.recordings = Recordings(settings, store, jobs, erased=self.forget)
+        self._keeping = Keeping(self.recordings.keep, self._over)
         writers.add(self.forget)
         jobs.retry_live = self.recordings.retry
         self._views: dict[str, View] = {}
@@ -193,7 +98,7 @@ class Live(Sockets[wire.Hello, View]):
 
     # --- one socket
 
-    async def begin(self, hello: wire.Hello, page: Page) -> "View":
+    async def begin(self, hello: wire.Hello, page: Page) -> View:
         """A new view, or the one that waits for this page."""
         analyzer = await asyncio.to_thread(self.reader.prepare)
         if hello.resume and self._finding is not None:
@@ -205,7 +110,7 @@ class Live(Sockets[wire.Hello, View]):
                 kept = " What it had recorded is in the list of analyses." if hello.resume in self._closed else ""
                 notice = f"That live view is not there any more: it waited {self.settings.live_return_s:g} s for its page.{kept}"
             smoothing_s = analyzer.smoothing_s if hello.smoothing_s is None else hello.smoothing_s
-            view = View(self.recordings, new_id(), hello.source, hello.name, smoothing_s, Course.begun(analyzer, smoothing_s))
+            view = View(self._keeping, new_id(), hello.source, hello.name, smoothing_s, Course.begun(analyzer, smoothing_s))
             self._views[view.id] = view
         else:
             old, view.page = view.page, None
@@ -239,11 +144,11 @@ class Live(Sockets[wire.Hello, View]):
             page.tell(view.untold.pop(0))
         return view
 
-    async def said(self, stream: "View", text: str) -> None:
+    async def said(self, stream: View, text: str) -> None:
         """Begins, pauses or ends a recording."""
         await self.recordings.record(stream, wire.read_message(text, wire.Record), self.reader.prepare())
 
-    def left(self, stream: "View", *, for_good: bool) -> None:
+    def left(self, stream: View, *, for_good: bool) -> None:
         """A page is gone: closed by its own wish, or cut off."""
         if self._stopping:
             return
@@ -252,6 +157,9 @@ class Live(Sockets[wire.Hello, View]):
             return
         note = f"The page was gone for longer than {self.settings.live_return_s:g} s, which ended the recording; all of it is kept."
         stream.leaving = self._loop.call_later(self.settings.live_return_s, lambda: spawn(self._close(stream, note)))
+
+    def _over(self, view: View, recording: Recording) -> None:
+        spawn(self.recordings.finish(view, recording, recording.over))
 
     async def _close(self, view: View, note: str | None) -> None:
         if view.page is not None or self._views.pop(view.id, None) is None:
@@ -290,7 +198,7 @@ class Live(Sockets[wire.Hello, View]):
         course = await asyncio.to_thread(Course.replayed, Course.begun(analyzer, smoothing_s), logged)
         recording = Recording(job.id, folder, await asyncio.to_thread(Writer, folder, facts, logged), course)
         recording.state = job.state
-        view = View(self.recordings, facts.live, facts.source, facts.name, smoothing_s, course)
+        view = View(self._keeping, facts.live, facts.source, facts.name, smoothing_s, course)
         if last is not None:
             recording.rows, recording.duration_s, recording.left_out = len(logged.rows), last.time_s, last.left_out
             view.accepted = view.received = last.sequence
@@ -303,15 +211,3 @@ class Live(Sockets[wire.Hello, View]):
         )
         view.leaving = self._loop.call_later(self.settings.live_return_s, lambda: spawn(self._close(view, note)))
         return True
-
-
-def _episode(episode: Episode, shift_s: float, recorded: bool) -> wire.EpisodeSeen:
-    return wire.EpisodeSeen(
-        track=episode.track,
-        expression=episode.expression,
-        start_s=episode.start_s + shift_s,
-        end_s=episode.end_s + shift_s,
-        peak=round(episode.peak, 4),
-        peak_time_s=episode.peak_time_s + shift_s,
-        recorded=recorded,
-    )

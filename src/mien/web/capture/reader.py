@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 TOGETHER = 4
 """Frames that are read in one go at most: enough to share the network's start, few enough that nobody waits long for the others."""
 
-DARK_LUMA = 40.0
-"""Mean luma, of 255, under which a picture counts as too dark."""
-
 log = logging.getLogger(__name__)
 
 
@@ -156,8 +153,3 @@ class Reader:
                 view.tell(text)
             view.moved.set()
             view.dealt_with(waiting)
-
-
-def light_of(rgb: NDArray[np.uint8]) -> float:
-    """The mean luma of a picture, 0 to 255."""
-    return float((rgb[::4, ::4].mean(axis=(0, 1)) * (0.299, 0.587, 0.114)).sum())

@@ -16,14 +16,13 @@ from mien.web.analyses.service import Jobs
 from mien.web.analyses.task import folder_bytes
 from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
-from mien.web.capture.views import Course, Recording, Waiting, spawn
+from mien.web.capture.views import Course, Recording, View, Waiting, spawn
 from mien.web.capture.wire import WireError
 from mien.web.database import Job, Store, new_id, now
 from mien.web.settings import Settings
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
-    from mien.web.capture.live import View
 
 SYNC_EVERY_S = 1.0
 TELL_EVERY_S = 2.0
@@ -74,7 +73,7 @@ class Recordings:
 
     # --- while its page is there
 
-    async def record(self, view: "View", asked: wire.Record, analyzer: "Analyzer") -> None:
+    async def record(self, view: View, asked: wire.Record, analyzer: "Analyzer") -> None:
         """Does what a page asks for. Raises `WireError`."""
         recording = view.recording
         if asked.action == "start":
@@ -95,7 +94,7 @@ class Recordings:
                 await self.put_down(recording, state=wanted)
         view.tell(recording.said().text())
 
-    async def _begin(self, view: "View", asked: wire.Record, analyzer: "Analyzer") -> Recording:
+    async def _begin(self, view: View, asked: wire.Record, analyzer: "Analyzer") -> Recording:
         source = "Camera" if view.source == "camera" else "Screen"
         name = "".join(c for c in asked.name or view.name if c.isprintable()).strip() or f"{source} recording"
         every_s = asked.every_s or None
@@ -169,7 +168,7 @@ class Recordings:
             recording.over = f"Ended after {self.settings.recording_max_minutes:g} min, the longest that a recording may be."
         return True
 
-    async def finish(self, view: "View", recording: Recording, note: str | None) -> None:
+    async def finish(self, view: View, recording: Recording, note: str | None) -> None:
         """Ends a recording: nothing more is taken, what waits is answered, the result is made."""
         if recording.state not in ("recording", "paused"):
             return

@@ -15,7 +15,7 @@ from fastapi import WebSocket
 from numpy.typing import NDArray
 from starlette.websockets import WebSocketDisconnect
 
-from mien.types import Episode, Faces
+from mien.types import Episode, Faces, Frame, FrameResult
 from mien.web.capture import wire
 from mien.web.capture.wire import WireError
 
@@ -33,6 +33,9 @@ UNSENT_MAX = 500
 
 SETTLE_WITHIN_S = 10.0
 """Frames that somebody waits for are read by then, or never."""
+
+DARK_LUMA = 40.0
+"""Mean luma, of 255, under which a picture counts as too dark."""
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +197,115 @@ class Read(NamedTuple):
     labels: tuple[str, ...]
     begun_s: float
 
+    @property
+    def light(self) -> float:
+        """The mean luma of the picture, 0 to 255."""
+        return float((self.rgb[::4, ::4].mean(axis=(0, 1)) * (0.299, 0.587, 0.114)).sum())
+
+
+class Keeping(NamedTuple):
+    """What becomes of a view's frames that belong to a recording.
+
+    keep  writes an answer, and whether that was done; from the thread that reads
+    over  ends a recording that has to end
+    """
+
+    keep: "Callable[[Recording, Waiting, FrameResult, float], bool]"
+    over: "Callable[[View, Recording], None]"
+
+
+class View(Line):
+    """One open page, also for a while after its socket is gone."""
+
+    def __init__(self, keeping: Keeping, id: str, source: str, name: str, smoothing_s: float, course: Course) -> None:
+        super().__init__()
+        self._keeping = keeping
+        self.id, self.source, self.name, self.smoothing_s = id, source, name, smoothing_s
+        self.course, self.latest, self.stale = course, course, False
+        self.fresh = False  # a socket came back: its page's clock may have started again
+        self.recording: Recording | None = None
+        self.saving: Recording | None = None
+        self.untold: list[str] = []
+        self.leaving: asyncio.TimerHandle | None = None
+
+    def accept(self, head: wire.FrameHead, picture: bytes) -> Waiting:
+        waiting = super().accept(head, picture)
+        self.fresh = False
+        if head.of_recording and self.recording is not None and self.recording.state == "recording":
+            waiting.recording = self.recording
+            self.recording.waiting += 1
+        return waiting
+
+    def begins_anew(self, head: wire.FrameHead) -> bool:
+        if self.captured_s is None or head.captured_s > self.captured_s:
+            return False
+        if not self.fresh:
+            raise WireError(
+                "old_frame",
+                f"The times of frames must rise: {head.captured_s:g} s came after {self.captured_s:g} s.",
+                head.sequence,
+            )
+        return True
+
+    def left_out(self, waiting: Waiting) -> None:
+        super().left_out(waiting)
+        if waiting.recording is not None:
+            waiting.recording.left_out += 1
+
+    def dealt_with(self, waiting: Waiting) -> None:
+        recording = waiting.recording
+        if recording is not None:
+            recording.waiting -= 1
+            if recording.over and recording.state in ("recording", "paused"):
+                self._keeping.over(self, recording)
+
+    def answers(self, read: Read) -> list[str]:
+        """The messages that answer a frame of a live view."""
+        waiting, rgb, faces, emotions, labels, begun_s = read
+        head, recording = waiting.head, waiting.recording
+        if recording is not None and recording.course is not None:
+            course = self.latest = recording.course
+            self.stale = True
+        else:
+            # Between the looks of a recording, and in its pauses, a copy follows the people: the recording itself must be what a
+            # film of its frames alone would give.
+            if self.stale:
+                self.course, self.stale = self.latest.copy(), False
+            course = self.course
+        time_s = course.at(head.captured_s, waiting.part)
+        ids, smoothed, ended = course.take(faces, emotions, time_s)
+        index = recording.rows if recording is not None else 0
+        result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed)
+        light = read.light
+        recorded = recording is not None and self._keeping.keep(recording, waiting, result, light)
+        answer = wire.FacesSeen(
+            sequence=head.sequence,
+            captured_s=head.captured_s,
+            width=rgb.shape[1],
+            height=rgb.shape[0],
+            faces=[
+                wire.Face(
+                    track=int(ids[n]),
+                    box=wire.rounded(faces.boxes[n], 2),
+                    score=round(float(faces.scores[n]), 4),
+                    expression=result.expressions[n],
+                    emotions=wire.rounded(emotions[n]),
+                    smoothed=wire.rounded(smoothed[n]),
+                    valence=round(float(result.valence[n]), 5),
+                )
+                for n in range(len(faces))
+            ],
+            light=round(light, 1),
+            dark=light < DARK_LUMA,
+            dropped=self.dropped,
+            recorded=recorded,
+            time_s=time_s if recorded else None,
+            queue_ms=round(1000 * (begun_s - waiting.came_s), 1),
+            work_ms=round(1000 * (time.perf_counter() - begun_s), 1),
+        )
+        shift_s = 0.0 if recorded else course.origin_s
+        return [answer.text(), *(_episode(e, shift_s, recorded).text() for e in ended)]
+
 
 class Page:
     """The socket of a view and what is still to be sent over it."""
@@ -242,3 +354,15 @@ def spawn(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     _running.add(task)
     task.add_done_callback(ended)
     return task
+
+
+def _episode(episode: Episode, shift_s: float, recorded: bool) -> wire.EpisodeSeen:
+    return wire.EpisodeSeen(
+        track=episode.track,
+        expression=episode.expression,
+        start_s=episode.start_s + shift_s,
+        end_s=episode.end_s + shift_s,
+        peak=round(episode.peak, 4),
+        peak_time_s=episode.peak_time_s + shift_s,
+        recorded=recorded,
+    )

@@ -24,9 +24,9 @@ from mien.types import Faces
 from mien.web.capture import participant_log as logs
 from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
-from mien.web.capture.reader import DARK_LUMA, Reader, light_of
+from mien.web.capture.reader import Reader
 from mien.web.capture.sockets import WAITING_MAX, Sockets
-from mien.web.capture.views import SETTLE_WITHIN_S, Line, Page, Read, spawn
+from mien.web.capture.views import DARK_LUMA, SETTLE_WITHIN_S, Line, Page, Read, spawn
 from mien.web.capture.wire import WireError
 from mien.web.database import Participant, StudyRow
 from mien.web.errors import ApiError
@@ -111,7 +111,7 @@ class Seat(Line):
         check = self.stimulus == CHECK
         followed = self.person.take(faces, read.emotions, head.captured_s, choose=check)
         box = None if followed.face is None else faces.boxes[followed.face]
-        light, kept, expression = light_of(read.rgb), False, None
+        light, kept, expression = read.light, False, None
         if not check:
             if self.erased or self.broken or self.writer is None:
                 return []
