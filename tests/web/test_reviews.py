@@ -143,8 +143,8 @@ def test_few_viewers_are_told_of_as_few(app: FastAPI, client: TestClient) -> Non
 
 
 def test_a_kept_report_stays_and_forgets_who_withdraws(app: FastAPI, client: TestClient, study: str) -> None:
-    csrf = as_browser(client)
-    kept = client.post(f"/api/studies/{study}/frozen", json={"name": "First night"}, headers=csrf)
+    own = as_browser(client)
+    kept = client.post(f"/api/studies/{study}/frozen", json={"name": "First night"}, headers=own)
     assert kept.status_code == 201
     (more,) = simulate({STIMULUS: LENGTH_S}, {}, [{"cinema": "often"}], seed=9)
     put(app, study, Viewer("7", more.timelines))
@@ -161,7 +161,7 @@ def test_a_kept_report_stays_and_forgets_who_withdraws(app: FastAPI, client: Tes
     assert [row["name"] for row in old["viewers"] if row["looks"]] == ["1", "2", "4", "5", "6"]
     assert (old["viewers"][-1]["name"], old["viewers"][-1]["looks"]) == ("7", 0)  # had agreed by then, and not begun
     assert b"secret 3" not in client.get(f"/api/studies/{study}/answers.csv").content
-    assert client.delete(f"/api/studies/{study}/frozen/{kept.json()['id']}", headers=csrf).status_code == 204
+    assert client.delete(f"/api/studies/{study}/frozen/{kept.json()['id']}", headers=own).status_code == 204
     assert client.get(f"/api/studies/{study}/review?frozen={kept.json()['id']}").status_code == 404
 
 

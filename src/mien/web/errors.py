@@ -50,7 +50,7 @@ def body(error: ApiError) -> dict[str, Any]:
 REASONS = {
     400: "The request cannot be read",
     401: "A login or a token is needed",
-    403: "Refused: another origin, another host, or no CSRF token",
+    403: "Refused: another origin or another host",
     404: "There is no such thing",
     409: "It does not fit the state that things are in",
     413: "Too large",

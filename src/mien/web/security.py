@@ -1,4 +1,4 @@
-"""Who may do what: passwords, tokens, login sessions, CSRF, origins and hosts, and the headers of every answer.
+"""Who may do what: passwords, tokens, login sessions, origins and hosts, and the headers of every answer.
 
 `Guard` stands before the whole application, sockets included, so that no route can forget it.
 """
@@ -32,7 +32,6 @@ from mien.web.errors import ApiError, may_fail
 from mien.web.settings import Settings, is_loopback
 
 COOKIE = "mien_session"
-CSRF_HEADER = "X-CSRF-Token"
 ATTEMPTS_S = 60.0
 READING = ("GET", "HEAD", "OPTIONS")
 
@@ -219,7 +218,6 @@ class Security:
         public = path in ("/login", "/api/login", "/static", "/favicon.ico")
         if method not in READING:
             self._check_origin(request)
-            self._check_csrf(request, public=public)
         if self.guarded and request.state.session is None and not public:
             raise ApiError(401, "login_needed", "Log in first, or send the token: Authorization: Bearer TOKEN", headers=_ASK_TOKEN)
 
@@ -233,10 +231,6 @@ class Security:
         except ApiError as error:
             return LOGIN_NEEDED if error.status_code == 401 else CROSS_ORIGIN
         return None
-
-    def csrf(self, word: str) -> str:
-        """The CSRF token of a session; who does not hold the cookie cannot know it."""
-        return hmac.new(word.encode(), b"mien csrf", hashlib.sha256).hexdigest()
 
     def _check_host(self, headers: Headers) -> None:
         """Against DNS rebinding: another's name that has come to mean this machine is not answered."""
@@ -256,21 +250,14 @@ class Security:
         )
 
     def _check_origin(self, request: HTTPConnection) -> None:
-        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-        if (origin is not None and not is_own(request, origin)) or site not in (None, "same-origin"):
-            raise ApiError(403, "cross_origin", "Refused: this request comes from another site. Use mien's own pages.")
+        """A change comes from mien's own pages, or from a program, which no page can make send this.
 
-    def _check_csrf(self, request: HTTPConnection, *, public: bool) -> None:
-        headers, word = request.headers, request.state.session
-        if not any(name in headers for name in ("Origin", "Sec-Fetch-Site", "Cookie")):
-            return  # a program, which no page can make send this
-        if word is None and public:
-            return  # a login: there is no session yet that could be misused, and the origin is known to be ours
-        if word is None and self.guarded:
-            raise ApiError(401, "login_needed", "You are not logged in any more. Log in and try again.", headers=_ASK_TOKEN)
-        given = headers.get(CSRF_HEADER, "")
-        if word is None or not hmac.compare_digest(self.csrf(word).encode(), given.encode("latin-1", "replace")):
-            raise ApiError(403, "csrf", "Refused: this page is too old, or was opened elsewhere. Reload it and try again.")
+        Every browser says where a change comes from. Whoever holds a cookie and does not say it is no browser that is known here.
+        """
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+        unsaid = origin is None and site is None and COOKIE in request.cookies
+        if unsaid or (origin is not None and not is_own(request, origin)) or site not in (None, "same-origin"):
+            raise ApiError(403, "cross_origin", "Refused: this request comes from another site. Use mien's own pages.")
 
 
 _ASK_TOKEN = {"WWW-Authenticate": "Bearer"}
@@ -404,7 +391,9 @@ class SessionState(BaseModel):
 
     guarded: bool = Field(description="whether this server has a password or a token")
     logged_in: bool = Field(description="whether this request came with a session or the token")
-    csrf: str | None = Field(description="what a page has to send as X-CSRF-Token; null without a session")
+    csrf: None = Field(
+        default=None, description="always null: where a change comes from is told by the browser, and no token is needed"
+    )
 
 
 _FORM = {
@@ -420,7 +409,6 @@ _FORM = {
 
 @router.get("/api/session", summary="How this browser stands with the server")
 def session(request: Request) -> SessionState:
-    """A page that was refused with `csrf` takes its CSRF token from here and tries again."""
     return session_state(request, request.state.session)
 
 
@@ -469,7 +457,7 @@ def session_state(request: Request, word: str | None) -> SessionState:
     """The state of a request that came with the session `word`."""
     security: Security = request.app.state.security
     logged_in = not security.guarded or word is not None or request.state.bearer
-    return SessionState(guarded=security.guarded, logged_in=logged_in, csrf=security.csrf(word) if word else None)
+    return SessionState(guarded=security.guarded, logged_in=logged_in)
 
 
 def own_path(path: str) -> str:

@@ -55,35 +55,26 @@ def size(bytes_: float) -> str:
 
 
 def page(request: Request, template: str, title: str, *, nav: str = "", status: int = 200, **more: Any) -> Response:
-    """A page. Where no password is set it hands out the session's cookie by itself."""
+    """A page."""
     guard: Security = request.app.state.security
-    word, fresh = request.state.session, False
-    if word is None and not guard.guarded:
-        word, fresh = guard.open_session(), True
     context = {
         "title": title,
         "nav": nav,
-        "csrf": guard.csrf(word) if word else "",
         "version": __version__,
         "guarded": guard.guarded,
-        "logged_in": guard.guarded and word is not None,
+        "logged_in": guard.guarded and request.state.session is not None,
     }
     response = templates().TemplateResponse(request, template, context | more, status_code=status)
-    if fresh and word:
-        guard.set_cookie(request, response, word)
-    response.headers["Cache-Control"] = "no-store"  # its CSRF token is this session's
+    response.headers["Cache-Control"] = "no-store"  # after a logout nobody goes back to it
     return response
 
 
 def error_page(request: Request, fault: ApiError) -> Response:
     """What went wrong, as a page."""
-    if not hasattr(request.state, "session"):
-        request.state.session = None
     titles = {404: "Not found", 403: "Refused", 413: "Too large", 500: "Something went wrong"}
     context = {
         "title": titles.get(fault.status_code, "That did not work"),
         "nav": "",
-        "csrf": "",
         "version": __version__,
         "guarded": False,
         "logged_in": False,

@@ -13,7 +13,7 @@ form.addEventListener("submit", async (event) => {
   try {
     const answer = await fetch("/api/login", {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRF-Token": document.querySelector('meta[name="csrf-token"]').content },
+      headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ password: field.value }),
     });
     if (!answer.ok) throw errorOf(answer.status, await answer.text());

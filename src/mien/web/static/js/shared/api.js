@@ -10,8 +10,6 @@ export class ApiError extends Error {
   }
 }
 
-const csrf = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
-
 /** The error of an answer that is none of 2xx; `text` is its body. */
 export function errorOf(status, text) {
   let error = null;
@@ -32,7 +30,6 @@ export async function api(method, path, body) {
       method,
       headers: {
         Accept: "application/json",
-        ...(method === "GET" ? {} : { "X-CSRF-Token": csrf() }),
         ...(body === undefined || form ? {} : { "Content-Type": "application/json" }),
       },
       body: body === undefined ? undefined : form ? body : JSON.stringify(body),
@@ -58,7 +55,6 @@ export function upload(path, form, progress) {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve, reject) => {
     request.open("POST", path);
-    request.setRequestHeader("X-CSRF-Token", csrf());
     request.setRequestHeader("Accept", "application/json");
     request.upload.addEventListener("progress", (event) => progress(event.loaded, event.lengthComputable ? event.total : null));
     request.addEventListener("load", () => {
