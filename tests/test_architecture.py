@@ -23,7 +23,7 @@ import mien
 SOURCE = Path(mien.__file__).parent
 
 LAYERS = (
-    {"types", "labels", "errors", "page_file"},
+    {"types", "labels", "errors", "page_file", "cells"},
     {"crop", "cuts", "media", "models", "flow", "episodes", "study"},
     {"detect", "emotion", "track", "follow", "turn"},
     {"analyze"},
@@ -49,7 +49,20 @@ WEB_OWED: set[str] = set()
 """Arrows that still point back; no other may come."""
 WEB_LOOSE_MAX = 14
 # media: pictures of any kind and labelled films are read with the code that reads them in use.
-TRAINING_MAY = {"terminal", "page_file", "crop", "labels", "types", "media", "models", "errors", "detect", "emotion", "training"}
+TRAINING_MAY = {
+    "cells",
+    "terminal",
+    "page_file",
+    "crop",
+    "labels",
+    "types",
+    "media",
+    "models",
+    "errors",
+    "detect",
+    "emotion",
+    "training",
+}
 WITHOUT_TORCH = {
     "training",
     "training.card",

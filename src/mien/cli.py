@@ -178,8 +178,9 @@ def _analyze(commands: Any) -> None:
         "analyse pictures and films into tables, plots, an annotated film and a report",
         "Results of talk.mp4 go to the folder talk.mien here, or to talk-2.mien where that holds those of another file. With\n"
         "--out DIR, those of a single file go to DIR itself (if it is new, empty or an older result of that file), and those of\n"
-        "several to DIR/NAME.mien with an index in DIR/files.csv. A file that fails is told on stderr, the others are done\n"
-        "all the same, and the exit code is 1.",
+        "several to DIR/NAME.mien with an index in DIR/files.csv and all faces in DIR/faces.csv. A file that fails is told on\n"
+        "stderr, the others are done all the same, and the exit code is 1. What a folder holds besides pictures and films has\n"
+        "a row in the index that says why it was skipped.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, films, or folders of them")
     _looking_options(parser, 0.0)
@@ -196,7 +197,8 @@ def analyze(options: argparse.Namespace) -> int:
     from mien.cluster import analyze_files, check_index, expand, is_of_another, is_result, result_folders, write_index
 
     settings = _analysis_options(options, annotated=not options.no_video)
-    sources = expand(options.paths)
+    skipped: list[Outcome] = []
+    sources = expand(options.paths, skipped)
     alone = len(sources) == 1 and not Path(options.paths[0]).is_dir()
     if alone and options.out is not None:
         out: Path = options.out
@@ -221,10 +223,12 @@ def analyze(options: argparse.Namespace) -> int:
                 _tell(outcome, options.json)
     finally:  # also after Ctrl-C: what was done is listed
         if index is not None and any(o.folder for o in outcomes):
-            write_index(outcomes, index)
+            write_index([*outcomes, *skipped], index)
     failed = [o for o in outcomes if o.error]
     if index is not None and any(o.folder for o in outcomes) and not options.json:
-        print(f"{len(outcomes) - len(failed)} of {len(outcomes)} files done; index: {index}")
+        left = f"; {len(skipped)} skipped" if skipped else ""
+        print(f"{len(outcomes) - len(failed)} of {len(outcomes)} files done; index: {index}{left}")
+        print(f"all faces: {index.parent / 'faces.csv'}")
     return EXIT_FAILED if failed else 0
 
 
@@ -240,6 +244,8 @@ def _tell(outcome: "Outcome", as_json: bool) -> None:
         print(json.dumps({"folder": outcome.folder} | summary, ensure_ascii=False), flush=True)
     elif outcome.summary is not None:
         print(f"{outcome.source}: {outcome.summary['headline']}")
+        for note in outcome.summary["media"]["notes"]:
+            print(f"note: {note}")
         print(f"report: {Path(outcome.folder) / 'report.html'}", flush=True)
     else:
         print(f"{outcome.source}: done before: {outcome.folder}", flush=True)

@@ -1,6 +1,6 @@
 """Many files on one machine: each becomes a result folder, whole or not at all; one broken file is one failed row.
 
-talk.mien/  faces.csv  timeline.csv  episodes.csv  summary.json  report.html  emotions.png  annotated.mp4
+talk.mien/  faces.csv  timeline.csv  episodes.csv  summary.json  report.html  emotions.png  timeline.npz  annotated.mp4
 """
 
 import contextlib
@@ -30,22 +30,30 @@ import cv2
 
 from mien import draw, report
 from mien.analyze import MAX_PIXELS, SMOOTHING_S, Analyzer, FrameSource, Recorder
+from mien.cells import safe
 from mien.detect import DETECTORS
 from mien.emotion import Expressions
 from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
-from mien.media import Media, VideoWriter, shown_name, write_picture
+from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
 from mien.turn import upright
 from mien.types import FrameResult, MediaInfo, Timeline
 
 MEDIA_SUFFIXES = frozenset(
     f".{name}"
-    for names in ("jpg jpeg png webp gif bmp tif tiff", "mp4 m4v mov mkv webm avi mpg mpeg ts mts wmv flv 3gp ogv")
+    for names in (
+        "jpg jpeg png webp gif bmp tif tiff avif heic heif",
+        "mp4 m4v mov mkv webm avi mpg mpeg ts mts m2ts vob wmv flv 3gp ogv mxf dv",
+    )
     for name in names.split()
 )
-"""What is taken from a folder. A file that is named on its own is taken whatever its suffix: its content decides."""
+"""What is taken from a folder without a look into it; of others the content decides, as of files that are named on their own."""
 
-RESULT_FILES = ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")
+_INDEX_NAME = "files.csv"
+_JOINED = ("faces.csv", "faces.parquet")
+
+_KNOWN_AS_RESULT = ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")
+RESULT_FILES = (*_KNOWN_AS_RESULT, "timeline.npz")
 _MORE_FILES = ("emotions.png", "tracks.png", "annotated.mp4", "annotated.png", "snapshot.png")
 
 _END = 65_536
@@ -109,6 +117,8 @@ class Outcome:
     `source` is as given, but without the secrets of an address. folder and summary are None where nothing could be written; error
     is None where all went well.
 
+    `skipped` says that it was left out of a folder, for what `error` says.
+
     A film that is damaged half-way has both: the folder holds what comes before the damage, the error says where it is.
     """
 
@@ -116,37 +126,69 @@ class Outcome:
     folder: str | None
     summary: dict[str, Any] | None
     error: str | None
+    skipped: bool = False
 
 
 Progress = Callable[[int, float, float | None], None]
 """Called with frames done, seconds of media done, and seconds of media in all where known."""
 
 
-def expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """Files as they are; of folders the media files in them, in alphabetical order.
+def expand(paths: Sequence[str | os.PathLike[str]], skipped: "list[Outcome] | None" = None) -> list[str]:
+    """Files as they are; of folders the pictures and films in them, in alphabetical order.
 
-    Result folders of mien, whatever they are called, what a killed run left of one, and hidden files are left out.
+    In a folder a file is taken by its name's ending, or, with another ending or none, where its content is a picture or film.
+    `skipped` gets an Outcome with the reason for each other file, for each result folder of mien, whatever it is called, and for
+    each folder whose name begins with a dot, such as what a killed run left of a result.
 
     Raises `MediaError` for a folder without any picture or film.
     """
     found: list[str] = []
+    left = [] if skipped is None else skipped
     for given in paths:
         path = Path(given)
         if not path.is_dir():
             found.append(os.fspath(given))
             continue
-        inside = sorted(
-            p
-            for p in path.rglob("*")
-            if p.suffix.lower() in MEDIA_SUFFIXES
-            and p.is_file()
-            and not any(part.endswith(".mien") or part.startswith(".") for part in p.relative_to(path).parts)
-            and not is_result(p.parent)
-        )
-        if not inside:
-            raise MediaError(f"{path}: is a folder without pictures or films; wanted files such as .jpg, .png, .mp4 or .mov in it")
-        found += map(str, inside)
+        before = len(found)
+        _expand_folder(path, found, left)
+        if len(found) == before:
+            name = shown_name(str(path))
+            raise MediaError(f"{name}: is a folder without pictures or films; wanted files such as .jpg, .png, .mp4 or .mov in it")
     return found
+
+
+def _expand_folder(folder: Path, found: list[str], skipped: "list[Outcome]") -> None:
+    def leave(path: Path, why: str) -> None:
+        skipped.append(Outcome(shown_name(str(path)), None, None, why, skipped=True))
+
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        leave(folder, f"cannot be read: {(error.strerror or str(error)).lower()}")
+        return
+    for path in inside:
+        if path.name.startswith("."):
+            leave(path, "is hidden: its name begins with a dot")
+        elif path.is_dir():
+            if path.name.endswith(".mien") or is_result(path):
+                leave(path, "is a result of mien")
+            elif path.is_symlink():
+                leave(path, "is a link to a folder, which may lead back; give that folder itself")
+            else:
+                _expand_folder(path, found, skipped)
+        elif not path.is_file():
+            leave(path, "is a link that leads nowhere" if path.is_symlink() else "is neither a file nor a folder")
+        elif path.suffix.lower() in MEDIA_SUFFIXES:
+            found.append(str(path))
+        elif path.name == _INDEX_NAME or path.name in _JOINED:
+            leave(path, "is a table of mien")
+        else:
+            try:
+                open_media(path).close()
+            except MediaError as error:
+                leave(path, str(error).removeprefix(f"{shown_name(path.name)}: "))
+            else:
+                found.append(str(path))
 
 
 def result_folders(sources: Sequence[str], out: Path | None) -> list[Path]:
@@ -205,7 +247,7 @@ def is_of_another(folder: Path, source: str) -> bool:
 
 def is_result(folder: Path) -> bool:
     """Whether `folder` holds the whole result of an analysis."""
-    return all((folder / name).is_file() for name in RESULT_FILES)
+    return all((folder / name).is_file() for name in _KNOWN_AS_RESULT)
 
 
 @contextlib.contextmanager
@@ -463,6 +505,7 @@ def write_results(
         annotated=shown,
         names=names,
     )
+    timeline.save(folder / "timeline.npz")
     if keep is not None:
         if stills is not None and pictures:
             stills.save(keep / "stills")
@@ -562,16 +605,17 @@ _INDEX = ("file", "status", "folder", "frames", "faces", "tracks", "expression",
 
 
 def check_index(path: Path) -> None:
-    """Raises `MediaError` where `path` is there and is no index of mien: nobody's files are replaced."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            own = file.readline().rstrip("\n") == ",".join(_INDEX)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read: {error.strerror}") from error
-    if not own:
-        raise MediaError(f"{path}: is there already and is not an index of mien; give another folder with --out")
+    """Raises `MediaError` where `path`, or the joined faces.csv beside it, is there and not mien's: nobody's files are replaced."""
+    for table, begins, what in ((path, ",".join(_INDEX), "an index"), (path.with_name("faces.csv"), "file,frame,", "a table")):
+        try:
+            with table.open(encoding="utf-8", errors="replace") as file:
+                own = file.readline().startswith(begins)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise MediaError(f"{table}: cannot be read: {error.strerror}") from error
+        if not own:
+            raise MediaError(f"{table}: is there already and is not {what} of mien; give another folder with --out")
 
 
 def kept_summary(folder: str | None) -> dict[str, Any]:
@@ -589,7 +633,10 @@ def _made_from(folder: Path) -> str | None:
 
 
 def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
-    """files.csv: a row per file with its folder, frames, faces, tracks, leading expression, or its error. Raises `MediaError`."""
+    """files.csv: a row per file with its folder, frames, faces, tracks, leading expression, or its error; see `write_joined`.
+
+    `status` is done, damaged, failed or skipped. Raises `MediaError` where it cannot be written.
+    """
     check_index(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -599,14 +646,59 @@ def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
             for o in sorted(outcomes, key=lambda o: o.source):
                 s = o.summary or kept_summary(o.folder)
                 error = o.error or s.get("settings", {}).get("damage", "")
-                status = "failed" if o.folder is None else "damaged" if error else "done"
+                status = "skipped" if o.skipped else "failed" if o.folder is None else "damaged" if error else "done"
                 lead = max(s["shares"], key=s["shares"].get) if s.get("faces") else ""
                 tracks = len(s["tracks"]) if s else ""
-                writer.writerow(
-                    [o.source, status, o.folder or "", s.get("sampled_frames", ""), s.get("faces", ""), tracks, lead, error]
-                )
+                folder = shown_name(o.folder or "")
+                row = [o.source, status, folder, s.get("sampled_frames", ""), s.get("faces", ""), tracks, lead, error]
+                writer.writerow([safe(cell) for cell in row])
         partial.replace(path)
     except OSError as error:
         raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
+    write_joined(outcomes, path.parent)
+
+
+def write_joined(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
+    """faces.csv of all results in one table, with a first column `file`; faces.parquet too where pyarrow is installed.
+
+    Results with other columns, of an earlier run with another model, have their own behind the others', empty in the rest. Raises
+    `MediaError` where a table cannot be written.
+    """
+    tables = [(o.source, Path(o.folder) / "faces.csv") for o in sorted(outcomes, key=lambda o: o.source) if o.folder]
+    columns: dict[str, None] = {"file": None}
+    for _, table in tables:
+        with contextlib.suppress(OSError, StopIteration), table.open(newline="", encoding="utf-8") as file:
+            columns.update(dict.fromkeys(next(csv.reader(file))))
+    target = folder / "faces.csv"
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
+            writer.writeheader()
+            for source, table in tables:
+                with contextlib.suppress(FileNotFoundError), table.open(newline="", encoding="utf-8") as one:
+                    writer.writerows({"file": safe(source), **row} for row in csv.DictReader(one))
+        partial.replace(target)
+        return [target, *_as_parquet(target)]
+    except OSError as error:
+        raise MediaError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _as_parquet(table: Path) -> list[Path]:
+    try:
+        from pyarrow import csv as arrow_csv
+        from pyarrow import parquet
+    except ImportError:
+        return []
+    target = table.with_suffix(".parquet")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        parquet.write_table(arrow_csv.read_csv(table), partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return [target]

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import __version__, page_file
+from mien.cells import safe
 from mien.errors import MediaError
 from mien.labels import COLOURS, valence
 from mien.types import Episode, Faces, Frame, FrameResult, Timeline, Track, leading
@@ -65,6 +66,8 @@ _STILLS_FORMAT = "mien-stills 1"
 _TRACKS_SHOWN = 30
 _EPISODES_SHOWN = 120
 _NAMES_TOLD = 6  # in the headline
+_LASTS_S = 1.0  # an episode is worth a headline from here on; of a shorter film half of it
+_THROUGHOUT = 0.75  # share of the looks in which it leads
 
 _APPEARS = {
     "neutral": "neutral",
@@ -97,7 +100,8 @@ def _writing(path: StrPath, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def _csv_row(cells: Sequence[str]) -> str:
-    """One line of RFC 4180 with a plain newline."""
+    """One line of RFC 4180 with a plain newline, which no spreadsheet runs."""
+    cells = [safe(cell) for cell in cells]
     return ",".join(f'"{c.replace(chr(34), chr(34) * 2)}"' if re.search('[",\r\n]', c) else c for c in cells) + "\n"
 
 
@@ -428,26 +432,35 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def _course(timeline: Timeline, person: _Person, episodes: Sequence[Episode]) -> str:
-    """The longest episodes of a face in order of time, in words: "sad at first (0.4–5.1 s), happy from 9.8 s"."""
+    """The longest episodes of a face in order of time, in words: "sad at first (0.4–5.1 s), happy from 9.8 s".
+
+    Told is what lasted: the longest episode, and others of at least a second or a tenth of the time, whichever is longer, and of a
+    quarter of the longest one. "Throughout" is said of an expression that no other episode stands beside.
+    """
     own = [e for e in episodes if e.track == person.id]
     told = [e for e in own if e.expression != "neutral"] or own
     scale = float(timeline.times[-1])
     shares = person.shares
     name = max(shares, key=lambda n: shares[n])
-    if not told:
-        return f"mostly {_appears(name)} ({shares[name]:.0%} of the time)"
-    longest = sorted(sorted(told, key=lambda e: -e.duration_s)[:4], key=lambda e: e.start_s)
     seen = person.end_s - person.start_s
+    most = max((e.duration_s for e in own), default=0.0)
+    lasting = [e for e in told if e.duration_s >= max(min(_LASTS_S, 0.5 * seen), 0.1 * seen, most / 4)]
+    if not lasting:
+        return f"mostly {_appears(name)} ({shares[name]:.0%} of the time)"
+    longest = sorted(sorted(lasting, key=lambda e: -e.duration_s)[:4], key=lambda e: e.start_s)
     slack = max(min(0.75, 0.1 * seen), 0.05 * seen)  # of a film of two seconds, half a second is not nothing
-    calm = name == "neutral" and told[0].expression != "neutral" and shares[name] >= 0.5
+    calm = name == "neutral" and lasting[0].expression != "neutral" and shares[name] >= 0.5
     parts = [f"mostly neutral ({shares[name]:.0%} of the time)"] if calm else []
+    alone = len(own) == 1 and shares[own[0].expression] >= _THROUGHOUT
     for i, e in enumerate(longest):
         again = i > 0 and longest[i - 1].expression == e.expression
         word = "again" if again else _appears(e.expression)
         first = i == 0 and e.start_s - person.start_s <= slack
         last = i == len(longest) - 1 and person.end_s - e.end_s <= slack
-        if first and last:
+        if first and last and alone:
             parts.append(f"{word} throughout")
+        elif first and last:
+            parts.append(f"{word} for most of the time ({_span(e.start_s, e.end_s, scale)})")
         elif first:
             parts.append(f"{word} at first ({_span(e.start_s, e.end_s, scale)})")
         elif last:

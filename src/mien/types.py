@@ -9,8 +9,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from html import escape
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 from mien.errors import MediaError
 from mien.labels import valence
 
+if TYPE_CHECKING:
+    import pandas
+
 _SPAN = 4096
+_TRACKS_SHOWN = 20  # in a notebook
 
 _FORMAT = "mien-timeline 1"
 _COLUMNS = ("frames", "times", "frame_rows", "tracks", "boxes", "face_scores", "emotions", "smoothed")
@@ -269,6 +274,34 @@ class Timeline:
     def __repr__(self) -> str:
         span = f"{self.times[0]:.2f}–{self.times[-1]:.2f} s" if len(self) else "no frames"
         return f"Timeline({self.info.name}: {span}, {len(self)} frames, {len(self.frame_rows)} faces, {len(self.track_ids)} tracks)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the media, and a row per track."""
+        rows = "".join(
+            f"<tr><td>{t.id}</td><td>{t.start_s:.2f}</td><td>{t.end_s:.2f}</td><td>{len(t)}</td><td>{escape(t.expression)}</td></tr>"
+            for _, t in zip(range(_TRACKS_SHOWN), self, strict=False)
+        )
+        more = len(self.track_ids) - _TRACKS_SHOWN
+        rest = f"<p>and {more} more</p>" if more > 0 else ""
+        head = "".join(f"<th>{name}</th>" for name in ("track", "start_s", "end_s", "rows", "apparent expression"))
+        return f"<p>{escape(repr(self))}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{rest}"
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row per face with the columns of faces.csv, not rounded: frame, time_s, track, x1 … y2, face_score, the K emotions,
+        expression, valence. Raises `ModuleNotFoundError` where pandas is not installed."""
+        import pandas
+
+        columns: dict[str, Any] = {
+            "frame": self.frames[self.frame_rows],
+            "time_s": self.face_times,
+            "track": self.tracks,
+            **{name: self.boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
+            "face_score": self.face_scores,
+            **{name: self.emotions[:, i] for i, name in enumerate(self.labels)},
+            "expression": [self.labels[i] for i in leading(self.emotions)] if len(self.emotions) else [],
+            "valence": self.valence,
+        }
+        return pandas.DataFrame(columns)
 
     @property
     def face_times(self) -> NDArray[np.float64]:

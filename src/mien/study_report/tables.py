@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mien import audience
+from mien.cells import safe
 from mien.errors import MediaError
 from mien.labels import FERPLUS, valence
 from mien.study_report.results import Json
@@ -229,9 +230,7 @@ def _line(cells: Iterable[Any]) -> str:
 def _cell(cell: Any) -> Any:
     if isinstance(cell, bool):
         return int(cell)
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{cell}"
-    return cell
+    return safe(cell)
 
 
 def _write(path: StrPath, lines: Iterable[str]) -> None:

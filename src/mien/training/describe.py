@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cells import safe
 from mien.errors import DataError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
 from mien.training.layouts import SEED, SHARES, SPLITS, Listing, read_layout
@@ -250,7 +251,7 @@ def _write(
         (out / name).unlink(missing_ok=True)
         if len(rows) > 1:
             with (out / name).open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(rows)
+                csv.writer(file).writerows([safe(cell) for cell in row] for row in rows)
     (out / "description.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _histogram(found).savefig(out / "histogram.png", dpi=120)
     if samples:

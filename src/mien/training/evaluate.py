@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cells import safe
 from mien.crop import CropSpec, crop_faces
 from mien.detect import Detector, YuNet
 from mien.emotion import Expressions
@@ -576,7 +577,7 @@ def write_answers(answers: Answers, path: Path) -> None:
         for i in range(len(answers.faces)):
             truth = answers.labels[answers.truth[i]] if answers.truth[i] >= 0 else ""
             chances = [f"{p:.5f}" for p in answers.probabilities[i].tolist()]
-            table.writerow([answers.faces.source[i], answers.faces.split[i], truth, answers.labels[said[i]], *chances])
+            table.writerow([safe(answers.faces.source[i]), answers.faces.split[i], truth, answers.labels[said[i]], *chances])
 
 
 @contextlib.contextmanager

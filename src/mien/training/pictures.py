@@ -16,6 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mien.cells import safe
 from mien.labels import COLOURS
 from mien.training.recipe import Augmentation
 
@@ -141,7 +142,7 @@ def write_confusion_csv(matrix: NDArray[np.int64], labels: Sequence[str], out: P
         table = csv.writer(file)
         table.writerow(["truth", *(f"said {name}" for name in labels), "n"])
         for name, row in zip(labels, matrix.tolist(), strict=True):
-            table.writerow([name, *row, sum(row)])
+            table.writerow([safe(name), *row, sum(row)])
     return out
 
 
