@@ -309,8 +309,8 @@ def test_audience_takes_the_results_of_the_command_line(tmp_path: Path) -> None:
         folders.append(tmp_path / f"{name}.mien")
     loaded = [Timeline.load(folder / "timeline.npz") for folder in folders]
     one, other = audience.align(folders, step_s=0.2), audience.align(loaded, step_s=0.2)
-    np.testing.assert_array_equal(one.scores, other.scores)
-    assert audience.align([folders[0] / "timeline.npz", loaded[1]]).scores.shape[0] == 2
+    np.testing.assert_array_equal(one.emotions, other.emotions)
+    assert audience.align([folders[0] / "timeline.npz", loaded[1]]).emotions.shape[0] == 2
     with pytest.raises(ValueError, match=r"offsets_s must be a list with one value for each of the 2 Timelines, but got 0\.5"):
         audience.align(loaded, offsets_s=0.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="timelines must be a list, one for each viewer"):
