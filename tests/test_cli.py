@@ -623,7 +623,7 @@ def test_ctrl_c_ends_analyze_and_leaves_nothing_half_written(here: Path) -> None
         _, err = run.communicate(timeout=240)
     assert run.returncode == 130
     assert err == "mien: interrupted; what was finished before is kept, nothing else was written\n"
-    assert sorted(os.listdir("out")) == ["a.mien", "files.csv"]
+    assert sorted(os.listdir("out")) == ["a.mien", "faces.csv", "files.csv"]
     assert [r["status"] for r in rows(here / "out" / "files.csv")] == ["done"]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import DataError
+from mien.models import find_model, read_spec
 from mien.training.networks import NETWORKS
 from mien.training.recipe import Augmentation, Recipe, Stage, read_recipe, recipe_from
 
@@ -119,3 +120,22 @@ def test_the_default_recipe_says_every_strength() -> None:
     """So that a changed default does not change what the bundled model was trained with."""
     content = tomllib.loads(next(p for p in RECIPES if p.stem == "mien-lite0").read_text(encoding="utf-8"))
     assert set(content["augment"]) == set(Augmentation.__dataclass_fields__)
+
+
+def test_a_start_says_its_network(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('name = "a"\nstart = "mien-small"\npretrained = false\n')
+    recipe = read_recipe(path)
+    own = read_spec(find_model("mien-small")).recipe
+    assert (recipe.network, recipe.crop.size, recipe.mean, recipe.std) == (
+        "mien-small",
+        own["crop"]["size"],
+        own["mean"],
+        own["std"],
+    )
+    assert read_recipe(path, ["network=p0-arch1"]).network == "p0-arch1"
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.json").write_text('{"name": "b", "network": "p0-arch1", "mean": 0.4}')
+    of_a_run = read_recipe(path, [f'start="{run}"'])
+    assert (of_a_run.network, of_a_run.mean) == ("p0-arch1", 0.4)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from mien.crop import CropSpec
 from mien.errors import DataError
 from mien.labels import LABEL_SETS
+from mien.models import find_model, known_models, read_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class Recipe:
     """One training run.
 
     network, pretrained     which network, and whether it starts from ImageNet weights that its package carries
-    start                   run folder, bundle or file of published weights (.pth, .h5) that it starts from instead; empty for none
+    start                   run folder, bundle or file of published weights (.pth, .h5) that it starts from instead; empty for none.
+                            A run or bundle also says the network, crop, mean and std, where a recipe names no network
     adapt_start             whether the first layer is adapted so that published weights get pictures as they were trained on; false
                             gives them the recipe's own (P4: pixels / 255)
     heads                   label set → weight of its loss; "ferplus" learns the raters' votes where there are any
@@ -190,7 +192,29 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         raise DataError(f"{path}: not a TOML file: {error}") from error
     for change in changes:
         _change(content, change)
+    content = _as_its_start(content) | content
     return recipe_from(content, f"{path} with {', '.join(changes)}" if changes else str(path))
+
+
+_OF_A_START = ("network", "crop", "mean", "std")
+
+
+def _as_its_start(content: dict[str, Any]) -> dict[str, Any]:
+    """What a recipe leaves out of the network and its input, as the run or bundle has it that it starts from."""
+    start = content.get("start")
+    if "network" in content or not isinstance(start, str) or not start or Path(start).is_file():
+        return {}
+    run = Path(start) / "recipe.json"
+    if run.is_file():
+        try:
+            found = json.loads(run.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{run}: cannot be read: {error}") from error
+    elif start in known_models() or (Path(start) / "model.json").is_file():
+        found = read_spec(find_model(start)).recipe
+    else:
+        return {}  # what begins from it says what is missing
+    return {key: found[key] for key in _OF_A_START if key in found}
 
 
 def _change(content: dict[str, Any], change: str) -> None:
