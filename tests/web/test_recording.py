@@ -20,6 +20,8 @@ from mien.web.capture.frame_log import PICTURES, Row
 from mien.web.capture.log_file import Log, records
 from mien.web.capture.old_logs import FRAMES
 from mien.web.capture.recording import ROWS, Facts, Logged, Writer, make_result
+from mien.web.tasks.engine import python
+from mien.web.tasks.process import Process
 from web.live_page import jpeg
 
 FACTS = Facts("view", "Kitchen", "camera", LABELS, {"every_s": 0.1, "smoothing_s": 0.2}, film=False)
@@ -317,12 +319,10 @@ def test_a_recording_of_nothing_says_so(tmp_path: Path) -> None:
 
 
 def save(folder: Path) -> Any:
-    command = [sys.executable, "-P", "-m", "mien.web.capture.recording", str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        assert process.wait(240) == 0
-    return json.loads(said)
+    ended = Process(python("mien.web.capture.recording"), {"folder": str(folder)}, 240).work()
+    assert ended is not None
+    assert (ended.code, ended.by) == (0, "")
+    return ended.answer
 
 
 @pytest.mark.process
@@ -340,6 +340,7 @@ def test_the_process_answers_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.process
 def test_the_process_ends_with_the_server(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "mien.web.capture.recording", str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        assert process.wait(240) in (0, 3)
+    command = [sys.executable, "-P", "-m", "mien.web.capture.recording"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        process.communicate(json.dumps({"folder": str(tmp_path)}).encode() + b"\n", timeout=240)
+        assert process.returncode in (0, 3)

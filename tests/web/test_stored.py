@@ -15,6 +15,9 @@ from mien.web.app import create_app
 from mien.web.settings import Settings
 from web.conftest import HERE
 
+RENAMED = {("definition", "smoothing_s"): "curve_sigma_s"}
+"""(Object, field) → what it is called since."""
+
 STORED = Path(__file__).parent / "stored"
 
 
@@ -27,6 +30,7 @@ def until(true: Callable[[], bool]) -> None:
 def lost(told: Any, was: Any, where: str) -> list[str]:
     """What was answered once and is not answered now; fields may be added."""
     if isinstance(was, dict) and isinstance(told, dict):
+        was = {RENAMED.get((where.rpartition(" ")[2], name), name): value for name, value in was.items()}
         gone = [f"{where} {name}" for name in was if name not in told]
         return gone + [one for name in was if name in told for one in lost(told[name], was[name], f"{where} {name}")]
     if isinstance(was, list) and isinstance(told, list) and len(was) == len(told):

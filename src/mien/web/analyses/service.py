@@ -10,7 +10,7 @@ import logging
 import shutil
 import statistics
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,6 +34,9 @@ MEASURED_OF = 10
 
 PING_EVERY_S = 15.0
 RETRY_MS = 2000
+SOURCES = {"file": ("analysis", Upload.NAME), "live": ("recording", "rows.log")}
+"""A job's kind → the kind of task that makes its result, and the file of which it is made."""
+
 DOOMED = ".erased"
 """Ends the name of a job's folder while it is erased. One that is left by it, a file being in use, is erased later."""
 
@@ -82,8 +85,6 @@ class Jobs:
         self._listeners: set[Listener] = set()
         self.analysis = Analysis(self)
         tasks.add_kind(self.analysis)
-        self.retry_live: Callable[[str], bool] = lambda id: False
-        """Saves a live recording once more whose saving failed; whether that can be tried."""
 
     def looks_per_s(self) -> float:
         """The looks that an analysis makes in a second: the median of the latest films here, before the first what to expect."""
@@ -162,16 +163,15 @@ class Jobs:
     def retry(self, id: str) -> Job:
         """Queues a job again that failed or was cancelled. Raises `ApiError` 404, 409."""
         job = self.known(id)
-        if job.kind == "live" and job.state == "failed" and self.retry_live(id):
-            return self.known(id)
-        if job.state not in ("failed", "cancelled") or not (self.folder(id) / Upload.NAME).is_file():
+        kind, source = SOURCES[job.kind]
+        if job.state not in ("failed", "cancelled") or not (self.folder(id) / source).is_file():
             why = "is under way" if job.state not in FINISHED else "is done" if job.state == "done" else "has no file any more"
             raise ApiError(409, "cannot_retry", f"This analysis {why}, so it cannot be tried again. Send the file once more.")
         self.check_room()
         with self.store.session() as rows:
             now_in = rows.scalar(select(Job.state).where(Job.id == id).with_for_update())
             if now_in in ("failed", "cancelled"):
-                self.tasks.add(rows, "analysis", id)
+                self.tasks.add(rows, kind, id)
         self.tasks.wake()
         self.changed(id)
         return self.known(id)

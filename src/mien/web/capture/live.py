@@ -50,7 +50,6 @@ class Live(Sockets[wire.Hello, View]):
         self.recordings = Recordings(settings, store, jobs, erased=self.forget)
         self._keeping = Keeping(self.recordings.keep, self._over)
         writers.add(self.forget)
-        jobs.retry_live = self.recordings.retry
         self._views: dict[str, View] = {}
         self._closed: deque[str] = deque(maxlen=KNOWN_CLOSED)
         self._run = new_id()
@@ -174,10 +173,12 @@ class Live(Sockets[wire.Hello, View]):
         """Recordings that were under way wait for their pages again; those that were being saved are saved."""
         for job in await asyncio.to_thread(self.store.unfinished, "live"):
             try:
+                if await asyncio.to_thread(self.recordings.waits, job.id):
+                    continue  # its task goes on by itself
                 if job.state == "saving" or not await self._found(job):
                     note = job.note or "The server stopped during this recording; all until then is kept."
                     await self.recordings.put_down(Recording(job.id, self.recordings.folder(job.id), None, None), note=note)
-                    spawn(self.recordings.save_left(job.id))
+                    await asyncio.to_thread(self.recordings.save, job.id)
             except Exception as error:
                 if not isinstance(error, MienError):
                     log.exception("a recording could not be taken up again")

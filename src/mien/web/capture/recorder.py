@@ -1,15 +1,16 @@
 """The recordings of live views from their beginning to their result; what lies on the disk meanwhile is in `recording`."""
 
 import asyncio
-import json
 import logging
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mien.types import FrameResult
 from mien.web.analyses.service import Jobs
@@ -18,8 +19,10 @@ from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
 from mien.web.capture.views import Course, Recording, View, Waiting, spawn
 from mien.web.capture.wire import WireError
-from mien.web.database import Job, Store, new_id, now
+from mien.web.database import Job, Store, Task, new_id, now
 from mien.web.settings import Settings
+from mien.web.tasks.engine import Description, python
+from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
@@ -27,28 +30,34 @@ if TYPE_CHECKING:
 SYNC_EVERY_S = 1.0
 TELL_EVERY_S = 2.0
 FREE_MIN_BYTES = 200 * 2**20
+SAVING_MOST_S = 24 * 3600.0
+SAVED_STATES = {DONE: "done", FAILED: "failed", CANCELLED: "failed"}
+"""How saving ends → the recording's state; before that it is "saving"."""
 
 log = logging.getLogger(__name__)
 
 
 class Recordings:
-    """All recordings that are under way or being saved.
+    """All recordings that are under way or being saved, and the kind of task that saves them; its subject is the id of the job.
 
     erased   is called, from any thread, with the id of a recording's job where another process has erased it
     running  by the id of the job
     """
 
+    kind, at_once = "recording", 1
+
     def __init__(self, settings: Settings, store: Store, jobs: Jobs, erased: Callable[[str], None]) -> None:
         self.settings, self.store, self.jobs, self.erased = settings, store, jobs, erased
         self.running: dict[str, Recording] = {}
-        self._saves: asyncio.Semaphore | None = None
         self._stopping = False
         self._ticking: asyncio.Task[Any] | None = None
+        self.command = python("mien.web.capture.recording")
+        jobs.tasks.add_kind(self)
 
     def start(self) -> None:
         """Brings to the disk from now on what is written."""
         self._loop = asyncio.get_running_loop()
-        self._stopping, self._saves = False, asyncio.Semaphore(1)
+        self._stopping = False
         self._ticking = spawn(self._tick_for_ever())
 
     def stop(self) -> None:
@@ -60,9 +69,7 @@ class Recordings:
     async def close(self) -> None:
         """Leaves all as it is: the next server goes on with it."""
         for recording in list(self.running.values()):
-            if recording.saving is not None:
-                with suppress(ProcessLookupError):
-                    recording.saving.kill()
+            recording.saved.set()
             if recording.writer is not None:
                 with suppress(OSError):
                     await asyncio.to_thread(recording.writer.close)
@@ -185,8 +192,9 @@ class Recordings:
             why = f"{left} left out of {recording.rows + recording.left_out}: the machine was too slow, or the picture was damaged."
             recording.note = " ".join(filter(None, [note, why]))
         if recording.state == "saving":
-            await self.put_down(recording, state="saving", note=recording.note, progress=None, duration_s=recording.duration_s)
-            await self._save(recording)
+            await self.put_down(recording, note=recording.note, progress=None, duration_s=recording.duration_s)
+            await asyncio.to_thread(self.save, recording.job)
+            await recording.saved.wait()
         if view.saving is recording:
             view.saving = None
         if recording.state != "erased":
@@ -196,58 +204,54 @@ class Recordings:
 
     # --- its result, and its end
 
-    async def _save(self, recording: Recording) -> None:
-        """Has the result made, one at a time, in a process that gives way to whoever is live."""
-        assert self._saves is not None
-        async with self._saves:
-            if recording.state == "erased" or self._stopping:
-                return
-            recording.saving = process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "mien.web.capture.recording", str(recording.folder)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            assert process.stdout is not None
-            assert process.stderr is not None
-            # Not communicate(): that would close the input, which tells the process that the server is gone.
-            said, complaints = await asyncio.gather(process.stdout.read(), process.stderr.read())
-            code = await process.wait()
-            recording.saving = None
-        if self._stopping or recording.state == "erased":
+    def save(self, id: str) -> None:
+        """Lets the result of a recording be made, one at a time, by a process that gives way to whoever is live."""
+        with self.store.session() as rows:
+            if rows.scalar(select(Job.id).where(Job.id == id)) is not None:  # else it was erased in this moment
+                self.jobs.tasks.add(rows, self.kind, id)
+        self.jobs.tasks.wake()
+        self.jobs.changed(id)
+
+    def waits(self, id: str) -> bool:
+        """Whether a recording's result is being made, or will be."""
+        task = self.jobs.tasks.task(self.kind, id)
+        return task is not None and task.state in (WAITING, RUNNING)
+
+    def describe(self, subject: str, detail: dict[str, Any]) -> Description:
+        return Description(
+            command=tuple(self.command),
+            task={"folder": str(self.folder(subject))},
+            most_s=SAVING_MOST_S,
+            too_long="The result took too long to make. What was recorded is kept; try it again.",
+            crashed="The result could not be made: its process ended with {why}. What was recorded is kept; try it again.",
+        )
+
+    def progress(self, subject: str) -> Callable[[Any], Any]:
+        return lambda told: told
+
+    def follow(self, rows: Session, task: Task, done: Any) -> None:
+        job = rows.scalar(select(Job).where(Job.id == task.subject).with_for_update())
+        if job is None:
             return
-        try:
-            answer = json.loads(said)
-        except ValueError:
-            log.error("the process that saves a recording ended with %s: %s", code, complaints.decode(errors="replace")[-4000:])
-            answer = {
-                "failed": f"The result could not be made: its process ended with {code}. What was recorded is kept; try it again."
-            }
-        recording.error = answer.get("failed")
-        recording.state = "failed" if recording.error else "done"
-        size = await asyncio.to_thread(folder_bytes, recording.folder)
-        ended = {"ended_at": now(), "progress": None, "size_bytes": size, "error": recording.error, "note": recording.note}
-        await self.put_down(recording, state=recording.state, **ended, **answer.get("done", {}))
-        self.running.pop(recording.job, None)
+        job.state = SAVED_STATES.get(task.state, "saving")
+        job.error, job.ended_at, job.progress = task.error, task.ended_at, None
+        if task.state in SAVED_STATES:
+            job.size_bytes = folder_bytes(self.folder(task.subject))
+        for name, value in (done or {}).items():
+            setattr(job, name, value)
 
-    def retry(self, id: str) -> bool:
-        """Makes the result of a recording whose saving failed once more; False where its log is gone. From any thread."""
-        if not (self.folder(id) / "rows.log").is_file():
-            return False
-        if self.store.update_job(id, only_in=("failed",), state="saving", error=None, ended_at=None) is not None:
-            self.jobs.changed(id)
-            self._loop.call_soon_threadsafe(lambda: spawn(self.save_left(id)))
-        return True
+    def changed(self, subject: str, state: str | None) -> None:
+        self.jobs.changed(subject)
+        if state in SAVED_STATES:
+            task = self.jobs.tasks.task(self.kind, subject)
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._ended, subject, SAVED_STATES[state], task.error if task else None)
 
-    async def save_left(self, id: str) -> None:
-        """Saves a recording that no view holds any more."""
-        recording = Recording(id, self.folder(id), None, None)
-        recording.state = "saving"
-        self.running[id] = recording
-        job = await self.put_down(recording, state="saving")
-        if job is not None:
-            recording.note = job.note
-            await self._save(recording)
+    def _ended(self, id: str, state: str, error: str | None) -> None:
+        recording = self.running.pop(id, None)
+        if recording is not None:
+            recording.state, recording.error = state, error
+            recording.saved.set()
 
     def forget(self, id: str) -> Recording | None:
         """Ends the recording of a job that is about to be erased: nothing is written any more. From any thread."""
@@ -258,9 +262,8 @@ class Recordings:
         if recording.writer is not None:
             with suppress(OSError):
                 recording.writer.close()
-        if recording.saving is not None:
-            with suppress(ProcessLookupError):
-                recording.saving.kill()
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(recording.saved.set)
         return recording
 
     # --- in the list of analyses

@@ -3,12 +3,11 @@
     rows.log       what was read in each frame
     pictures.log   the pictures as they came, only where the film is to be kept; gone when the film is made
 
-The result is made in a process of its own, `python -m mien.web.capture.recording FOLDER`, so that open live views do not wait for
-it.
+The result is made in a process of its own, `python -m mien.web.capture.recording`, so that open live views do not wait for it.
 """
 
-import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import MediaError, MienError
+from mien.errors import MediaError
 from mien.types import Frame, FrameResult, MediaInfo, Timeline
 from mien.web.capture.frame_log import PICTURES, FrameLog, FrameWriter, pictures
 from mien.web.capture.old_logs import FRAMES
-from mien.web.tasks.child import answers, end_with_the_server, give_way, listed
+from mien.web.tasks.child import listed, work
 
 ROWS, RESULT = "rows.log", "result"
 _TICK_S = 1e-3
 """Frames of a film lie at least so far apart."""
-
-_NICENESS = 10
-"""Whoever is live goes before results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +151,13 @@ def _fitted(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     return out
 
 
-def main() -> int:
-    """Makes the result of the folder that is named; one line of JSON: {"done": what the list shows} or {"failed": why}."""
-    end_with_the_server()
-    out = answers()
-    give_way(_NICENESS)
+def save(task: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
+    """Makes the result of the task's "folder"; gives what the list shows of it. Raises `MediaError`."""
     try:
-        answer: dict[str, Any] = {"done": listed(make_result(Path(sys.argv[1])))}
-    except (MienError, OSError) as error:
-        answer = {"failed": str(error)}
-    with out:
-        out.write(json.dumps(answer) + "\n")
-    return 0
+        return listed(make_result(Path(task["folder"])))
+    except OSError as error:
+        raise MediaError(str(error)) from error
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(work(save))

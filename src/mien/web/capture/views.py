@@ -107,7 +107,7 @@ class Recording:
         self.told_rows = -1
         self.note: str | None = None
         self.error: str | None = None
-        self.saving: asyncio.subprocess.Process | None = None
+        self.saved = asyncio.Event()  # also where it failed, was erased, or is left to the next server
 
     def said(self) -> wire.RecordingState:
         return wire.RecordingState(

@@ -1,4 +1,4 @@
-"""All that takes long is a task; analyses that waited or ran, and films that were not ready, wait as tasks."""
+"""All that takes long is a task: analyses that waited or ran, films that were not ready, and recordings that were being saved."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -31,6 +31,9 @@ def upgrade() -> None:
     wanted = sa.select(jobs.c.id, jobs.c.queued_at).where(jobs.c.kind == "file", jobs.c.state.in_(("queued", "running")))
     for id, queued_at in rows.execute(wanted.order_by(jobs.c.queued_at, jobs.c.number)).all():
         rows.execute(tasks.insert().values(_task("analysis", id, queued_at or now())))
+    saving = sa.select(jobs.c.id).where(jobs.c.kind == "live", jobs.c.state == "saving").order_by(jobs.c.number)
+    for (id,) in rows.execute(saving).all():
+        rows.execute(tasks.insert().values(_task("recording", id, now())))
     rows.execute(jobs.update().where(jobs.c.kind == "file", jobs.c.state == "running").values(state="queued"))
     films = sa.table("studies", sa.column("number"), sa.column("id"), sa.column("films", sa.JSON()))
     for id, made in rows.execute(sa.select(films.c.id, films.c.films).order_by(films.c.number)).all():
