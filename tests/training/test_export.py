@@ -223,6 +223,18 @@ def test_a_card_says_what_the_json_says(bundle_folder: Path) -> None:
         assert needed in text
 
 
+def test_a_card_names_what_was_trained_on_and_no_other_data(bundle_folder: Path) -> None:
+    spec = load_model(bundle_folder).spec
+    assert spec.data.startswith(
+        "84 Training pictures, labelled anger, "
+    )  # the table is called fer2013.csv; its pictures are shapes
+    assert spec.licences["data"].startswith("the pictures' own")
+    text = card(spec)
+    assert "Goodfellow" not in text
+    assert "The raters of FER+" not in text
+    assert "The raters of FER+ were crowd workers" in card(load_model().spec)
+
+
 def test_another_figure_is_another_card(bundle_folder: Path) -> None:
     spec = load_model(bundle_folder).spec
     content = json.loads(json.dumps(spec.to_json()))

@@ -126,8 +126,9 @@ def _making(spec: ModelSpec) -> list[str]:
         "",
         "Faces under about 20 pixels, in profile, behind hands, masks or dark glasses, in poor light; contempt and disgust, which",
         "the training set hardly has; people whose faces at rest look like an expression: use a baseline for those.",
-        "The raters of FER+ were crowd workers who agree with each other in about four of five pictures.",
     ]
+    if "FER+" in spec.data:
+        out += ["The raters of FER+ were crowd workers who agree with each other in about four of five pictures."]
     return out
 
 

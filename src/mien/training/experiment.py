@@ -265,8 +265,8 @@ def _shortened(recipe: Recipe, epochs: int) -> Recipe:
 
 
 def of_cell(run: RunFolder, cell: Cell) -> RunFolder:
-    """`run`, which must be of the cell's recipe. Raises `DataError` otherwise."""
-    if run.recipe != cell.recipe:
+    """`run`, which must be of the cell's recipe; a description is no part of that. Raises `DataError` otherwise."""
+    if replace(run.recipe, description="") != replace(cell.recipe, description=""):
         wanted, given = cell.recipe.to_json(), run.recipe.to_json()
         changed = [key for key in wanted if wanted[key] != given[key]]
         raise DataError(f"{run.path}: was made with another recipe ({', '.join(changed)} differ); remove it or give another folder")

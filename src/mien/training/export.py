@@ -48,9 +48,9 @@ FER2013_LICENCE = (
 )
 
 
-def _licences(recipe: Recipe, faces: FaceSet) -> dict[str, str]:
+def _licences(recipe: Recipe, fer2013: bool) -> dict[str, str]:
     """Those of the weights that the network started from belong to it too, through all the runs before."""
-    data = FER2013_LICENCE if is_fer2013(faces) else "the pictures' own; see whoever made the data set"
+    data = FER2013_LICENCE if fer2013 else "the pictures' own; see whoever made the data set"
     return CODE_AND_WEIGHTS | {"weights": weights_licence(recipe), "data": data}
 
 
@@ -69,11 +69,14 @@ def weights_licence(recipe: Recipe) -> str:
     return CODE_AND_WEIGHTS["weights"]
 
 
-def _data(faces: FaceSet) -> str:
-    """What the network was trained and chosen on, for the card. It names FER2013 only where the pictures are FER2013's."""
-    count = {split: int((faces.split == split).sum()) for split in SPLITS}
-    if is_fer2013(faces):
-        votes = ", with the votes of FER+ (Barsoum et al. 2016)" if faces.votes.any() else ""
+def _data(faces: FaceSet, recipe: Recipe, learnt: int, fer2013: bool) -> str:
+    """What the network was trained and chosen on, for the card: `learnt` pictures, and FER2013 only where they are FER2013's.
+
+    The raters' votes are named where the recipe has a head that learns them.
+    """
+    count = {split: int((faces.split == split).sum()) for split in SPLITS} | {"Training": learnt}
+    if fer2013:
+        votes = ", with the votes of FER+ (Barsoum et al. 2016)" if "ferplus" in recipe.heads and faces.votes.any() else ""
         what = f"FER2013 (Goodfellow et al. 2013), {count['Training']:,} Training pictures{votes}"
     else:
         people = len(set(faces.person[faces.split == "Training"].tolist()) - {""})
@@ -108,6 +111,7 @@ def export(
     network = averaged_network(run)
     faces = load_faces(data, recipe.crop, align=recipe.align, layout=layout)
     select = faces.of("PublicTest")
+    fer2013 = is_fer2013(data, layout)
     machines = {} if svm is None else _svms(network, faces, recipe, tuple(svm))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
@@ -136,8 +140,8 @@ def export(
             std=recipe.std,
             heads=heads,
             sha256=sha256_of(folder / "model.onnx"),
-            licences=_licences(recipe, faces),
-            data=_data(faces),
+            licences=_licences(recipe, fer2013),
+            data=_data(faces, recipe, int(facts.get("faces", (faces.split == "Training").sum())), fer2013),
             recipe=recipe.to_json()
             | ({"svm": machines} if machines else {})
             | {"stored": "float16" if half else "float32", "versions": facts.get("versions", versions())},
