@@ -40,7 +40,7 @@ from mien.training.experiment import (
     tested_text,
     told_test,
 )
-from mien.training.paper_tables import paper_tables
+from mien.training.paper_tables import duration, first_run, paper_tables
 from mien.training.run_folder import RunFolder, read_json, write_json
 
 ROOT = Path(__file__).parent.parent
@@ -88,9 +88,10 @@ def keep(runs: Path) -> None:
                 write_json(folder / name, scores | {"heads": {h: {**s, "right": ""} for h, s in scores["heads"].items()}})
             if result.cell.recipe.seed == 1:
                 IMAGES.mkdir(parents=True, exist_ok=True)
-                with Image.open(result.run.path / "confusion.png") as picture:
-                    small = picture.convert("RGB").quantize(48)
-                    small.save(IMAGES / f"{path.stem}-{result.cell.row}.png", optimize=True)
+                for name, end in (("confusion.png", ""), ("curves.png", "-curves")):
+                    with Image.open(result.run.path / name) as picture:
+                        small = picture.convert("RGB").quantize(48)
+                        small.save(IMAGES / f"{path.stem}-{result.cell.row}{end}.png", optimize=True)
 
 
 def load(name: str, runs: Path) -> tuple[Experiment, list[Result]]:
@@ -164,11 +165,6 @@ def row_named(results: Sequence[Result], name: str) -> Row:
     return next(row for row in table_rows(results) if row.name == name)
 
 
-def first_run(row: Row) -> RunFolder | None:
-    """The run of the first seed that is finished."""
-    return row.finished[0].run if row.finished else None
-
-
 def lines(table: Table) -> str:
     return "\n".join(markdown_table(*table))
 
@@ -178,10 +174,38 @@ def head(experiment: Experiment) -> str:
     return "\n\n".join(parts)
 
 
+COURSE_NOTE = (
+    "*Stopped by* its epochs, or by ten without a better accuracy on PublicTest, each stage by itself. *bf16*: steps were counted "
+    "in bfloat16 (`--precision bf16-mixed`), weights, optimiser and all scores in single precision. What is not finished holds "
+    "nothing up and has no figure on this page."
+)
+
+
+def course_table(results: Sequence[Result]) -> Table:
+    """Each run: how far it came, what ended it, on how many pictures, and what it took."""
+    cells = []
+    for result in results:
+        run, recipe = result.run, result.cell.recipe
+        line = [result.cell.folder, result.status, "–", "–", "–", "–", "–"]
+        if run is not None and run.epochs:
+            patience = f"{recipe.stop_after} without a better one" if recipe.stop_after else "no early stop"
+            ended = [*run.stage_ends]
+            lengths = [end - begun for begun, end in zip([0, *ended], ended, strict=False)]
+            early = any(n < stage.epochs for n, stage in zip(lengths, recipe.parts, strict=False))
+            why = ("early stop" if early else "its epochs") if run.finished else f"not yet: {patience}"
+            half = "bf16" if str(run.facts.get("precision", "")).startswith("bf16") else "single"
+            took = duration(sum(row["cpu_seconds"] for row in run.timing)) if run.timing else "–"
+            epochs = " + ".join(map(str, lengths)) if run.finished else f"{len(run.epochs)} of {run.planned}"
+            line[2:] = [epochs, why, f"{run.facts.get('faces', 0):,}", half, took]
+        cells.append(line)
+    return ["", "", "epochs", "stopped by", "faces", "arithmetic", "CPU time"], cells
+
+
 def measured(experiment: Experiment, results: Sequence[Result]) -> str:
     """What was run and what it gave, PrivateTest, the paper's figures beside it, the pictures of confusion."""
     table = table_rows(results)
     parts = ["## Measured here"]
+    parts += [lines(course_table(results)), COURSE_NOTE]
     if not any(row.finished for row in table):
         return "\n\n".join([*parts, "Not run yet."])
     parts += [lines(public_table(table)), PUBLIC_NOTE, lines(private_table(table)), PRIVATE_NOTE]
@@ -196,10 +220,11 @@ def measured(experiment: Experiment, results: Sequence[Result]) -> str:
         parts.append("Not finished: " + "; ".join(missing) + ".")
     parts.append("One thread of a core that other programs used as well: seconds of the CPU count, seconds of the clock do not.")
     parts.append(f"To repeat: `mien compare experiments/{experiment.name}.toml --data DIR --out OUT`.")
+    done = [row.name for row in table if row.finished and row.finished[0].cell.recipe.seed == 1]
+    parts += ["## Curves by epoch", "PublicTest and, dashed or beside it, as it was learnt from; the first seed of each row."]
+    parts += [f"{name}: ![Curves of {name}](images/{experiment.name}-{name}-curves.png)" for name in done]
     parts += ["## Confusion matrices", "PrivateTest, the first seed of each row."]
-    for row in table:
-        if row.finished and row.finished[0].cell.recipe.seed == 1:
-            parts.append(f"![Confusion matrix of {row.name}](images/{experiment.name}-{row.name}.png)")
+    parts += [f"![Confusion matrix of {name}](images/{experiment.name}-{name}.png)" for name in done]
     return "\n\n".join(parts)
 
 
@@ -257,57 +282,77 @@ def p0(experiment: Experiment, results: Sequence[Result]) -> Parts:
 
 
 def p0_conclusions(results: Sequence[Result]) -> list[str]:
-    """What P0 concludes, beside what the finished rows show."""
+    """What P0 concludes, each beside what the finished rows show of it."""
     one, small, large, three = (row_named(results, name) for name, *_ in P0_TABLE_5)
-    if not all(row.finished for row in (one, small, large, three)):
-        return ["Not all rows are finished yet."]
+    some, half = (row_named(results, f"arch3-dropout{rate}") for rate in ("0.2", "0.5"))
+    long = row_named(results, "arch3-50-epochs")
 
-    def said(row: Row, key: str) -> str:
+    def known(*rows: Row) -> bool:
+        return all(row.mean["private_accuracy"] is not None and not row.stuck for row in rows)
+
+    def said(row: Row, key: str = "private_accuracy") -> str:
         return figure_text(row, key)
 
-    gap = large.mean["private_accuracy"] - small.mean["private_accuracy"]
-    spread = max(small.spread.get("private_accuracy", 0.0), large.spread.get("private_accuracy", 0.0))
-    if gap < -2 * spread:
-        verdict = "more than twice the spread of the seeds, and the other way round"
-    elif gap > 2 * spread:
-        verdict = "more than twice the spread of the seeds: after so few epochs it holds"
-    else:
+    found = {
+        name: f"- *{name}* Not tested: not all of its rows are finished."
+        for name in (_BATCH, _BATCH_TIME, _DENSE, _DEPTH, _DROPOUT, _EPOCHS)
+    }
+    if known(small, large):
+        gap = large.mean["private_accuracy"] - small.mean["private_accuracy"]
+        spread = max(small.spread.get("private_accuracy", 0.0), large.spread.get("private_accuracy", 0.0))
         verdict = "not more than twice the spread of the seeds: not borne out"
-    hours = ", ".join(f"{row.name} {hours_for(row, 100):.1f} h" for row in (one, small, large, three))
-    seeds = f"{len(small.finished)} and {len(large.finished)} seeds"
-    return [
-        "- *The larger the batch, the better* (Table 4: 0.718, then 0.76). Here batch 16 has "
-        f"{said(small, 'private_accuracy')} and batch 96 {said(large, 'private_accuracy')} over {seeds}: {signed(100 * gap)} "
-        f"points, {verdict}. In the same epochs the larger batch makes a sixth of the steps. One run of each, as in P0, "
-        "cannot tell.",
-        "- *Batch 96 takes two thirds of the time* (48 h, 72 h). Here an epoch takes "
-        f"{said(large, 'epoch_cpu_seconds')} s of the CPU with batch 96, {said(small, 'epoch_cpu_seconds')} s with batch 16.",
-        "- *The more fully connected layers, the more time.* No. Architecture 1 has most of its weights in dense layers, "
-        "architecture 2 nearly all, architecture 3 almost none; an epoch takes them "
-        f"{said(one, 'epoch_cpu_seconds')}, {said(small, 'epoch_cpu_seconds')} and {said(three, 'epoch_cpu_seconds')} s. Time goes "
-        f"into convolutions. 100 epochs of all 28,709 pictures would take {hours}; P0 names 48 to 120 h and no number of epochs.",
-        "- *The more convolution layers, the more accurate.* After so little training: two convolutions (architecture 2) "
-        f"{said(small, 'private_accuracy')}, five (architecture 1) {said(one, 'private_accuracy')}, six (architecture 3) "
-        f"{said(three, 'private_accuracy')}. {stuck(one)}Deep plain networks start late: this says nothing of their end, which "
-        "takes the epochs of the full experiment.",
-    ]
+        if abs(gap) > 2 * spread:
+            verdict = "more than twice the spread of the seeds: it holds here" if gap > 0 else "the other way round"
+        runs = min(len(small.finished), len(large.finished))
+        if runs < 2:
+            verdict = "of one run each, as in P0, which cannot tell"
+        found[_BATCH] = (
+            f"- *{_BATCH}* Batch 16 has {said(small)}, batch 96 {said(large)} over {len(small.finished)} and {len(large.finished)} "
+            f"seeds: {signed(100 * gap)} points, {verdict}."
+        )
+        found[_BATCH_TIME] = (
+            f"- *{_BATCH_TIME}* An epoch takes {said(large, 'epoch_cpu_seconds')} s of the CPU with batch 96, "
+            f"{said(small, 'epoch_cpu_seconds')} s with batch 16."
+        )
+    if known(one, small, three):
+        found[_DENSE] = (
+            f"- *{_DENSE}* No. Architecture 1 has most of its weights in dense layers, architecture 2 nearly all, architecture 3 "
+            f"almost none; an epoch takes them {said(one, 'epoch_cpu_seconds')}, {said(small, 'epoch_cpu_seconds')} and "
+            f"{said(three, 'epoch_cpu_seconds')} s of the CPU. Time goes into convolutions. 100 epochs would take "
+            + ", ".join(f"{row.name} {hours_for(row, 100):.1f} h" for row in (one, small, three))
+            + "; P0 names 48 to 120 h and no number of epochs."
+        )
+    if known(one, large, three):
+        found[_DEPTH] = (
+            f"- *{_DEPTH}* Two (architecture 2, batch 96) {said(large)}, five (architecture 1) {said(one)}, six (architecture 3) "
+            f"{said(three)}; of one run the 95 % interval is about 1.6 points either way. They differ in batch and dense layers too."
+        )
+    if known(three, some, half):
+        found[_DROPOUT] = (
+            f"- *{_DROPOUT}* Architecture 3 with none {said(three)}, with 0.2 {said(some)}, with 0.5 {said(half)}; accuracy on the "
+            f"pictures that it learnt from {said(three, 'training_accuracy')}, {said(some, 'training_accuracy')} and "
+            f"{said(half, 'training_accuracy')}."
+        )
+    run = first_run(long)
+    if known(long) and run is not None and run.kept is not None:
+        best = max(run.kept["epochs"], key=lambda row: row["PublicTest"]["accuracy"])
+        last = run.kept["epochs"][-1]
+        found[_EPOCHS] = (
+            f"- *{_EPOCHS}* Without an early stop architecture 3 has {percent(last['Training']['accuracy'])} of the Training "
+            f"pictures right after {last['epoch']} epochs and {percent(last['PublicTest']['accuracy'])} of PublicTest, with a loss "
+            f"of {last['PublicTest']['loss']:.2f}; of the epochs in the table below, PublicTest is best after {best['epoch']} "
+            f"({percent(best['PublicTest']['accuracy'])}, loss {best['PublicTest']['loss']:.2f})."
+            + (" More epochs are better on the pictures that are learnt, and not on others." if best is not last else "")
+        )
+    return list(found.values())
 
 
-def stuck(row: Row) -> str:
-    """A sentence where architecture 1 says one class of everything."""
-    run = first_run(row)
-    if run is None or run.private is None:
-        return ""
-    scores = run.private["heads"][run.head]
-    said = [sum(column) for column in zip(*scores["confusion"], strict=True)]
-    if max(said) < sum(said):
-        return ""
-    rest = scores["one_vs_rest_accuracy"]
-    above = [accuracy for _, _, accuracy, *_ in P0_TABLE_5 if float(accuracy) < rest]
-    return (
-        f"Architecture 1 still says *{scores['labels'][said.index(max(said))]}* of every picture, which P0's formula makes "
-        f"{percent(rest)}" + (f": more than P0's {', '.join(above)}. " if above else ". ")
-    )
+_BATCH = "The larger the batch, the better (Table 4: 0.718, then 0.76)."
+_BATCH_TIME = "Batch 96 takes two thirds of the time (48 h, 72 h)."
+_DENSE = "The more fully connected layers, the more time."
+_DEPTH = "The more convolution layers, the more accurate."
+_DROPOUT = "A good dropout makes it better."
+_EPOCHS = "The more epochs, the better."
 
 
 def hours_for(row: Row, epochs: int) -> float:
@@ -348,8 +393,7 @@ def p2(experiment: Experiment, results: Sequence[Result]) -> Parts:
         seen = (
             f"From 20 to 50 to 100 pixels the time of an epoch grows as 1 : {middle / little:.1f} : {big / little:.1f} here and as "
             f"1 : {137 / 66:.1f} : {430 / 66:.1f} in P2; the pixels grow as 1 : 6.2 : 25. Much of P2's epoch does not depend on "
-            f"the size.\n\nOf FER2013's six classes {small} of the pictures are labelled right at 20 pixels after so little "
-            "training, "
+            f"the size.\n\nOf FER2013's six classes {small} of the pictures are labelled right at 20 pixels, "
             f"{fair} at 50, {large} at 100. FER2013's pictures have 48 pixels: at 100 there is no more to see than at 50, at "
             f"{big / middle:.1f} times the cost."
         )
@@ -365,6 +409,27 @@ def p2(experiment: Experiment, results: Sequence[Result]) -> Parts:
         "epochs": f"{74 * 60 / 67:.0f}, {55 * 60 / 50:.0f} and {48 * 60 / 36:.0f}",
         "measured": measured(experiment, results),
     }
+
+
+def p2_splits(experiment: Experiment, results: Sequence[Result]) -> str:
+    """The same frames divided by frame and by clip, beside P2's figures."""
+    cells = []
+    for size, paper in (("20px", "72.39 %"), ("50px", "87 %")):
+        line = [size.replace("px", "×" + size.removesuffix("px")), paper]
+        for way in ("by-frame", "by-clip"):
+            row = row_named(results, f"{size}-{way}")
+            low, high = row.mean["private_low"], row.mean["private_high"]
+            line += [tested_text(row, "private_accuracy"), f"{100 * low:.1f}–{100 * high:.1f}" if low is not None else "–"]
+        cells.append(line)
+    head = ["size", "P2, by frame", "here, by frame", "95 %", "here, by clip", "95 %"]
+    seen = "Not all four networks are trained yet."
+    if all(row.mean["private_accuracy"] is not None for row in table_rows(results)):
+        gaps = []
+        for size in ("20px", "50px"):
+            one, other = (row_named(results, f"{size}-{way}").mean["private_accuracy"] for way in ("by-frame", "by-clip"))
+            gaps.append(100 * (one - other))
+        seen = f"The very same frames and networks: dividing by frame adds {gaps[0]:.1f} points at 20 pixels, {gaps[1]:.1f} at 50."
+    return "\n\n".join([experiment.about.strip(), lines((head, cells)), seen, lines(course_table(results))])
 
 
 def p3(experiment: Experiment, results: Sequence[Result]) -> Parts:
@@ -507,7 +572,8 @@ def readme(found: dict[str, Found]) -> Parts:
 def render(runs: Path = KEPT) -> dict[str, str]:
     """Page → its text, from the run folders below `runs`."""
     found = {page: load(stem, runs) for page, (stem, _) in PAGES.items()}
-    pages = {page: filled(page, make(*found[page])) for page, (_, make) in PAGES.items()}
+    more = {"p2.md": {"splits": p2_splits(*load("p2-splits", runs))}}
+    pages = {page: filled(page, make(*found[page]) | more.get(page, {})) for page, (_, make) in PAGES.items()}
     return {"README.md": filled("README.md", readme(found))} | pages
 
 

@@ -80,7 +80,8 @@ def write_run(runs: Path, experiment: str, cell: Cell, *, accuracy: float = 0.6)
         splits = {split: scores for split in ("Training", "PublicTest", "PrivateTest")}
         write_json(folder / "epochs.json", {"head": head, "epochs": [{"epoch": n, **splits} for n in recipe.keep]})
     (folder / "confusion.csv").write_text("is,anger\n", encoding="utf-8")
-    cv2.imwrite(str(folder / "confusion.png"), np.full((60, 80, 3), 255, dtype=np.uint8))
+    for name in ("confusion.png", "curves.png"):
+        cv2.imwrite(str(folder / name), np.full((60, 80, 3), 255, dtype=np.uint8))
     return folder
 
 
@@ -106,6 +107,31 @@ def test_another_figure_gives_another_page(make: Any, runs: Path) -> None:
         assert "89.2 %" in after[name]
 
 
+def test_a_page_says_how_far_each_run_came(make: Any, runs: Path) -> None:
+    stopped = runs / "p4-models/p4-cnn-seed1"
+    lines = (stopped / "metrics.csv").read_text(encoding="utf-8").splitlines()
+    (stopped / "metrics.csv").write_text("\n".join(lines[:6]) + "\n", encoding="utf-8")
+    text = make.render(runs)["p4.md"]
+    assert "| p4-cnn-seed1 | stopped | 5 of 50 | not yet: 10 without a better one | 28,709 | bf16 |" in text
+    assert "| lite0-two-stages-seed1 | finished | 50 + 50 | its epochs | 28,709 | bf16 | 3 min |" in text
+    assert "images/p4-models-lite0-two-stages-curves.png" in text
+    assert "images/p4-models-p4-cnn" not in text
+
+
+def test_p2_stands_beside_both_ways_of_dividing(make: Any, runs: Path) -> None:
+    for size, way, accuracy in (("20", "by-frame", 0.8), ("20", "by-clip", 0.4), ("50", "by-frame", 0.9), ("50", "by-clip", 0.45)):
+        path = runs / f"p2-splits/{size}px-{way}-seed1/private.json"
+        found = json.loads(path.read_text(encoding="utf-8"))
+        found["heads"]["ekman"] |= {"accuracy": accuracy, "interval": {"accuracy": [accuracy - 0.02, accuracy + 0.02]}}
+        write_json(path, found)
+    text = make.render(runs)["p2.md"]
+    assert "| 20×20 | 72.39 % | 80.0 % | 78.0–82.0 | 40.0 % | 38.0–42.0 |" in text
+    assert "| 50×50 | 87 % | 90.0 % | 88.0–92.0 | 45.0 % | 43.0–47.0 |" in text
+    assert "adds 40.0 points at 20 pixels, 45.0 at 50" in text
+    (runs / "p2-splits/50px-by-clip-seed1/private.json").unlink()
+    assert "87 % | 90.0 % | 88.0–92.0 | – | – |" in make.render(runs)["p2.md"]
+
+
 def test_pages_can_be_made_of_no_runs_at_all(make: Any, tmp_path: Path) -> None:
     pages = make.render(tmp_path)
     assert "Not run yet." in pages["p3.md"]
@@ -129,7 +155,7 @@ def test_what_is_kept_of_a_run_is_small_and_shows_nobody(
     wanted.add("p0-tables-4-5/arch3-50-epochs-seed1/epochs.json")
     assert kept == {path for path in wanted if "arch2-batch16-seed2" not in path}
     pictures = {path.name for path in (tmp_path / "out/images").iterdir()}
-    assert {"p0-tables-4-5-arch1.png", "p4-models-p4-cnn.png"} <= pictures
+    assert {"p0-tables-4-5-arch1.png", "p0-tables-4-5-arch1-curves.png", "p4-models-p4-cnn.png"} <= pictures
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run.parent.name}/{run.name}")
