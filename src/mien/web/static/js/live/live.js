@@ -9,7 +9,7 @@ import { Counts } from "../capture/counts.js";
 import { Overlay } from "../capture/draw.js";
 import { Pace } from "../capture/pace.js";
 import { Region } from "./region.js";
-import { LiveSocket } from "../capture/socket.js";
+import { LiveSocket } from "../capture/live-socket.js";
 import { States } from "../capture/states.js";
 
 const NO_FACE_S = 2, DARK_S = 1, STILL_S = 4, BACK_S = 6;

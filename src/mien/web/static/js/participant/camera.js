@@ -3,8 +3,8 @@
 import { h } from "/static/mien/element.js";
 import { CaptureError, Grabber, cameras, hindrance, openCamera } from "../capture/camera.js";
 import { Pace } from "../capture/pace.js";
+import { FILM_HEADER_BYTES } from "../capture/wire.js";
 import { told } from "./screen.js";
-import { HEADER_BYTES } from "./socket.js";
 import { t } from "./texts.js";
 
 const PROBLEMS = {
@@ -84,7 +84,7 @@ export class Camera extends EventTarget {
 
   /** Looks each `every_s` seconds: `when()` says what is to be written beside the picture, or null for not now; `take(frame)` gets it. */
   look(every_s, when, take) {
-    this.#grabber ??= new Grabber(HEADER_BYTES);
+    this.#grabber ??= new Grabber(FILM_HEADER_BYTES);
     this.#pace ??= new Pace(this.video, () => this.#due?.());
     this.#due = async () => {
       const mine = this.#due, beside = when();

@@ -4,7 +4,7 @@ import { CaptureError, Grabber, cameras, openCamera } from "../capture/camera.js
 import { Counts } from "../capture/counts.js";
 import { Overlay } from "../capture/draw.js";
 import { Pace } from "../capture/pace.js";
-import { LiveSocket } from "../capture/socket.js";
+import { LiveSocket } from "../capture/live-socket.js";
 
 /** Seconds of a clock that all windows of this browser share, and that rises over a reload of the page. */
 export const now_s = () => (performance.timeOrigin + performance.now()) / 1000;
