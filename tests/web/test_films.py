@@ -21,6 +21,8 @@ from serving import Server
 from web.conftest import HERE, Opened
 from web.studies import EVENT, made
 
+pytestmark = pytest.mark.process
+
 # --- media.film_for_browsers
 
 
@@ -242,7 +244,6 @@ def test_a_process_that_dies_is_told(client: TestClient, app: FastAPI, tmp_path:
     assert settled(client, id)["films"][0]["error"].startswith("a.mp4: cannot be made ready; export it again")
 
 
-@pytest.mark.process
 def test_a_study_can_be_changed_while_its_film_is_sent(tmp_path: Path) -> None:
     """The editor saves by itself, and a large film takes minutes."""
     content = film(tmp_path / "a.mp4").read_bytes()

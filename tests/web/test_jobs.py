@@ -27,6 +27,8 @@ from mien.web.tasks.process import Process
 from serving import Server
 from web.conftest import HERE
 
+pytestmark = pytest.mark.process
+
 FAKE = Path(__file__).with_name("fake_worker.py")
 SECONDS = 240  # that anything may take on a busy machine
 

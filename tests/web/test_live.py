@@ -382,6 +382,7 @@ def check(timeline: Timeline, looks: list[bytes], times: list[float]) -> None:
     assert np.array_equal(timeline.smoothed, np.concatenate([r.smoothed for r in wanted]))
 
 
+@pytest.mark.process
 def test_a_recording_is_what_a_film_of_its_frames_gives(client: TestClient) -> None:
     looks = walk(20)
     with live_page(client, source="screen", name="Call") as page:
@@ -417,6 +418,7 @@ def test_a_recording_is_what_a_film_of_its_frames_gives(client: TestClient) -> N
     assert ended["ended_at"]
 
 
+@pytest.mark.process
 def test_a_pause_is_left_out_and_people_keep_their_numbers(client: TestClient) -> None:
     looks = walk(12)
     with live_page(client) as page:
@@ -438,6 +440,7 @@ def test_a_pause_is_left_out_and_people_keep_their_numbers(client: TestClient) -
     assert timeline.settings["pauses_s"] == pytest.approx([0.6])
 
 
+@pytest.mark.process
 def test_looks_between_those_of_a_recording_change_nothing_of_it(client: TestClient) -> None:
     looks = walk(10)
     with live_page(client) as page:
@@ -451,6 +454,7 @@ def test_looks_between_those_of_a_recording_change_nothing_of_it(client: TestCli
     check(Timeline.load(folder(client, id) / "timeline.npz"), looks, [i / 5 for i in range(10)])
 
 
+@pytest.mark.process
 def test_without_the_film_no_picture_is_written_while_recording_or_after(client: TestClient, settings: Settings) -> None:
     with live_page(client) as page:
         page.record("start")
@@ -461,6 +465,7 @@ def test_without_the_film_no_picture_is_written_while_recording_or_after(client:
     assert pictures(settings.data_dir) == []
 
 
+@pytest.mark.process
 def test_with_the_film_there_is_one(client: TestClient) -> None:
     with live_page(client) as page:
         id = page.record("start", keep_film=True)["job"]
@@ -472,6 +477,7 @@ def test_with_the_film_there_is_one(client: TestClient) -> None:
     assert {"result/annotated.mp4", "stills/1.jpg"} <= set(pictures(folder(client, id)))
 
 
+@pytest.mark.process
 def test_a_recording_of_nothing(client: TestClient) -> None:
     with live_page(client) as page:
         id = page.record("start", name="Empty")["job"]
@@ -482,6 +488,7 @@ def test_a_recording_of_nothing(client: TestClient) -> None:
         assert page.record("start")["state"] == "recording"
 
 
+@pytest.mark.process
 def test_a_recording_whose_saving_failed_can_be_saved_again(client: TestClient) -> None:
     looks = walk(5)
     with live_page(client) as page:
@@ -510,6 +517,7 @@ def test_one_recording_at_a_time(client: TestClient) -> None:
         assert page.next()["error"]["code"] == "recording_runs"
 
 
+@pytest.mark.process
 def test_frames_that_cannot_be_read_are_counted_in_the_note(client: TestClient) -> None:
     with live_page(client) as page:
         page.record("start")
@@ -522,6 +530,7 @@ def test_frames_that_cannot_be_read_are_counted_in_the_note(client: TestClient) 
         assert "1 picture was left out of 3" in done["note"]
 
 
+@pytest.mark.process
 def test_the_longest_recording_ends_by_itself_and_is_kept(start: Callable[..., TestClient]) -> None:
     client = start(recording_max_minutes=1)
     with live_page(client) as page:
@@ -534,6 +543,7 @@ def test_the_longest_recording_ends_by_itself_and_is_kept(start: Callable[..., T
     assert job(client, id)["note"] == done["note"]
 
 
+@pytest.mark.process
 def test_a_disk_that_takes_no_more_ends_the_recording_and_keeps_it(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     with live_page(client) as page:
         id = page.record("start")["job"]
@@ -578,6 +588,7 @@ def test_a_recording_that_another_process_erases_takes_nothing_more(client: Test
 # --- pages that come and go
 
 
+@pytest.mark.process
 def test_a_page_that_comes_back_goes_on(client: TestClient) -> None:
     looks = walk(16)
     with live_page(client) as page:
@@ -614,6 +625,7 @@ def test_what_was_under_work_when_the_socket_dropped_is_not_asked_for_again(clie
         assert back.ready["recording"]["rows"] == 3
 
 
+@pytest.mark.process
 def test_a_page_that_was_loaded_again_starts_its_clock_again(client: TestClient) -> None:
     with live_page(client) as page:
         id = page.record("start")["job"]
@@ -637,6 +649,7 @@ def test_a_second_socket_takes_a_view_over(client: TestClient) -> None:
             assert other.look(FACE)["faces"][0]["track"] == 1
 
 
+@pytest.mark.process
 def test_a_page_that_stays_away_leaves_a_finished_recording(start: Callable[..., TestClient]) -> None:
     client = start(live_return_s=0.2)
     with live_page(client) as page:

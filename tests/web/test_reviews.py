@@ -23,6 +23,8 @@ from mien.web.reports.worker import FILES, viewers_of
 from mien.web.settings import Settings
 from web.conftest import as_browser
 
+pytestmark = pytest.mark.process
+
 WITHIN_S, LENGTH_S = 240.0, 24.0
 
 

@@ -252,6 +252,7 @@ def the_end(story: Story) -> None:
     story.page("/login", 200, 303)
 
 
+@pytest.mark.process
 def test_every_call_page_and_socket_is_met(tmp_path: Path) -> None:
     film = write_film(tmp_path / "one.mp4", [(k / 10, [FACE]) for k in range(20)])
     app = create_app(Settings(data_dir=tmp_path / "data"), Analyzer(AllExpressions(), detector=FakeDetector()))
