@@ -18,6 +18,8 @@ from serving import PATIENCE_S, Server
 from web.studies import EVENT, QUESTIONS
 from web.test_participant_live import frame_of_a_portrait
 
+pytestmark = pytest.mark.process
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -114,7 +116,6 @@ def test_a_film_that_cannot_be_read_makes_no_study(run: Run, tmp_path: Path) -> 
     assert "but got a list" in run("new", wrong)[2]
 
 
-@pytest.mark.process
 def test_it_works_beside_a_server_that_runs(run: Run, tmp_path: Path) -> None:
     with Server(tmp_path / "data") as server, server.client() as client:
         _, id, _ = run("new", "--title", "Night train", "--purpose", "film_test", "--contact", "ada@example.org")
@@ -135,7 +136,6 @@ def test_it_works_beside_a_server_that_runs(run: Run, tmp_path: Path) -> None:
         assert client.get(f"/api/studies/{id}").status_code == 404
 
 
-@pytest.mark.process
 def test_what_was_measured_is_reported_exported_and_erased(run: Run, tmp_path: Path) -> None:
     """Real faces: a participant with pictures through the socket, two viewers of a room from a film."""
     portrait = frame_of_a_portrait()
