@@ -263,15 +263,6 @@ class Security:
 _ASK_TOKEN = {"WWW-Authenticate": "Bearer"}
 
 
-async def websocket_refusal(socket: HTTPConnection) -> int | None:
-    """None for a WebSocket that may be accepted, else the code to close it with.
-
-    `Guard` has asked before the route is reached; a route that asks again is safe without it, too.
-    """
-    security: Security = socket.app.state.security
-    return await security.judge_socket(socket)
-
-
 def is_own(request: HTTPConnection, origin: str) -> bool:
     """Whether an `Origin` header names the very scheme, host and port that the request was sent to."""
     secure = request.url.scheme in ("https", "wss")

@@ -14,8 +14,6 @@ const STATES = {
   recording: ["Recording", "busy"], paused: ["Paused", "warn"], saving: ["Saving", "busy"],
 };
 
-export const stateWord = (state) => STATES[state]?.[0] ?? state;
-
 /** The state in a pill. A damaged film is done, and says so. */
 export function statePill(job) {
   const [word, kind] = job.state === "done" && job.note ? ["Done, with a note", "warn"] : (STATES[job.state] ?? [job.state, ""]);
