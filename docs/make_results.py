@@ -325,7 +325,8 @@ def p0_conclusions(results: Sequence[Result]) -> list[str]:
     if known(one, large, three):
         found[_DEPTH] = (
             f"- *{_DEPTH}* Two (architecture 2, batch 96) {said(large)}, five (architecture 1) {said(one)}, six (architecture 3) "
-            f"{said(three)}; of one run the 95 % interval is about 1.6 points either way. They differ in batch and dense layers too."
+            f"{said(three)}; of one run the 95 % interval is about 1.6 points either way. They differ in batch and dense "
+            "layers too."
         )
     if known(three, some, half):
         found[_DROPOUT] = (

@@ -1,6 +1,8 @@
 """The scripts of `.ci` and the Makefile: chromium is installed where it can be, and its absence is said and never fails."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -116,3 +118,37 @@ def test_it_is_called_before_the_tests(target: str) -> None:
 def test_each_test_is_left_to_one_of_the_two() -> None:
     assert '-m "not more"\n' in recipe("test") + "\n"
     assert recipe("test-more").endswith("-m more")
+
+
+HEAVY = {"torch", "lightning", "torchmetrics", "sklearn", "h5py", "psycopg", "playwright", "axe_playwright_python", "schemathesis"}
+"""What the extra `test` has and `quick` has not."""
+
+
+def imported(file: Path) -> set[str]:
+    """Names of modules that a file imports as soon as it is imported."""
+    names: set[str] = set()
+    for line in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(line, ast.Import):
+            names |= {found.name for found in line.names}
+        elif isinstance(line, ast.ImportFrom) and line.module:
+            names |= {line.module, *(f"{line.module}.{found.name}" for found in line.names)}
+    return names
+
+
+def test_what_make_quick_collects_imports_nothing_heavy() -> None:
+    tests = ROOT / "tests"
+    left_out = re.search(r"^NOT_QUICK = (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert left_out is not None
+    places = [tests / name for name in left_out[1].split()]
+    assert all(place.exists() for place in places)
+    waiting = [file for file in tests.rglob("*.py") if not any(file.is_relative_to(place) for place in places)]
+    seen: set[Path] = set()
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        names = imported(file)
+        assert not HEAVY & {name.partition(".")[0] for name in names}, file
+        own = {tests / f"{name.replace('.', '/')}.py" for name in names}
+        waiting += [found for found in own - seen if found.is_file()]
+    assert tests / "web" / "test_routes.py" in seen
+    assert tests / "browser" / "gallery.py" in seen
