@@ -106,6 +106,26 @@ def test_who_stands_beside_a_page_that_turns_stays() -> None:
     assert found(np.concatenate([person, BOX])).tolist() == [False, True]
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_half_a_face_and_three_sides_of_what_is_around_it_are_enough(mirrored: bool, turned: bool) -> None:
+    """Of the face's box too little is alike; with half of it more on each side it is enough, whichever side is another one."""
+    around = shot(7, (240, 280))
+    pages = [shot(seed) for seed in (5, 6)]
+    for page in pages:
+        ground = page.copy()
+        page[30:310, 200:440] = around
+        page[30:310, 200:260] = ground[30:310, 200:260]  # one side,
+        page[100:240, 260:320] = ground[100:240, 260:320]  # and the half of the face that is nearer to it
+    x1, y1, x2, y2 = BOX[0]
+    if mirrored:
+        pages, (x1, x2) = [page[:, ::-1] for page in pages], (640 - x2, 640 - x1)
+    if turned:
+        pages, (x1, y1, x2, y2) = [page.transpose(1, 0, 2) for page in pages], (y1, x1, y2, x2)
+    (found,) = [changed for changed in looked([np.ascontiguousarray(page) for page in pages]) if changed is not None]
+    assert found(np.array([[x1, y1, x2, y2], [0, 0, 120, 120]])).tolist() == [False, True]
+
+
 def test_a_face_too_small_to_have_a_pattern_goes_with_the_picture() -> None:
     (found,) = [changed for changed in looked([shot(1), shot(2)]) if changed is not None]
     outside = np.array([[300.0, 100.0, 304.0, 104.0], [-90.0, -90.0, -50.0, -50.0], [700.0, 400.0, 740.0, 440.0]])
