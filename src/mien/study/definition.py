@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from mien.errors import DataError
@@ -667,6 +668,7 @@ def default_consent(language: str, study: Study) -> str:
     if language not in LANGUAGES:
         raise ValueError(f"wanted one of {', '.join(LANGUAGES)}, but got {language!r}")
     words = _CONSENT[language]
+    text = Path(__file__).with_name("consent").joinpath(f"{language}.txt").read_text(encoding="utf-8")
     films = [s for s in study.stimuli if s.kind == "film"]
     what = "event" if len(films) < len(study.stimuli) else "film" if len(films) <= 1 else "films"
     minutes = sum(s.duration_s or 0.0 for s in study.stimuli) / 60
@@ -681,7 +683,7 @@ def default_consent(language: str, study: Study) -> str:
         "days": study.retention_days,
         "group": study.smallest_group,
     }
-    return "\n\n".join(paragraph.format(**facts) for paragraph in words["text"].strip().split("\n\n"))
+    return "\n\n".join(paragraph.format(**facts) for paragraph in text.strip().split("\n\n"))
 
 
 def _often(words: Mapping[str, str], every_s: float, *, comma: bool) -> str:
@@ -707,27 +709,6 @@ _CONSENT: dict[str, dict[str, str]] = {
         "read.",
         "pictures": "The numbers and your answers are kept. The pictures are kept only if you allow that, too; you can take part "
         "without it, and then each is forgotten as soon as it has been read.",
-        "text": """
-You are invited to take part in the study “{title}”. It is run by: {contact}.
-
-What you do: you watch {what}{minutes}.{questions}
-
-What is measured: while you watch, your camera films your face. A picture of it is sent {often} to the computer of those who run \
-the study. A program reads from it which expression your face appears to show: neutral, happiness, surprise, sadness, anger, \
-disgust, fear or contempt, each as a number. It can be wrong, and it does not know what you feel. No sound is recorded.
-
-What is kept: {kept} You do not give your name; you are kept under a number. Those who run the study can see what belongs to this \
-number. In their report, curves and answers are shown only for {group} people or more together. Nothing is used to decide about you.
-
-For how long: all of it is erased {days} days after you agree, at the latest.
-
-You are free to say no. You can stop at any time, without a reason and without any disadvantage. When you agree you are given a \
-code. With it you can see at any time what is kept of you, take it with you, and erase it.
-
-Questions, or something to complain about? Turn to: {contact}. You can also complain to your data protection authority.
-
-By agreeing you say that you are 18 or older, that you have read this, and that your face may be measured as it says here.
-""",
     },
     "fr": {
         "film": "un film",
@@ -742,30 +723,6 @@ By agreeing you say that you are 18 or older, that you have read this, and that 
         "a été lue.",
         "pictures": "Les chiffres et vos réponses sont conservés. Les images ne le sont que si vous l’autorisez aussi ; vous "
         "pouvez participer sans cela, et chacune est alors oubliée dès qu’elle a été lue.",
-        "text": """
-Vous êtes invité(e) à participer à l’étude « {title} ». Elle est menée par : {contact}.
-
-Ce que vous faites : vous regardez {what}{minutes}.{questions}
-
-Ce qui est mesuré : pendant que vous regardez, votre caméra filme votre visage. Une image en est envoyée {often} à l’ordinateur \
-des responsables de l’étude. Un programme y lit quelle expression votre visage semble montrer : neutre, joie, surprise, tristesse, \
-colère, dégoût, peur ou mépris, chacune sous forme de chiffre. Il peut se tromper, et il ne sait pas ce que vous ressentez. Aucun \
-son n’est enregistré.
-
-Ce qui est conservé : {kept} Vous ne donnez pas votre nom ; vos données sont rangées sous un numéro. Les responsables de l’étude \
-peuvent voir ce qui appartient à ce numéro. Dans leur rapport, les courbes et les réponses ne sont montrées que pour {group} \
-personnes ou plus à la fois. Rien ne sert à prendre une décision à votre sujet.
-
-Pendant combien de temps : tout est effacé au plus tard {days} jours après votre accord.
-
-Vous êtes libre de refuser. Vous pouvez arrêter à tout moment, sans raison et sans aucun inconvénient. Quand vous donnez votre \
-accord, vous recevez un code. Avec lui, vous pouvez à tout moment voir ce qui est conservé de vous, l’emporter et l’effacer.
-
-Une question, une plainte ? Adressez-vous à : {contact}. Vous pouvez aussi saisir votre autorité de protection des données.
-
-En donnant votre accord, vous dites que vous avez 18 ans ou plus, que vous avez lu ce texte et que votre visage peut être mesuré \
-comme il l’indique.
-""",
     },
     "de": {
         "film": "einen Film an",
@@ -780,30 +737,6 @@ comme il l’indique.
         "ist.",
         "pictures": "Die Zahlen und Ihre Antworten werden aufbewahrt. Die Bilder nur, wenn Sie auch das erlauben; Sie können ohne "
         "das teilnehmen, und dann wird jedes vergessen, sobald es gelesen ist.",
-        "text": """
-Sie sind eingeladen, an der Studie „{title}“ teilzunehmen. Durchgeführt wird sie von: {contact}.
-
-Was Sie tun: Sie sehen sich {what}{minutes}.{questions}
-
-Was gemessen wird: Während Sie zusehen, filmt Ihre Kamera Ihr Gesicht. Ein Bild davon wird {often} an den Computer derer \
-geschickt, die die Studie durchführen. Ein Programm liest daraus, welchen Ausdruck Ihr Gesicht zu zeigen scheint: neutral, Freude, \
-Überraschung, Trauer, Ärger, Ekel, Angst oder Verachtung, jeden als Zahl. Es kann sich irren, und es weiß nicht, was Sie fühlen. \
-Ton wird nicht aufgenommen.
-
-Was aufbewahrt wird: {kept} Sie nennen Ihren Namen nicht; Ihre Daten stehen unter einer Nummer. Wer die Studie durchführt, kann \
-sehen, was zu dieser Nummer gehört. Im Bericht werden Kurven und Antworten nur für {group} oder mehr Personen gemeinsam gezeigt. \
-Nichts davon dient dazu, über Sie zu entscheiden.
-
-Wie lange: Alles wird spätestens {days} Tage nach Ihrer Einwilligung gelöscht.
-
-Sie können frei Nein sagen. Sie können jederzeit aufhören, ohne Grund und ohne jeden Nachteil. Wenn Sie einwilligen, bekommen Sie \
-einen Code. Damit können Sie jederzeit sehen, was über Sie aufbewahrt wird, es mitnehmen und es löschen.
-
-Fragen oder eine Beschwerde? Wenden Sie sich an: {contact}. Sie können sich auch bei Ihrer Datenschutzbehörde beschweren.
-
-Mit Ihrer Einwilligung sagen Sie, dass Sie 18 Jahre oder älter sind, dass Sie dies gelesen haben und dass Ihr Gesicht so gemessen \
-werden darf, wie es hier steht.
-""",
     },
     "tr": {
         "film": "bir film",
@@ -817,28 +750,6 @@ werden darf, wie es hier steht.
         "scores": "Yalnızca sayılar ve yanıtlarınız saklanır. Görüntüler saklanmaz: her biri okunur okunmaz silinir.",
         "pictures": "Sayılar ve yanıtlarınız saklanır. Görüntüler yalnızca buna da izin verirseniz saklanır; bu izni vermeden de "
         "katılabilirsiniz, o zaman her görüntü okunur okunmaz silinir.",
-        "text": """
-“{title}” adlı çalışmaya katılmaya davetlisiniz. Çalışmayı yürüten: {contact}.
-
-Ne yapacaksınız: {what} izlersiniz{minutes}.{questions}
-
-Ne ölçülür: Siz izlerken kameranız yüzünüzü çeker. Yüzünüzün bir görüntüsü {often} çalışmayı yürütenlerin bilgisayarına \
-gönderilir. Bir program bu görüntüden yüzünüzün hangi ifadeyi gösteriyor gibi göründüğünü okur: nötr, mutluluk, şaşkınlık, üzüntü, \
-öfke, tiksinti, korku ya da küçümseme; her biri bir sayı olarak. Program yanılabilir ve ne hissettiğinizi bilmez. Ses kaydedilmez.
-
-Ne saklanır: {kept} Adınızı vermezsiniz; verileriniz bir numara altında saklanır. Çalışmayı yürütenler bu numaraya ait olanları \
-görebilir. Raporda eğriler ve yanıtlar yalnızca en az {group} kişi için birlikte gösterilir. Hiçbiri hakkınızda karar vermek için \
-kullanılmaz.
-
-Ne kadar süreyle: Hepsi, onayınızdan en geç {days} gün sonra silinir.
-
-Hayır demekte özgürsünüz. İstediğiniz an, neden göstermeden ve hiçbir sakıncası olmadan bırakabilirsiniz. Onay verdiğinizde size \
-bir kod verilir. Bu kodla sizinle ilgili nelerin saklandığını istediğiniz an görebilir, yanınıza alabilir ve silebilirsiniz.
-
-Sorunuz ya da şikâyetiniz mi var? Başvurun: {contact}. Veri koruma kurumunuza da şikâyette bulunabilirsiniz.
-
-Onay vererek 18 yaşında ya da daha büyük olduğunuzu, bunu okuduğunuzu ve yüzünüzün burada yazıldığı gibi ölçülebileceğini \
-söylemiş olursunuz.
-""",
     },
 }
+"""The words that are put into the texts of consent/*.txt, where one line is one paragraph."""
