@@ -83,7 +83,7 @@ class Jobs:
         self.settings, self.store, self.writers, self.tasks = settings, store, writers, tasks
         self._telling = threading.Lock()
         self._listeners: set[Listener] = set()
-        self.analysis = Analysis(self)
+        self.analysis = Analysis(settings, store, self)
         tasks.add_kind(self.analysis)
 
     def looks_per_s(self) -> float:

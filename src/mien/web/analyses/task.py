@@ -4,20 +4,18 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mien.errors import MediaError
 from mien.web.analyses.schema import JobOptions
-from mien.web.database import Job, Task
+from mien.web.database import Job, Store, Task
+from mien.web.settings import Settings
 from mien.web.tasks.engine import Description, python
 from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING
 from mien.web.uploads import Upload
-
-if TYPE_CHECKING:
-    from mien.web.analyses.service import Jobs
 
 MEASURED_LOOKS = 20
 """Analyses of fewer looks are mostly loading and say nothing about the pace."""
@@ -29,19 +27,31 @@ JOB_STATES = {WAITING: "queued", RUNNING: "running", DONE: "done", FAILED: "fail
 """A task's state → its job's."""
 
 
+class Pages(Protocol):
+    """Whoever shows analyses."""
+
+    def changed(self, id: str) -> None:
+        """Tells how a job is now."""
+        ...
+
+    def queue_moved(self) -> None:
+        """Tells the places of those that wait."""
+        ...
+
+
 class Analysis:
     """Analyses of files, as a kind of task; the subject is the job's id."""
 
     kind = "analysis"
 
-    def __init__(self, jobs: "Jobs") -> None:
-        self.jobs, self.settings = jobs, jobs.settings
-        self.at_once = jobs.settings.jobs_at_once
+    def __init__(self, settings: Settings, store: Store, pages: Pages) -> None:
+        self.settings, self.store, self.pages = settings, store, pages
+        self.at_once = settings.jobs_at_once
         self.command = python("mien.web.analyses.worker")
 
     def describe(self, subject: str, detail: dict[str, Any]) -> Description:
         """What the process reads. Raises `MediaError` where the file is gone, or its job."""
-        job, folder, settings = self.jobs.store.job(subject), self.jobs.folder(subject), self.settings
+        job, folder, settings = self.store.job(subject), self.settings.jobs_dir / subject, self.settings
         if job is None or not (folder / Upload.NAME).is_file():
             raise MediaError(f"{job.name if job else 'the file'}: its file is not there any more; send it once more")
         for left in folder.iterdir():  # of a process that was killed
@@ -86,17 +96,17 @@ class Analysis:
         elif task.state == DONE:
             frames, pace = done.pop("frames"), done.pop("looks_per_s")
             job.looks_per_s = pace if frames >= MEASURED_LOOKS else None
-            folder = self.jobs.folder(task.subject)
+            folder = self.settings.jobs_dir / task.subject
             job.size_bytes = folder_bytes(folder) - (folder / Upload.NAME).stat().st_size
             for name, value in done.items():
                 setattr(job, name, value)
 
     def changed(self, subject: str, state: str | None) -> None:
         if state == DONE:
-            (self.jobs.folder(subject) / Upload.NAME).unlink(missing_ok=True)
-        self.jobs.changed(subject)
+            (self.settings.jobs_dir / subject / Upload.NAME).unlink(missing_ok=True)
+        self.pages.changed(subject)
         if state is not None:
-            self.jobs.queue_moved()
+            self.pages.queue_moved()
 
 
 class Pace:
