@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,7 +23,7 @@ from mien import __version__, cli, terminal
 from mien.cli import main
 from mien.cluster import RESULT_FILES
 from mien.errors import MienError, ModelError
-from mien.media import write_picture
+from mien.media import read_picture, write_picture
 from mien.models import DEFAULT_MODEL, load_model, sha256_of
 from test_cluster import ANALYZER, cut_film, short_film
 
@@ -290,6 +291,8 @@ def test_debug_raises(here: Path, make: Callable[[Path], list[str]], first: bool
         ["analyze", "a.mp4", "--detector", "haar", "--threshold", "0.5"],
         ["analyze", "a.mp4", "--threshold", "7"],
         ["analyze", "a.mp4", "--max-side", "4"],
+        ["analyze", "a.mp4", "--find-face", "0"],
+        ["analyze", "a.mp4", "--detector", "haar", "--find-face", "20"],
         ["analyse", "a.mp4"],
         ["evaluate", "default", "--data", ".", "--protocol", "imagenet"],
         ["models", "pull", "x"],
@@ -474,6 +477,31 @@ def test_options_reach_the_analyzer(here: Path, capsys: pytest.CaptureFixture[st
     assert (expression["name"], expression["flip_average"]) == ("model", True)
     assert expression["sha256"] == sha256_of(folder / "model.onnx")
     assert any(name.endswith("_change") or "baseline" in name for name in rows(here / "out" / "faces.csv")[0])
+
+
+def test_small_faces_of_a_large_picture_are_found_or_what_was_out_of_sight_is_said(
+    here: Path, capsys: pytest.CaptureFixture[str], astronaut: Path
+) -> None:
+    folder = tiny_bundle(here / "model")
+    large = np.full((2160, 3840, 3), 90, np.uint8)
+    face = cv2.resize(read_picture(astronaut).rgb, (224, 224), interpolation=cv2.INTER_AREA)  # about 45 pixels wide in it
+    large[1000:1224, 2000:2224] = face
+    write_picture(here / "hall.png", large)
+
+    def told(*options: str) -> tuple[str, dict[str, Any]]:
+        code, out, _ = call(capsys, "analyze", "hall.png", "--out", "out", "--no-video", "--model", folder, *options)
+        assert code == 0
+        return out.splitlines()[0], json.loads(Path("out/summary.json").read_text())
+
+    said, summary = told()
+    assert (summary["faces"], summary["settings"]["smallest_face_px"]) == (1, 40)
+    assert said.startswith("hall.png: One face;")
+    said, summary = told("--max-side", "480")
+    assert (summary["faces"], summary["settings"]["smallest_face_px"]) == (0, 224)
+    assert said == "hall.png: No face was found; of faces narrower than 224 pixels few can be seen at this --max-side."
+    _, summary = told("--find-face", "200")
+    assert (summary["faces"], summary["settings"]["smallest_face_px"]) == (0, 200)
+    assert summary["headline"] == "No face was found."
 
 
 def test_haar_is_selectable(here: Path, capsys: pytest.CaptureFixture[str], astronaut: Path) -> None:

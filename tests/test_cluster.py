@@ -398,6 +398,7 @@ def test_the_label_set_is_chosen_by_its_name() -> None:
 
 def test_what_a_detector_does_not_know_is_said() -> None:
     assert AnalysisOptions(threshold=0.8, min_face_px=20, max_side_px=320).analyzer().detector.facts["max_side_px"] == 320
+    assert AnalysisOptions(find_face_px=25).analyzer().detector.facts["find_face_px"] == 25
     with pytest.raises(ValueError, match="the detector haar has no threshold and no max_side"):
         AnalysisOptions(detector="haar", threshold=0.5, max_side_px=640).analyzer()
 

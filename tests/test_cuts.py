@@ -64,6 +64,45 @@ def test_light_noise_and_motion_are_no_cut() -> None:
     assert at(looked([np.clip(p, 0, 255).astype(np.uint8) for p in pictures])) == []
 
 
+@pytest.mark.parametrize("grain", [0, 9])
+@pytest.mark.parametrize("light", [0.5, 0.3, 0.2, 0.1])
+def test_cuts_are_seen_in_the_dark(light: float, grain: float) -> None:
+    rng = np.random.default_rng(6)
+    films = [shot(1), shot(1), np.roll(shot(1), 12, axis=1), shot(2), shot(2), shot(2) * 0.5, shot(2), shot(3)]
+    pictures = [np.clip((film * light + rng.normal(0, grain, film.shape)).round(), 0, 255).astype(np.uint8) for film in films]
+    assert at(looked(pictures)) == [3, 7]
+
+
+@pytest.mark.parametrize("light", [1.0, 0.1])
+def test_fades_flashes_and_zooms_are_no_cuts_at_any_light(light: float) -> None:
+    place = shot(1) * light
+    half = (place + 255) / 2
+    fade = [place * share for share in np.abs(np.linspace(-1, 1, 21))]
+    turns = [cv2.getRotationMatrix2D((320, 180), 0, scale) for scale in np.linspace(1, 1.5, 15)]
+    zoom = [cv2.warpAffine(place, turn, (640, 360)) for turn in turns]
+    for film in ([place, half, place], fade, zoom):
+        assert at(looked([p.round().astype(np.uint8) for p in film])) == []
+
+
+@pytest.mark.parametrize("grain", [3, 9, 15])
+def test_grain_on_black_and_a_lamp_that_moves_are_no_cuts(grain: float) -> None:
+    rng = np.random.default_rng(7)
+    pictures = [np.clip(rng.normal(4, grain, (360, 640, 3)), 0, 255) for _ in range(12)]
+    for i, picture in enumerate(pictures[6:]):
+        picture[100:140, 60 + 80 * i : 100 + 80 * i] += 60
+    assert at(looked([p.astype(np.uint8) for p in pictures])) == []
+
+
+def test_a_face_that_the_camera_follows_stays_in_a_dark_and_grainy_film() -> None:
+    rng = np.random.default_rng(8)
+    grounds = [shot(seed) for seed in (1, 2, 3)]
+    for ground in grounds:
+        ground[100:240, 260:380] = shot(9, (120, 140))
+    dark = [np.clip(ground * 0.1 + rng.normal(0, 9, ground.shape), 0, 255).astype(np.uint8) for ground in grounds]
+    found = [changed for changed in looked(dark, 0.5) if changed is not None]
+    assert [changed(BOX).tolist() for changed in found] == [[False], [False]]
+
+
 def test_a_flash_and_a_black_frame_are_no_cut_but_what_comes_after_them_can_be() -> None:
     white, black = np.full((360, 640, 3), 255, np.uint8), np.zeros((360, 640, 3), np.uint8)
     assert at(looked([shot(1), white, shot(1), black, black, shot(1)])) == []

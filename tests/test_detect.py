@@ -1,7 +1,7 @@
 import threading
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from fakes import FakeSession
 from mien import detect
-from mien.detect import DETECTORS, Haar, YuNet, yunet_path
+from mien.detect import DETECTORS, Haar, Watch, YuNet, brightened, light_of, yunet_path
 from mien.errors import ModelError
 from mien.media import read_picture
+from mien.types import Faces
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +254,216 @@ def test_facts_name_version_hash_and_licence(name: str) -> None:
     assert facts["version"]
     assert facts["licence"]
     assert len(facts["sha256"]) == 64
+
+
+# --- small faces in large frames
+
+
+Placed = tuple[NDArray[np.uint8], NDArray[np.float64]]
+
+
+def placed(size: tuple[int, int], px: int, portraits: list[NDArray[np.uint8]], rows: int = 3, columns: int = 5) -> Placed:
+    """A frame of grey stripes with faces `px` wide in rows, and the faces' middles (N, 2)."""
+    width, height = size
+    frame = np.full((height, width, 3), 120, np.uint8)
+    frame[:, ::16] = 90
+    middles = []
+    for i in range(rows * columns):
+        portrait = portraits[i % len(portraits)]
+        (box,) = YuNet()(portrait).boxes
+        shrink = px / float(box[2] - box[0])
+        x1, y1, x2, y2 = box + np.array([-0.6, -0.5, 0.6, 0.5]) * (box[2] - box[0])
+        part = portrait[max(0, int(y1)) : int(y2), max(0, int(x1)) : int(x2)]
+        part = part[:, ::-1] if i % 4 > 1 else part
+        part = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        x = width * (i % columns) // columns + 11 + 7 * i % 23
+        y = height * (i // columns) // rows + 5 + 3 * i % 17
+        frame[y : y + part.shape[0], x : x + part.shape[1]] = part
+        middles.append((x + part.shape[1] / 2, y + part.shape[0] / 2))
+    return frame, np.array(middles)
+
+
+def hits(boxes: NDArray[np.float32], middles: NDArray[np.float64]) -> list[int]:
+    """How many boxes hold each of the middles."""
+    return ((boxes[:, None, :2] < middles) & (middles < boxes[:, None, 2:])).all(axis=2).sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (3840, 2160)])
+def test_faces_of_forty_pixels_are_found_in_any_frame(
+    size: tuple[int, int], portrait: NDArray[np.uint8], smile: NDArray[np.uint8]
+) -> None:
+    frame, middles = placed(size, 40, [portrait, smile])
+    found = YuNet()(frame)
+    assert sum(hits(found.boxes, middles)) >= 14  # of 15, each once
+    assert max(hits(found.boxes, middles)) == 1
+    assert len(found) == sum(hits(found.boxes, middles))
+    coarse = YuNet(max_side=480)(frame)
+    assert sum(hits(coarse.boxes, middles)) <= {1280: 15, 1920: 7, 3840: 0}[size[0]]
+
+
+def test_a_group_of_forty_in_a_large_picture(portrait: NDArray[np.uint8], smile: NDArray[np.uint8]) -> None:
+    frame, middles = placed((3840, 2160), 48, [smile, portrait], rows=5, columns=8)
+    found = YuNet()(frame)
+    assert hits(found.boxes, middles).count(1) >= 38
+    assert len(YuNet(max_side=480)(frame)) == 0
+
+
+def test_how_large_the_pictures_are_that_are_searched() -> None:
+    yunet = YuNet(session=FakeSession(nobody))
+    assert yunet.scales(640, 360) == [0.75]
+    assert yunet.scales(320, 240) == [1.0]
+    assert yunet.scales(1920, 1080) == [0.25, pytest.approx(0.7)]
+    assert yunet.scales(2160, 3840) == [0.125, pytest.approx(0.7)]
+    assert yunet.scales(12000, 8000) == [0.04, pytest.approx(0.24), pytest.approx(0.7)]
+    assert YuNet(find_face=80, session=FakeSession(nobody)).scales(3840, 2160) == [0.125, pytest.approx(0.35)]
+    assert YuNet(find_face=10, session=FakeSession(nobody)).scales(1920, 1080) == [0.25, 1.0]
+    assert YuNet(find_face=400, session=FakeSession(nobody)).scales(1920, 1080) == [0.25]
+    assert YuNet(max_side=960, session=FakeSession(nobody)).scales(3840, 2160) == [0.25]
+
+
+def test_what_is_found_for_sure_is_said() -> None:
+    session = FakeSession(nobody)
+    assert YuNet(session=session).smallest_face(3840, 2160) == pytest.approx(40)
+    assert YuNet(find_face=20, session=session).smallest_face(3840, 2160) == pytest.approx(28)  # its own pixels are all there are
+    assert YuNet(max_side=480, session=session).smallest_face(3840, 2160) == pytest.approx(224)
+    assert YuNet(session=session).facts["find_face_px"] == 40
+
+
+def test_tiles_find_what_the_whole_finds(
+    monkeypatch: pytest.MonkeyPatch, portrait: NDArray[np.uint8], smile: NDArray[np.uint8]
+) -> None:
+    frame, middles = placed((1920, 1080), 44, [portrait, smile], rows=6, columns=10)
+    large = cv2.resize(smile, (700, 700))
+    frame[300:1000, 600:1300] = large  # over seams
+    middles = np.array([m for m in middles if not (560 < m[0] < 1340 and 260 < m[1] < 1040)])
+    whole = YuNet()(frame)
+    monkeypatch.setattr(detect, "_TILE_PIXELS", 300_000)
+    shapes: list[tuple[int, ...]] = []
+    session = detect._yunet_session()
+
+    def counted(blob: NDArray[Any]) -> Any:
+        shapes.append(blob.shape)
+        return session(blob)
+
+    tiled = YuNet(session=counted)(frame)
+    assert len(shapes) == 1 + 3 * 2
+    assert max(s[2] * s[3] for s in shapes) < 350_000
+    assert len(tiled) == len(whole)
+    assert hits(tiled.boxes, middles) == hits(whole.boxes, middles) == [1] * len(middles)
+
+
+def test_large_faces_keep_the_box_that_the_coarse_picture_gives(smile: NDArray[np.uint8]) -> None:
+    frame = np.full((1080, 1920, 3), 100, np.uint8)
+    frame[:1024, 300:1324] = cv2.resize(smile, (1024, 1024))
+    assert np.array_equal(YuNet()(frame).boxes, YuNet(max_side=480)(frame).boxes)
+
+
+class CountedDetector(YuNet):
+    """Counts whole searches and closer looks."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.searches: list[float] = []
+        self.looks = 0
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> Faces:
+        self.searches.append(0.0)
+        return super().__call__(rgb)
+
+    def again(self, rgb: NDArray[np.uint8], known: NDArray[np.float32]) -> Faces:
+        self.looks += 1
+        return super().again(rgb, known)
+
+
+def test_a_film_is_searched_now_and_then_and_its_small_faces_are_followed(
+    portrait: NDArray[np.uint8], smile: NDArray[np.uint8]
+) -> None:
+    frame, middles = placed((1920, 1080), 44, [portrait, smile])
+    detector = CountedDetector()
+    watch = Watch(detector)
+    for i in range(20):  # a second; the faces move by half of their width in it
+        found = watch.look(np.roll(frame, i, axis=1), i / 20)
+        assert hits(found.boxes, middles + np.array([i, 0])).count(1) >= 14
+        assert len(found) <= 15
+    assert (len(detector.searches), detector.looks) == (2, 18)
+    for i in range(3):  # so rarely that anybody may be anywhere
+        watch.look(frame, 2 + i * 0.3)
+    assert len(detector.searches) == 5
+    watch.look(frame, 2.61, cut=True)
+    watch.look(frame, 0.0)  # another film
+    assert (len(detector.searches), detector.looks) == (7, 18)
+
+
+def test_the_second_half_of_a_film_gives_the_same_by_itself(portrait: NDArray[np.uint8], smile: NDArray[np.uint8]) -> None:
+    frame, _ = placed((1280, 720), 44, [portrait, smile])
+    film = [(np.roll(frame, 3 * i, axis=1), i / 10) for i in range(14)]
+    film[7] = (np.full_like(frame, 90), 0.7)  # nobody is seen for a moment: they are found again where they were
+    watch, half = Watch(YuNet()), Watch(YuNet())
+    whole = [watch.look(rgb, time_s) for rgb, time_s in film]
+    parts = [half.look(rgb, time_s) for rgb, time_s in film[5:]]
+    assert [len(f) for f in whole[:7]] == [15] * 7
+    assert len(whole[7]) == 0
+    assert len(whole[8]) >= 10
+    for one, other in zip(whole[5:], parts, strict=True):
+        assert np.array_equal(one.boxes, other.boxes)
+        assert np.array_equal(one.scores, other.scores)
+
+
+def test_other_detectors_are_asked_at_each_frame() -> None:
+    calls = []
+
+    class Other:
+        facts: ClassVar[dict[str, Any]] = {}
+
+        def __call__(self, rgb: NDArray[np.uint8]) -> Faces:
+            calls.append(rgb.shape)
+            return Faces.none()
+
+    watch = Watch(Other())
+    for i in range(3):
+        watch.look(np.zeros((1080, 1920, 3), np.uint8), i / 25)
+    assert len(calls) == 3
+
+
+# --- light
+
+
+def dim(rgb: NDArray[np.uint8], light: float, grain: float, seed: int = 0) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(seed).normal(0, grain, rgb.shape)
+    return np.clip((rgb * light + noise).round(), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("light", "grain"), [(1.0, 12), (0.5, 12), (0.3, 0), (0.3, 9), (0.2, 9), (0.1, 3)])
+def test_a_dim_room_with_grain_hides_few_faces(
+    light: float, grain: float, portrait: NDArray[np.uint8], smile: NDArray[np.uint8]
+) -> None:
+    found = 0
+    for i, (size, px) in enumerate((((640, 360), 40), ((1280, 720), 48), ((1280, 720), 90))):
+        frame, middles = placed(size, px, [portrait, smile])
+        boxes = YuNet()(dim(frame, light, grain, i)).boxes
+        found += np.count_nonzero(hits(boxes, middles))
+        assert len(boxes) <= 16
+    assert found >= 0.8 * 45
+
+
+def test_a_picture_in_good_light_is_shown_as_it_is(portrait: NDArray[np.uint8], smile: NDArray[np.uint8]) -> None:
+    for rgb in (portrait, smile):
+        assert brightened(rgb) is rgb
+    frame = np.zeros((360, 640, 3), np.uint8)
+    frame[50:300, 100:350] = smile[:250, 100:350]  # a lit face in the dark
+    assert light_of(frame).gain < 1.3
+
+
+@pytest.mark.parametrize(("light", "grain"), [(1.0, 0), (1.0, 6), (0.3, 9), (0.1, 3)])
+def test_light_and_grain_are_measured(light: float, grain: float, smile: NDArray[np.uint8]) -> None:
+    found = light_of(dim(cv2.GaussianBlur(smile, (0, 0), 2), light, grain))
+    assert found.bright == pytest.approx(light * 240, abs=18 + 2 * grain)
+    assert found.grain == pytest.approx(grain, abs=0.35 * grain + 0.7)
+
+
+def test_nobody_is_found_in_dark_grain() -> None:
+    for level in (0, 10, 40):
+        for grain in (3, 9, 20):
+            assert len(YuNet()(dim(np.full((360, 640, 3), level, np.uint8), 1, grain))) == 0
+    for shape in ((1, 1), (3, 2), (1, 300), (40, 1)):
+        assert light_of(np.zeros((*shape, 3), np.uint8)).grain == 0

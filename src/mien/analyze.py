@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import mien
 from mien.crop import crop_faces
 from mien.cuts import Changed, Cuts
-from mien.detect import DETECTORS, Detector
+from mien.detect import DETECTORS, Detector, Watch, YuNet
 from mien.emotion import EmotionModel, Expressions, Smoothing
 from mien.errors import MediaError
 from mien.flow import Latest, prefetch
@@ -110,8 +110,11 @@ class Analyzer:
     def labels(self) -> tuple[str, ...]:
         return self.emotion.labels
 
-    def settings(self, every: float | None = None) -> dict[str, Any]:
-        """How this Analyzer looks, as plain JSON values: what `Timeline.settings` holds."""
+    def settings(self, every: float | None = None, size: tuple[int, int] | None = None) -> dict[str, Any]:
+        """How this Analyzer looks, as plain JSON values: what `Timeline.settings` holds.
+
+        size  width and height of the media in pixels, where known: then also of which width faces are found in it for sure
+        """
         settings: dict[str, Any] = {
             "every_s": every or None,
             "smoothing_s": self.smoothing_s,
@@ -119,6 +122,8 @@ class Analyzer:
             "models": {"detector": self.detector.facts, "expression": self.emotion.facts},
             "mien": mien.__version__,
         }
+        if size is not None and isinstance(self.detector, YuNet):
+            settings["smallest_face_px"] = round(self.detector.smallest_face(*size), 1)
         card = getattr(self.emotion, "card", "")
         if card:
             settings["models"]["expression"] = settings["models"]["expression"] | {"card": card}
@@ -130,7 +135,14 @@ class Analyzer:
 
     def faces_of(self, pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[Faces, NDArray[np.float32]]]:
         """As `faces`, of several pictures at once, of any sizes: the faces of all of them go through the network together."""
-        found = [self.detector(rgb) for rgb in pictures]
+        return self.read(pictures, [self.detector(rgb) for rgb in pictures])
+
+    def watch(self) -> Watch:
+        """What finds the faces of a new stream's frames, for frames that are not taken through `stream`; see `read`."""
+        return Watch(self.detector)
+
+    def read(self, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Faces]) -> list[tuple[Faces, NDArray[np.float32]]]:
+        """As `faces_of`, where the faces of each picture are found already."""
         seen = [(rgb, faces) for rgb, faces in zip(pictures, found, strict=True) if len(faces)]
         if not seen:
             return [(faces, np.zeros((0, len(self.labels)), np.float32)) for faces in found]
@@ -184,7 +196,7 @@ class Analyzer:
         `MediaError` where the media cannot be decoded any further, after the results up to there, and `ValueError` for a
         wrong `every`.
         """
-        state, cuts = self.begin(), None
+        state, watch, cuts = self.begin(), self.watch(), None
         if isinstance(source, Iterable):
             if every:
                 raise ValueError(f"every is for an opened media, but got {every} and frames; leave out those not to be looked at")
@@ -199,14 +211,13 @@ class Analyzer:
         iterator = iter(frames)
         try:
             for frame in iterator:
-                changed = None
+                changed = None if cuts is None else cuts.look(frame.rgb, frame.time_s)
                 if held and before is not None and before[0] == frame.index:  # the same picture, still shown
                     _, found, emotions = before
                 else:
-                    found, emotions = self.faces(frame.rgb)
+                    seen = watch.look(frame.rgb, frame.time_s, cut=changed is not None)
+                    ((found, emotions),) = self.read([frame.rgb], [seen])
                     before = frame.index, found, emotions
-                if cuts is not None:
-                    changed = cuts.look(frame.rgb, frame.time_s)
                 ids, smoothed = state.update(found, frame.time_s, emotions, changed)
                 yield FrameResult(frame, found, ids, self.labels, emotions, smoothed)
         finally:
@@ -233,7 +244,7 @@ class Analyzer:
         Raises `MediaError`; a film that is damaged half-way raises it too: `stream` gives what comes before the damage.
         """
         with upright(source, self.detector, rotate, max_pixels=max_pixels) as media:
-            recorder = Recorder(media.info, self.labels, self.settings(every))
+            recorder = Recorder(media.info, self.labels, self.settings(every, (media.info.width, media.info.height)))
             with closing(self.stream(media, every)) as results:  # type: ignore[type-var]
                 for result in results:
                     recorder.add(result)

@@ -108,10 +108,18 @@ def _looking_options(parser: Any, every: float) -> None:
     parser.add_argument("--threshold", type=float, metavar="P", help="leave out faces that yunet is less sure of; default 0.6")
     parser.add_argument("--min-face", type=amount, metavar="PX", help="leave out smaller faces; default 8 pixels, haar 30")
     parser.add_argument(
+        "--find-face",
+        type=amount,
+        metavar="PX",
+        help="width of the smallest face that yunet is to find for sure, in any frame; default 40 pixels;\n"
+        "less takes longer in large frames, and smaller faces that are seen are kept all the same",
+    )
+    parser.add_argument(
         "--max-side",
         type=count,
         metavar="PX",
-        help="yunet works on pictures of at most this side: larger finds smaller faces; default 480",
+        help="bound the cost: yunet searches once, in a picture brought down to this longer side, whatever\n"
+        "--find-face asks; summary.json says which faces that leaves out of sight (smallest_face_px)",
     )
     parser.add_argument("--labels", metavar="SET", help="label set of the model: ferplus (eight, the default) or fer2013 (seven)")
     parser.add_argument(
@@ -159,6 +167,7 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
         flip=options.flip,
         threshold=options.threshold,
         min_face_px=options.min_face,
+        find_face_px=options.find_face,
         max_side_px=options.max_side,
         annotated=annotated and not options.no_pictures,
         pictures=not options.no_pictures,

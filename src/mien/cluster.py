@@ -69,7 +69,7 @@ class AnalysisOptions:
     labels       which of the model's label sets; None takes its first
     prior        how the decision leans, see `Expressions`; None as the model was tuned
     flip         average each face with its mirror image, see `Expressions`
-    threshold, min_face_px, max_side_px  see the detector; None leaves its own default
+    threshold, min_face_px, find_face_px, max_side_px  see the detector; None leaves its own default
     annotated    whether annotated.mp4 (or .png) is written
     pictures     whether report.html holds a frame and stills; without them, and without `annotated`, no picture is kept
     max_pixels   of a picture or a film's frames, see `open_media`; None for as many as are ever read
@@ -87,6 +87,7 @@ class AnalysisOptions:
     flip: bool = False
     threshold: float | None = None
     min_face_px: float | None = None
+    find_face_px: float | None = None
     max_side_px: int | None = None
     annotated: bool = True
     pictures: bool = True
@@ -98,7 +99,12 @@ class AnalysisOptions:
         """The Analyzer that these options describe. Raises `ModelError`, and `ValueError` for what the detector does not know."""
         if self.detector not in DETECTORS:
             raise ValueError(f"no detector {self.detector!r}; known: {', '.join(DETECTORS)}")
-        asked = {"threshold": self.threshold, "min_face": self.min_face_px, "max_side": self.max_side_px}
+        asked = {
+            "threshold": self.threshold,
+            "min_face": self.min_face_px,
+            "find_face": self.find_face_px,
+            "max_side": self.max_side_px,
+        }
         given = {name: value for name, value in asked.items() if value is not None}
         kind = DETECTORS[self.detector]
         unknown = [name for name in given if name not in inspect.signature(kind).parameters]
@@ -372,7 +378,7 @@ def record(
     keep      see `write_results`
     """
     info = media.info
-    recorder = Recorder(info, analyzer.labels, analyzer.settings(options.every))
+    recorder = Recorder(info, analyzer.labels, analyzer.settings(options.every, (info.width, info.height)))
     recorder.settings.update(origin or {})
     stills = report.Stills() if options.pictures or snapshot else None
     started, started_cpu = time.perf_counter(), time.process_time()

@@ -378,7 +378,7 @@ def headline(timeline: Timeline, episodes: Sequence[Episode], *, names: Mapping[
     if not len(timeline):
         return "Nothing was looked at."
     if not ids:
-        return "No face was found." if still else f"No face was found in {_duration(looked_s)}."
+        return f"No face was found{'' if still else f' in {_duration(looked_s)}'}{_out_of_sight(timeline)}."
     if still:
         return _headline_picture(timeline, named)
     most = int(timeline.faces_per_frame.max())
@@ -396,6 +396,15 @@ def headline(timeline: Timeline, episodes: Sequence[Episode], *, names: Mapping[
     parts = [f"{_appears(name)} {share:.0%} of the time" for name, share in order[:1]]
     parts += [f"{_appears(name)} {share:.0%}" for name, share in order[1:3] if share >= 0.1]
     return f"{who}{named} for {when}; they appear {_listed(parts)}."
+
+
+def _out_of_sight(timeline: Timeline) -> str:
+    """What a bound on the detector's cost leaves out; empty where it finds all that it was asked for."""
+    seen_px = timeline.settings.get("smallest_face_px")
+    wanted_px = next((model["find_face_px"] for model in _models(timeline) if "find_face_px" in model), None)
+    if not seen_px or not wanted_px or seen_px <= wanted_px:
+        return ""
+    return f"; of faces narrower than {seen_px:.0f} pixels few can be seen at this --max-side"
 
 
 def _named(timeline: Timeline, names: Mapping[int, str]) -> str:

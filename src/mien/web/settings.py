@@ -43,6 +43,7 @@ class Settings:
     token: str = _setting("", "", f"the token for programs, {TOKEN_LETTERS_MIN} letters or more", secret=True)
     allowed_hosts: tuple[str, ...] = _setting((), "", "more names that this server is called by, divided by commas")
     model: str = _setting("default", "", "the expression model, by name or folder")
+    find_face_px: float = _setting(40.0, "px", "the width of the smallest face that is to be found for sure", least=4)
     upload_max_mib: int = _setting(4096, "MiB", "the largest file that is taken", least=1)
     film_max_minutes: int = _setting(240, "min", "the longest film that is analysed", least=1)
     picture_max_megapixels: int = _setting(50, "megapixels", "the largest picture, or frame of a film", least=1)

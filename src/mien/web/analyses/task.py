@@ -68,6 +68,7 @@ class Analysis:
                 "options": {
                     "every": asked.every_s,
                     "model": settings.model,
+                    "find_face_px": settings.find_face_px,
                     "smoothing_s": asked.smoothing_s,
                     "baseline_s": asked.baseline_s,
                     "annotated": asked.keep_film,

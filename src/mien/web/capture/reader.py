@@ -11,6 +11,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from mien.web.settings import Settings
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
+    from mien.detect import Watch
 
 TOGETHER = 4
 """Frames that are read in one go at most: enough to share the network's start, few enough that nobody waits long for the others."""
@@ -37,6 +39,7 @@ class Reader:
         self.settings = settings
         self._analyzer, self._preparing, self._ready = analyzer, threading.Lock(), False
         self._lock = threading.Condition()  # over the queues of all views
+        self._watches: WeakKeyDictionary[Line, Watch] = WeakKeyDictionary()  # of the thread alone
         self._turns: deque[Line] = deque()  # views with waiting frames, the next one first
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -63,9 +66,9 @@ class Reader:
         """The analyzer; loaded, and warm, after the first call. Raises `ModelError`."""
         with self._preparing:
             if self._analyzer is None:
-                from mien.analyze import Analyzer
+                from mien.cluster import AnalysisOptions
 
-                self._analyzer = Analyzer(self.settings.model)
+                self._analyzer = AnalysisOptions(model=self.settings.model, find_face_px=self.settings.find_face_px).analyzer()
             if not self._ready:
                 import mien.episodes
                 import mien.media
@@ -139,9 +142,16 @@ class Reader:
                 answers[i] = [
                     wire.Failure.of(WireError("bad_frame", f"{text[0].upper()}{text[1:]}.", waiting.head.sequence)).text()
                 ]
-        for i, (faces, emotions) in zip(pictures, analyzer.faces_of(list(pictures.values())), strict=True):
+        found = [self._watch(taken[i], analyzer).look(rgb, taken[i].head.captured_s) for i, rgb in pictures.items()]
+        for i, (faces, emotions) in zip(pictures, analyzer.read(list(pictures.values()), found), strict=True):
             answers[i] = taken[i].view.answers(Read(taken[i], pictures[i], faces, emotions, analyzer.labels, begun_s))
         return answers
+
+    def _watch(self, waiting: Waiting, analyzer: "Analyzer") -> "Watch":
+        """What finds the faces of a view's frames; it goes with the view."""
+        if waiting.view not in self._watches:
+            self._watches[waiting.view] = analyzer.watch()
+        return self._watches[waiting.view]
 
     def _deliver(self, taken: list[Waiting], answers: list[list[str]]) -> None:
         """Back in the event loop: what was read goes out."""

@@ -4,12 +4,10 @@ import { several } from "/static/mien/format.js";
 import { STATES } from "../capture/states.js";
 
 const SMALL_PX = 40; // faces narrower than this in the picture that is sent are read badly; see docs/start.md
-const SMALL_SHARE = 1 / 32; // of the picture's longer side: the detector, which sees 480 pixels, finds narrower ones by luck
 
 /** How many faces of an answer are too small to be read well. */
 export function small(answer) {
-  const least = Math.max(SMALL_PX, Math.max(answer.width, answer.height) * SMALL_SHARE);
-  return answer.faces.filter(({ box }) => box[2] - box[0] < least).length;
+  return answer.faces.filter(({ box }) => box[2] - box[0] < SMALL_PX).length;
 }
 
 /** {words, warn}: what is best done about the picture. */
