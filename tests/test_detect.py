@@ -381,30 +381,30 @@ def test_a_film_is_searched_now_and_then_and_its_small_faces_are_followed(
     frame, middles = placed((1920, 1080), 44, [portrait, smile])
     detector = CountedDetector()
     watch = Watch(detector)
-    for i in range(20):  # a second; the faces move by half of their width in it
-        found = watch.look(np.roll(frame, i, axis=1), i / 20)
+    for i in range(20):  # two seconds; the faces move by half of their width in them
+        found = watch.look(np.roll(frame, i, axis=1), i / 10)
         assert hits(found.boxes, middles + np.array([i, 0])).count(1) >= 14
         assert len(found) <= 15
     assert (len(detector.searches), detector.looks) == (2, 18)
     for i in range(3):  # so rarely that anybody may be anywhere
-        watch.look(frame, 2 + i * 0.3)
+        watch.look(frame, 3 + i * 0.3)
     assert len(detector.searches) == 5
-    watch.look(frame, 2.61, cut=True)
+    watch.look(frame, 3.61, cut=True)
     watch.look(frame, 0.0)  # another film
     assert (len(detector.searches), detector.looks) == (7, 18)
 
 
 def test_the_second_half_of_a_film_gives_the_same_by_itself(portrait: NDArray[np.uint8], smile: NDArray[np.uint8]) -> None:
     frame, _ = placed((1280, 720), 44, [portrait, smile])
-    film = [(np.roll(frame, 3 * i, axis=1), i / 10) for i in range(14)]
-    film[7] = (np.full_like(frame, 90), 0.7)  # nobody is seen for a moment: they are found again where they were
+    film = [(np.roll(frame, 3 * i, axis=1), i / 10) for i in range(16)]
+    film[12] = (np.full_like(frame, 90), 1.2)  # nobody is seen for a moment: they are found again where they were
     watch, half = Watch(YuNet()), Watch(YuNet())
     whole = [watch.look(rgb, time_s) for rgb, time_s in film]
-    parts = [half.look(rgb, time_s) for rgb, time_s in film[5:]]
-    assert [len(f) for f in whole[:7]] == [15] * 7
-    assert len(whole[7]) == 0
-    assert len(whole[8]) >= 10
-    for one, other in zip(whole[5:], parts, strict=True):
+    parts = [half.look(rgb, time_s) for rgb, time_s in film[10:]]
+    assert [len(f) for f in whole[:12]] == [15] * 12
+    assert len(whole[12]) == 0
+    assert len(whole[13]) >= 10
+    for one, other in zip(whole[10:], parts, strict=True):
         assert np.array_equal(one.boxes, other.boxes)
         assert np.array_equal(one.scores, other.scores)
 

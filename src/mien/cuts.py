@@ -80,7 +80,7 @@ class Cuts:
 
 def _standard(cells: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same pattern at the mean and contrast that all are compared at. It has a pattern: `_TEXTURE`."""
-    return (cells - cells.mean()) / cells.std()
+    return np.asarray((cells - cells.mean()) / cells.std(), np.float32)
 
 
 def _pattern(rgb: NDArray[np.uint8], pixels: int) -> NDArray[np.float32]:

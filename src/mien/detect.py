@@ -43,7 +43,7 @@ _TILE_PIXELS = 4_500_000
 _CELL, _LOOK_PX = 96, 32.0
 """A closer look at a known face: a square of so many pixels, in which the face is about so wide."""
 
-SEARCH_S, AGAIN_S = 0.5, 0.25
+SEARCH_S, AGAIN_S = 1.0, 0.25
 """Of a film, the whole picture is searched for small faces in the first frame of each span of `SEARCH_S` seconds, after cuts, and
 where more than `AGAIN_S` seconds lie between two frames, in which a small face moves away from where it was."""
 
@@ -236,7 +236,8 @@ class YuNet:
 class Watch:
     """The faces of one stream's frames, fed in order of time: a whole search now and then, and in between the coarse picture and a
     closer look at the small faces that are known. Nothing of it depends on anything but the frames since the last whole search,
-    and when that is follows from the frames' times alone: the second half of a film gives the same by itself.
+    and the first frame of each span of `SEARCH_S` seconds has one: a part of a film that begins with such a span gives the same by
+    itself.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -332,7 +333,7 @@ def _square(rgb: NDArray[np.uint8], left: int, top: int, side: int) -> NDArray[n
     x, y = np.arange(left, left + side).clip(0, width - 1), np.arange(top, top + side).clip(0, height - 1)
     if x[0] == left and y[0] == top and x[-1] == left + side - 1 and y[-1] == top + side - 1:
         return rgb[top : top + side, left : left + side]
-    return rgb[y[:, None], x[None, :]]
+    return np.asarray(rgb[y[:, None], x[None, :]], np.uint8)
 
 
 # --- light

@@ -25,4 +25,4 @@ def test_the_table_of_settings_is_that_of_the_program() -> None:
 def test_limits_have_units_in_their_names() -> None:
     for setting in SETTINGS:
         if setting.unit:
-            assert re.search(r"_(mib|kib|gib|minutes|minute|hours|days|s|megapixels)$", setting.name), setting.name
+            assert re.search(r"_(mib|kib|gib|minutes|minute|hours|days|s|megapixels|px)$", setting.name), setting.name
