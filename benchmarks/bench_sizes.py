@@ -3,8 +3,8 @@
 python benchmarks/bench_sizes.py [FILM] [--frames N] [--runs N]
 
 Decoding is apart: what is told is the way from a frame in memory to its row, tracks and smoothing included, as a film of 25 frames
-a second goes; and decoding to RGB of a film of that size. A still is searched in full, and so is each frame of a film that is looked
-at more rarely than four times a second.
+a second goes; and decoding to RGB of a film of that size. A still is searched in full, and so is each frame of a film that is
+looked at more rarely than four times a second.
 """
 
 import argparse
