@@ -59,7 +59,9 @@ FILES = (
     "private.json",
     "confusion.csv",
 )
-"""What is kept of a run: figures, no weights, no pictures of anybody; epochs.json too, where a run has it."""
+"""What is kept of a run: figures, no weights, no pictures of anybody; and of those that have them, `MORE`."""
+
+MORE = ("epochs.json", "svm.json")
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -81,7 +83,7 @@ def keep(runs: Path) -> None:
                 continue
             folder = KEPT / path.stem / result.cell.folder
             folder.mkdir(parents=True)
-            for name in (*FILES, *(["epochs.json"] if result.run.kept else [])):
+            for name in (*FILES, *(name for name in MORE if (result.run.path / name).is_file())):
                 shutil.copyfile(result.run.path / name, folder / name)
             for name in ("training.json", "public.json"):  # which pictures were right is asked of PrivateTest alone
                 scores = read_json(folder / name)
@@ -325,8 +327,7 @@ def p0_conclusions(results: Sequence[Result]) -> list[str]:
     if known(one, large, three):
         found[_DEPTH] = (
             f"- *{_DEPTH}* Two (architecture 2, batch 96) {said(large)}, five (architecture 1) {said(one)}, six (architecture 3) "
-            f"{said(three)}; of one run the 95 % interval is about 1.6 points either way. They differ in batch and dense "
-            "layers too."
+            f"{said(three)}; of one run the 95 % interval is about 1.6 points either way. Batches and dense layers differ too."
         )
     if known(three, some, half):
         found[_DROPOUT] = (

@@ -14,8 +14,12 @@ from mien.errors import DataError, ModelError
 from mien.labels import FER2013
 from mien.models import load_model
 from mien.training.data import FaceSet, load_faces
+from mien.training.experiment import Cell, Result, table_rows
 from mien.training.networks import build
+from mien.training.paper_tables import paper_tables
 from mien.training.recipe import read_recipe
+from mien.training.run_folder import read_run
+from mien.training.scoring import score_run, score_svm
 from mien.training.svm import C_VALUES, fit_svm
 from mien.training.train import averaged_network, train
 
@@ -36,6 +40,30 @@ def with_features(data: Path, recipe: Path, tmp_path_factory: pytest.TempPathFac
 def faces(data: Path, recipe: Path) -> FaceSet:
     spec = read_recipe(recipe)
     return load_faces(data, spec.crop, align=spec.align)
+
+
+def test_it_is_scored_beside_the_softmax_of_the_same_network(with_features: Path, data: Path, faces: FaceSet) -> None:
+    weights = (with_features / "best.ckpt").read_bytes()
+    found = score_svm(with_features, data)
+    network, head = averaged_network(with_features), "ferplus"  # the first of the recipe
+    fit = fit_svm(network, faces.of("Training"), faces.of("PublicTest"), head, mean=0.5, std=0.25)
+    assert found["fit"] == fit.to_json()
+    assert found["PublicTest"]["accuracy"] == pytest.approx(fit.accuracy[f"{fit.c:g}"], abs=1e-4)
+    for split in ("Training", "PublicTest", "PrivateTest"):
+        some = faces.of(split)
+        truth = some.truth(head)
+        with torch.no_grad():
+            said = network(torch.from_numpy(network_input(some.crops, 0.5, 0.25)))[head].argmax(dim=1).numpy()
+        assert found[split]["accuracy"] == pytest.approx((said == truth)[truth >= 0].mean())
+        score_run(with_features, data, split)
+    assert (with_features / "best.ckpt").read_bytes() == weights
+    run = read_run(with_features)
+    row = table_rows([Result(Cell("a", "a", run.recipe, {}, svm=True), run)])[0]
+    (own,) = paper_tables([row])
+    assert [cells[0] for cells in own.table[1]] == ["Training, with dropout", "Training", "PublicTest", "PrivateTest"]
+    assert own.table[1][3][2] == f"{100 * found['PrivateTest']['accuracy']:.1f} %"
+    assert run.training is not None
+    assert own.table[1][1][1] == f"{100 * run.training['heads'][head]['accuracy']:.1f} %"
 
 
 def test_the_head_decides_as_the_svm_does(with_features: Path, faces: FaceSet) -> None:

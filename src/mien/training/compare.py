@@ -65,7 +65,7 @@ def compare(
 
 def _run(cell: Cell, data: Path, out: Path, layout: str, **how: Any) -> None:
     """Train (`how` says in what way) and score a cell as far as that is left to do; a failure goes into failures.json."""
-    from mien.training.scoring import measure_network, score_kept, score_run
+    from mien.training.scoring import measure_network, score_kept, score_run, score_svm
     from mien.training.train import train
 
     run = out / cell.folder
@@ -77,6 +77,8 @@ def _run(cell: Cell, data: Path, out: Path, layout: str, **how: Any) -> None:
             score_run(run, data, split, layout=layout)
         if cell.recipe.keep:
             score_kept(run, data, layout=layout)
+        if cell.svm:
+            score_svm(run, data, layout=layout)
         write_run_page(run)
     except Exception as error:  # whatever it is, the other runs go on; the reason stands in the table
         _note_failure(out, cell, f"{error}" if isinstance(error, MienError) else f"{type(error).__name__}: {error}")

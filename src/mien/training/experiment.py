@@ -5,8 +5,8 @@ base                    a recipe: a table, or the path of a file beside the expe
 seeds                   each row is trained once for each of these
 [grid]                  key = list of values; every combination is a row. Keys of inner tables are written crop.size
 [[runs]]                a row: name, keys of the recipe that differ from the base, seeds, the folder of its `data` within the one
-                        that is given, and under `claims` what the paper says. With a grid beside them, every row is made with
-                        every combination
+                        that is given, whether an `svm` is scored on the finished network too, and under `claims` what the paper
+                        says. With a grid beside them, every row is made with every combination
 [scaled]                what --scaled changes in all rows (keys of a recipe, seeds), and `about`: what that leaves of the
                         paper's work. A row's own `scaled` goes before it
 """
@@ -57,7 +57,7 @@ FAILURES = "failures.json"
 """Beside the run folders: why a run failed, by the folder's name."""
 
 _TOP = ("title", "paper", "about", "base", "seeds", "grid", "runs", "scaled")
-_ROW = ("name", "claims", "scaled", "seeds", "data")
+_ROW = ("name", "claims", "scaled", "seeds", "data", "svm")
 _WHOLE = ("heads",)
 """Keys whose table is replaced, not mixed with the base's."""
 
@@ -68,6 +68,7 @@ class Cell:
 
     folder  its name below the experiment's folder
     data    of its faces, below the folder that is given; "" for that one itself
+    svm     whether an SVM on the features of the finished network is scored beside it, see `scoring.score_svm`
     """
 
     row: str
@@ -75,6 +76,7 @@ class Cell:
     recipe: Recipe
     claims: Mapping[str, Any]
     data: str = ""
+    svm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +139,12 @@ def read_experiment(path: Path, *, scaled: bool = False, limit_epochs: int | Non
         seeds = next(s["seeds"] for s in (own, smaller, row, content, {"seeds": [1]}) if "seeds" in s)
         claims = _claims(row.get("claims", {}), where)
         data = _typed(row.get("data", ""), str, f"{where}: data")
+        if type(svm := row.get("svm", False)) is not bool:
+            raise DataError(f"{where}: svm must be true or false, but got {svm!r}")
         for seed in _seeds(seeds, where):
             folder = f"{name}-seed{seed}"
             made = recipe_from(recipe | {"name": folder, "seed": seed}, where)
-            cells.append(Cell(name, folder, made if limit_epochs is None else _shortened(made, limit_epochs), claims, data))
+            cells.append(Cell(name, folder, made if limit_epochs is None else _shortened(made, limit_epochs), claims, data, svm))
     if limit_epochs is not None:
         told.append(f"No run was longer than {limit_epochs} epoch{'s' if limit_epochs > 1 else ''}.")
     folders = [cell.folder for cell in cells]

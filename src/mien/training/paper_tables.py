@@ -42,6 +42,10 @@ def paper_tables(table: Sequence[Row]) -> list[PaperTable]:
         run = first_run(row)
         if run is not None and run.kept is not None:
             found.append(PaperTable(f"After so many epochs: {row.name}", _KEPT, _kept(run)))
+    for row in table:
+        run = first_run(row)
+        if run is not None and run.svm is not None and not row.stuck:
+            found.append(PaperTable(f"Softmax and SVM on the same network: {row.name}", _SVM, _softmax_and_svm(run, run.svm)))
     return found
 
 
@@ -49,6 +53,12 @@ _TIMED = "Here: PrivateTest; the time is the CPU's for the whole run, on one thr
 _EPOCHS = "Here: loss and accuracy as they were learnt from, augmented and with dropout; validation is PublicTest."
 _STAGES = "Here: PublicTest, the best epoch of each stage."
 _KEPT = "Plain accuracy, nothing dropped out or changed. Nothing was chosen by these figures."
+
+
+_SVM = (
+    "Plain accuracy, the first seed. *With dropout* is the figure that Keras prints while it trains: of the best epoch, dropout "
+    "on, while the weights move. All others are of the finished network, nothing dropped out. The SVM's C was chosen on PublicTest."
+)
 
 
 def first_run(row: Row) -> RunFolder | None:
@@ -126,6 +136,16 @@ def _by_class(row: Row) -> Table:
             line += [claim(row.claims.get(key, {}).get(name)), here(key, name)]
         cells.append(line)
     return ["", "precision, paper", "here", "recall, paper", "here"], cells
+
+
+def _softmax_and_svm(run: RunFolder, svm: Mapping[str, Any]) -> Table:
+    cells = []
+    if (learnt := run.best.get(f"train_{run.head}_accuracy")) is not None:
+        cells.append(["Training, with dropout", f"{100 * learnt:.1f} %", "–"])
+    for split, scores in (("Training", run.training), ("PublicTest", run.public), ("PrivateTest", run.private)):
+        softmax = "–" if scores is None else f"{100 * scores['heads'][run.head]['accuracy']:.1f} %"
+        cells.append([split, softmax, f"{100 * svm[split]['accuracy']:.1f} %"])
+    return ["", "softmax", "linear one-vs-all SVM"], cells
 
 
 def _kept(run: RunFolder) -> Table:

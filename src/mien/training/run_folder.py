@@ -29,6 +29,7 @@ class RunFolder:
     private    private.json, likewise on PrivateTest
     network    network.json, parameters and seconds per picture; None where they were not measured
     training   training.json, as public, of the Training faces that it learnt from; with nothing dropped out or changed
+    svm        svm.json, scores of an SVM on the features of its best network; None where that was not asked for
     kept       epochs.json, scores on all splits after the epochs that the recipe keeps; None where there are none
     """
 
@@ -42,6 +43,7 @@ class RunFolder:
     network: Mapping[str, Any] | None
     training: Scores | None = None
     kept: Mapping[str, Any] | None = None
+    svm: Mapping[str, Any] | None = None
 
     @property
     def head(self) -> str:
@@ -140,7 +142,7 @@ def read_run(path: Path) -> RunFolder:
 
 _KEPT = {
     **{"training": "training.json", "public": "public.json", "private": "private.json"},
-    **{"network": "network.json", "kept": "epochs.json"},
+    **{"network": "network.json", "kept": "epochs.json", "svm": "svm.json"},
 }
 """What is known of a run besides its recipe and its epochs: field of `RunFolder` → file in the folder."""
 

@@ -6,6 +6,7 @@ RUN/private.json     the same on PrivateTest, with intervals; once it is there i
 RUN/confusion.csv    PrivateTest, first head: a row per class of what it is, a column per class of what was said
 RUN/confusion.png    the same as a picture
 RUN/network.json     parameters, seconds per picture on one thread
+RUN/svm.json         scores of a linear SVM on the features of the best epoch's network, where that was asked for
 RUN/epochs.json      scores on all three splits after each epoch that the recipe's `keep` names
 """
 
@@ -82,6 +83,29 @@ def score_kept(run: Path, data: Path, *, layout: str = "auto") -> list[dict[str,
         rows.append(row)
     write_json(kept, {"head": head, "epochs": rows})
     return rows
+
+
+def score_svm(run: Path, data: Path, *, layout: str = "auto") -> dict[str, Any]:
+    """A linear one-vs-all SVM instead of the last layer of a run's best network: how it was chosen, and by split what it gives.
+
+    Each split has n, accuracy and one_vs_rest_accuracy of the first head. It is fitted on the Training faces of the run, its C is
+    chosen on PublicTest. Out of svm.json where it was worked out before. Raises `DataError`, `ModelError`.
+    """
+    from mien.training.svm import fit_svm
+
+    kept = run / "svm.json"
+    if kept.is_file():
+        return read_json(kept)
+    recipe, network = run_recipe(run), averaged_network(run)
+    head = next(iter(recipe.heads))
+    faces = {split: _faces(recipe, data, split, layout) for split in SCORES}
+    fit = fit_svm(network, faces["Training"], faces["PublicTest"], head, mean=recipe.mean, std=recipe.std)
+    found: dict[str, Any] = {"head": head, "fit": fit.to_json()}
+    for split, some in faces.items():
+        scores = _scores(head, some, logits(network, recipe, some)[head], data)
+        found[split] = {name: scores[name] for name in ("n", "accuracy", "one_vs_rest_accuracy")}
+    write_json(kept, found)
+    return found
 
 
 def _faces(recipe: Recipe, data: Path, split: str, layout: str) -> FaceSet:

@@ -378,7 +378,7 @@ def train(
         if not resume:
             raise DataError(f"{run}: holds a run already; add --resume to go on with it or give another folder")
         before = run_recipe(run)
-        if before != recipe:
+        if dataclasses.replace(before, description=recipe.description) != recipe:
             changed = [key for key, value in before.to_json().items() if recipe.to_json()[key] != value]
             raise DataError(f"{run}: was begun with another recipe ({', '.join(changed)} differ); give another folder")
     torch.set_num_threads(threads)
