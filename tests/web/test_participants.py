@@ -502,7 +502,7 @@ def paths(routes: list[BaseRoute]) -> list[tuple[str, set[str]]]:
     return found
 
 
-OPEN_TO_ALL = {"/login", "/api/login", "/static", "/static/review", "/static/plotly.js", "/favicon.ico"}
+OPEN_TO_ALL = {"/login", "/api/login", "/static", "/static/mien", "/static/plotly.js", "/favicon.ico"}
 
 
 def test_with_a_password_every_other_route_wants_a_login(opened: Opened) -> None:
