@@ -270,6 +270,17 @@ def test_all_faces_of_a_folder_in_one_table(tmp_path: Path) -> None:
     assert next(iter(joint[0])) == "file"
 
 
+def test_a_file_whose_name_is_not_utf8_is_analysed(tmp_path: Path) -> None:
+    source = os.fsdecode(os.fsencode(tmp_path) + b"/n\xff.mp4")
+    short_film(tmp_path / "a.mp4", 3).rename(source)
+    folders = result_folders([source], tmp_path / "out")
+    (outcome,) = analyze_files([source], folders, FakeOptions())
+    assert (outcome.error, Path(outcome.folder or "").name) == (None, "n�.mien")
+    write_index([outcome], tmp_path / "out" / "files.csv")
+    assert list(index(tmp_path / "out" / "files.csv")) == ["n�.mp4"]
+    assert (tmp_path / "out" / "n�.mien" / "annotated.mp4").stat().st_size > 500
+
+
 def test_names_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
     outcomes = [Outcome(name, None, None, "=1+1") for name in ("=cmd.mp4", "@a.mp4", "+b.mp4", "-c.mp4", "\td.mp4", "plain.mp4")]
     write_index(outcomes, tmp_path / "files.csv")

@@ -237,7 +237,7 @@ def known_by(source: str | os.PathLike[str]) -> list[str]:
             file.seek(max(0, stamp.st_size - _END))
             ends += file.read(_END)
         marks.append(json.dumps([path.name, stamp.st_size, stamp.st_mtime_ns, hashlib.sha256(ends).hexdigest()]))
-    return [hashlib.sha256(mark.encode()).hexdigest()[:16] for mark in marks]
+    return [hashlib.sha256(mark.encode("utf-8", "surrogateescape")).hexdigest()[:16] for mark in marks]
 
 
 def is_of_another(folder: Path, source: str) -> bool:

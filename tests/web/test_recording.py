@@ -232,6 +232,7 @@ def test_without_the_film_no_picture_of_anybody_is_kept(tmp_path: Path) -> None:
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert files == {
         "timeline.npz",
+        "result/timeline.npz",
         *(f"result/{n}" for n in ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")),
         *(f"result/{n}" for n in ("emotions.png", "tracks.png")),
     }

@@ -124,7 +124,7 @@ class Recordings:
             folder = self.folder(id)
             try:
                 folder.mkdir(parents=True)
-                facts = Facts(view.id, name, view.source, tuple(analyzer.labels), settings, asked.keep_film)
+                facts = Facts(view.id, name, view.source, tuple(analyzer.labels), settings, asked.keep_film, now().isoformat())
                 writer = Writer(folder, facts)
             except OSError as error:
                 raise WireError("storage_full", f"The recording cannot be written: {error.strerror or error}.") from error

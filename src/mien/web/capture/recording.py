@@ -35,6 +35,7 @@ class Facts:
     labels    the K names of the probabilities
     settings  see `Timeline.settings`; its `smoothing_s` is needed to go on
     film      whether the pictures are kept until the film is made of them
+    started_at  ISO 8601, by the server's clock
     """
 
     live: str
@@ -43,6 +44,7 @@ class Facts:
     labels: tuple[str, ...]
     settings: dict[str, Any]
     film: bool
+    started_at: str | None = None
 
 
 class Writer(FrameWriter):
@@ -70,7 +72,8 @@ class Logged(FrameLog):
         """The media that the recording stands for: a film without its pauses."""
         width, height = (int(self.rows[0]["width"]), int(self.rows[0]["height"])) if len(self.rows) else (0, 0)
         duration_s = float(self.rows[-1]["time_s"]) if len(self.rows) else 0.0
-        return MediaInfo(self.about.name, "camera", width, height, duration_s or None, None, None, False, "live")
+        facts = (width, height, duration_s or None, None, None, False, "live")
+        return MediaInfo(self.about.name, "camera", *facts, started_at=self.about.started_at)
 
     def timeline(self) -> Timeline:
         """Exactly what a `Recorder` that was given these results would have made."""
