@@ -308,10 +308,8 @@ def test_turns_compose() -> None:
 
 
 @pytest.fixture(scope="module")
-def portraits(hopper: Path) -> list[np.ndarray]:
-    from skimage.data import astronaut
-
-    return [np.asarray(Image.open(hopper).convert("RGB")), astronaut()]
+def portraits(hopper: Path, astronaut: Path) -> list[np.ndarray]:
+    return [np.asarray(Image.open(path).convert("RGB")) for path in (hopper, astronaut)]
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
