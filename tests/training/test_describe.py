@@ -1,5 +1,6 @@
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,25 @@ def folders(tmp_path: Path) -> Path:
 def rows_of(path: Path) -> list[list[str]]:
     with path.open(newline="") as file:
         return list(csv.reader(file))
+
+
+def test_all_ten_columns_of_votes_and_a_sample_of_the_table(data: Path, tmp_path: Path) -> None:
+    """P1's Figure 3 and Table 1."""
+    found = describe(data, tmp_path / "out")
+    votes, _ = read_ferplus(data / "fer2013new.csv")
+    wanted = Counter(votes.argmax(axis=1).tolist())
+    assert found["most_voted"] == {name: wanted[i] for i, name in enumerate(FERPLUS_COLUMNS)}
+    assert sum(found["most_voted"].values()) == 168
+    assert (tmp_path / "out/votes.png").read_bytes().startswith(b"\x89PNG")
+    with (data / "fer2013.csv").open() as file:
+        first = next(row for row in csv.DictReader(file) if row["emotion"] == "3")
+    shown = next(row for row in found["sample"] if row["emotion"] == "happiness")
+    assert shown == {"emotion": "happiness", "pixels": [int(p) for p in first["pixels"].split()[:15]], "usage": "Training"}
+    assert {row["emotion"] for row in found["sample"]} == set(FER2013)
+    printed = text(found)
+    assert f"happiness    {' '.join(first['pixels'].split()[:15])} …" in printed
+    most = next(line for line in printed.splitlines() if line.startswith("most "))
+    assert [int(n) for n in most.split()[1:]] == list(found["most_voted"].values())
 
 
 def test_statistics_are_those_of_pandas() -> None:
@@ -229,7 +249,7 @@ def test_mien_data_prepare(folders: Path, tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("data",), 2, "mien data wants a command: describe, prepare or augment"),
+        (("data",), 2, "mien data wants a command: describe, prepare, clips or augment"),
         (("data", "describe", "{}"), 1, "wanted fer2013.csv and fer2013new.csv, or icml_face_data.csv"),
         (("data", "describe", "{}", "--layout", "imagenet"), 2, "no layout 'imagenet'; known: auto, fer2013"),
         (("data", "describe", "{}", "--shares", "1", "1", "1"), 2, "wanted three shares of 0 or more that sum to 1"),

@@ -511,6 +511,13 @@ def test_several_models_and_data_sets_in_one_table(
     assert rows[2]["emotions"] == list(FER2013)
     assert [row["seen"] for row in rows] == ["", "", "trained on", ""]  # the shapes' own card does not name FER2013
     assert rows[3]["accuracy"] > 0.6 > rows[2]["accuracy"]  # of shapes only one of them knows anything
+    folders = {path.name for path in out.iterdir() if path.is_dir()}
+    assert folders == {"1-mien-lite0-data1", "1-mien-lite0-data2", "2-shapes-data1", "2-shapes-data2"}
+    for folder, model, n in (("1-mien-lite0-data1", "mien-lite0", 2), ("2-shapes-data2", "shapes", 84)):
+        figures = json.loads((out / folder / "figures.json").read_text(encoding="utf-8"))
+        assert (figures["model"], figures["n"], figures["split"]) == (model, n, "Training")
+        assert len((out / folder / "answers.csv").read_text(encoding="utf-8").splitlines()) == n + 1
+        assert (out / folder / "confusion.png").is_file()
     with (out / "cross_data.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     assert [row["emotions"] for row in table][:1] == ["happiness neutral"]

@@ -3,10 +3,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from mien.errors import DataError
 from mien.labels import LABEL_SETS
+from mien.training.data import load_faces
 from mien.training.evaluate import one_vs_rest
 from mien.training.experiment import (
     COLUMNS,
@@ -348,6 +351,22 @@ def test_the_papers_experiments_can_be_read(path: Path) -> None:
 
     assert work(small.cells) < work(full.cells) / 5
     assert read_results(full, path.parent) == [Result(cell) for cell in full.cells]
+
+
+def test_pictures_of_the_papers_keep_their_detail(tmp_path: Path) -> None:
+    """A picture of 100 pixels is not brought down to FER2013's 48 on its way into P2's network for 100."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for label in ("happy", "sad"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for i in range(10):
+                cv2.imwrite(str(tmp_path / split / label / f"{i}.png"), rng.integers(0, 256, (100, 100), dtype=np.uint8))
+    path = next(path for path in EXPERIMENTS if path.stem == "p2-tables-2-4")
+    (cell,) = [cell for cell in read_experiment(path).cells if cell.row == "100px"]
+    found = load_faces(tmp_path, cell.recipe.crop, align=cell.recipe.align, splits=("PrivateTest",))
+    own = cv2.imread(str(tmp_path / "test/happy/0.png"), cv2.IMREAD_GRAYSCALE)
+    assert any(np.array_equal(crop, own) for crop in found.crops)
+    assert {cell.recipe.crop.detail for path in EXPERIMENTS for cell in read_experiment(path).cells} == {0}
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)

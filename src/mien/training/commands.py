@@ -152,7 +152,7 @@ def _print_figures(found: dict[str, Any]) -> None:
 
 def _evaluate_several(options: argparse.Namespace, out: Path | None) -> None:
     from mien.models import load_model
-    from mien.training.evaluate import cross_data, write_cross_data
+    from mien.training.evaluate import cross_data, measure, write_cross_data, write_evaluation
 
     bundles = [load_model(name) for name in options.models]
     with counting("aligning faces") as progress:
@@ -166,6 +166,18 @@ def _evaluate_several(options: argparse.Namespace, out: Path | None) -> None:
         )
     if out is not None:
         write_cross_data(rows, out / "cross_data.csv")
+        split, layout = options.split or "PrivateTest", options.layout
+        for place, bundle in enumerate(bundles, start=1):
+            name = f"{place}-{bundle.spec.name}"
+            for number, data in enumerate(options.data, start=1):
+                try:
+                    found = measure(bundle, data, options.protocol, split=split, layout=layout)
+                except DataError as error:  # it stands in the table with the emotions that all share, and has no head for the rest
+                    print(f"{bundle.spec.name}: no files of its own: {error}", file=sys.stderr)
+                    continue
+                folder = out / (name if len(options.data) == 1 else f"{name}-data{number}")
+                folder.mkdir()
+                write_evaluation(*found, folder)
     if options.json:
         print(json.dumps(rows, ensure_ascii=False))
     else:

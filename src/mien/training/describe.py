@@ -30,6 +30,9 @@ SAMPLES = 10
 
 SAMPLE_SIDE = 96
 
+SAMPLE_PIXELS = 15
+"""Of the first picture of each class: as many as P1's Table 1 shows."""
+
 STATISTICS = ("count", "mean", "std", "min", "25%", "50%", "75%", "max")
 
 _SHADES = {"Training": "#2b6cb0", "PublicTest": "#e6a700", "PrivateTest": "#c43a31"}
@@ -49,8 +52,9 @@ def describe(
     layout    pictures by layout: fer2013, folders …; "auto" finds it out. `shares` and `seed` as in `layouts.read_layout`
     problems  of the result: how many rows or pictures could not be read, the first of them; the others are described all the same
 
-    With `out`, that folder gets description.json, counts.csv, histogram.png, votes.csv, sizes.csv, samples.png, duplicates.csv and
-    problems.csv, those that have something in them; older ones are replaced. Raises `DataError` where nothing can be read.
+    With `out`, that folder gets description.json, counts.csv, histogram.png, votes.csv, votes.png, sizes.csv, samples.png,
+    duplicates.csv and problems.csv, those that have something in them; older ones are replaced. Raises `DataError` where nothing
+    can be read.
     """
     problems: list[str] = []
     listing = read_layout(folder, layout, shares=shares, seed=seed, problems=problems)
@@ -60,6 +64,7 @@ def describe(
     sizes: Counter[tuple[int, int]] = Counter()
     alike: dict[bytes, list[int]] = defaultdict(list)
     coloured = read = 0
+    sample: list[dict[str, Any]] = []
     for i, row in enumerate(listing.rows):
         try:
             picture = row.read()
@@ -67,6 +72,9 @@ def describe(
             problems.append(str(folder / str(error)))
             continue
         read += 1
+        if row.label and row.label not in [line["emotion"] for line in sample]:
+            first = (picture if picture.ndim == 2 else picture[..., 0]).ravel()[:SAMPLE_PIXELS].tolist()
+            sample.append({"emotion": row.label, "pixels": first, "usage": row.split})
         sizes[picture.shape[1], picture.shape[0]] += 1
         if picture.ndim == 3 and (picture[..., :1] == picture).all():
             picture = picture[..., 0]  # grey is grey, however many channels hold it
@@ -91,6 +99,8 @@ def describe(
         "problems": {"count": len(problems), "first": problems[0] if problems else None},
         "counts": _counts(listing),
         "votes": _votes(listing),
+        "most_voted": _most_voted(listing),
+        "sample": sample,
         "ferplus_strict": _strict(listing),
         "light": {"all": sum(light.values(), _Light()).figures(), **{split: part.figures() for split, part in light.items()}},
         "coloured": coloured,
@@ -156,6 +166,15 @@ def _votes(listing: Listing) -> dict[str, dict[str, float]] | None:
     if not len(votes):
         return None
     return {name: column_statistics(votes[:, i]) for i, name in enumerate(FERPLUS_COLUMNS)}
+
+
+def _most_voted(listing: Listing) -> dict[str, int] | None:
+    """How many pictures have the most votes in each of the ten columns, the first of equals: P1's Figure 3."""
+    votes = listing.votes[listing.votes.any(axis=1)]
+    if not len(votes):
+        return None
+    counts = np.bincount(votes.argmax(axis=1), minlength=len(FERPLUS_COLUMNS))
+    return dict(zip(FERPLUS_COLUMNS, counts.tolist(), strict=True))
 
 
 def _strict(listing: Listing) -> dict[str, dict[str, int]] | None:
@@ -254,6 +273,9 @@ def _write(
                 csv.writer(file).writerows([safe(cell) for cell in row] for row in rows)
     (out / "description.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _histogram(found).savefig(out / "histogram.png", dpi=120)
+    (out / "votes.png").unlink(missing_ok=True)
+    if found["most_voted"]:
+        _vote_histogram(found["most_voted"]).savefig(out / "votes.png", dpi=120)
     if samples:
         _sheet(listing, samples).savefig(out / "samples.png", dpi=120)
 
@@ -290,6 +312,17 @@ def _histogram(found: dict[str, Any]) -> "Figure":
     return figure
 
 
+def _vote_histogram(most_voted: dict[str, int]) -> "Figure":
+    """Pictures by the column with the most votes, all ten of them."""
+    figure = _figure(9.0, 4.0)
+    axes = figure.subplots()
+    bars = axes.bar(list(most_voted), list(most_voted.values()), 0.8, color=_SHADES[SPLITS[0]])
+    axes.bar_label(bars, labels=[f"{value:,}" for value in most_voted.values()], fontsize=7, padding=2)
+    axes.set_ylabel("pictures with the most votes")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def _sheet(listing: Listing, samples: dict[int, NDArray[np.uint8]]) -> "Figure":
     """A row of pictures for each class."""
     gap = 4
@@ -322,6 +355,10 @@ def text(found: dict[str, Any]) -> str:
     if found["votes"]:
         lines += ["", "votes" + " " * 2 + "".join(f"{name:>13}" for name in found["votes"])]
         lines += [f"{name:<7}" + "".join(f"{column[name]:>13.6f}" for column in found["votes"].values()) for name in STATISTICS]
+        lines += [f"{'most':<7}" + "".join(f"{count:>13,}" for count in found["most_voted"].values())]
+    if found["sample"]:
+        lines += ["", f"{'emotion':<13}{'pixels':<64}usage"]
+        lines += [f"{row['emotion']:<13}{' '.join(map(str, row['pixels'])) + ' …':<64}{row['usage']}" for row in found["sample"]]
     lines += ["", f"{'light':<13}{'mean of 255':>24}{'deviation':>24}{'mean of 1':>24}{'deviation':>24}"]
     for name, figures in found["light"].items():
         if figures:

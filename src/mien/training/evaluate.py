@@ -5,6 +5,7 @@ import csv
 import functools
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -630,6 +631,8 @@ def results_folder(out: Path) -> Iterator[Path]:
         yield Path(scratch)
         out.mkdir(exist_ok=True)
         for path in sorted(Path(scratch).iterdir()):
+            if path.is_dir():  # an older one would not give way by itself
+                shutil.rmtree(out / path.name, ignore_errors=True)
             path.replace(out / path.name)
 
 
