@@ -249,7 +249,7 @@ def test_mien_data_prepare(folders: Path, tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("data",), 2, "mien data wants a command: describe, prepare, clips or augment"),
+        (("data",), 2, "mien data wants a command: describe, prepare, clips, augment or steps"),
         (("data", "describe", "{}"), 1, "wanted fer2013.csv and fer2013new.csv, or icml_face_data.csv"),
         (("data", "describe", "{}", "--layout", "imagenet"), 2, "no layout 'imagenet'; known: auto, fer2013"),
         (("data", "describe", "{}", "--shares", "1", "1", "1"), 2, "wanted three shares of 0 or more that sum to 1"),

@@ -454,6 +454,15 @@ def _data(commands: Any) -> None:
     sheet.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled pictures; those of Training are shown")
     sheet.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture to write, a PNG")
     _takes_layout(sheet)
+    steps = command(
+        verbs,
+        "steps",
+        data_steps,
+        "show what becomes of a picture on its way to a network: detected, de-noised, rotated, normalised, cropped",
+        "The steps of P1, as the keys of a recipe's crop switch them on (denoise, rotate, contrast, size).",
+    )
+    steps.add_argument("picture", type=Path, metavar="PICTURE")
+    steps.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture to write, a PNG")
     for parser in (show, make, clips):
         _takes_layout(
             parser, "DIR" if parser is show else "SOURCE", names="mien data describe --help" if parser is clips else "below"
@@ -470,7 +479,7 @@ def _data(commands: Any) -> None:
 
 
 def data(options: argparse.Namespace) -> int:
-    print("mien data wants a command: describe, prepare, clips or augment (see: mien data --help)", file=sys.stderr)
+    print("mien data wants a command: describe, prepare, clips, augment or steps (see: mien data --help)", file=sys.stderr)
     return 2
 
 
@@ -490,6 +499,13 @@ def data_augment(options: argparse.Namespace) -> int:
         raise DataError(f"{options.data}: has no picture in the split Training; wanted some to show")
     some = faces.crops[:: max(1, len(faces) // 10)][:10]
     print(f"sheet: {augmentation_sheet(some, recipe.augment, options.out, seed=recipe.seed)}")
+    return 0
+
+
+def data_steps(options: argparse.Namespace) -> int:
+    from mien.training.preprocessing import preprocessing_sheet
+
+    print(f"sheet: {preprocessing_sheet(options.picture, options.out)}")
     return 0
 
 

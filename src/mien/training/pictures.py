@@ -87,6 +87,17 @@ def augmentation_sheet(
     return canvas.save(out)
 
 
+def row_of_pictures(pictures: Mapping[str, NDArray[np.uint8]], out: Path) -> Path:
+    """Square pictures side by side as a PNG, each under its name; gives back `out`."""
+    figure = _figure(1.75 * len(pictures), 2.1, "")
+    for ax, (name, picture) in zip(figure.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True):
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        ax.set_title(name, fontsize=9, color=INK)
+        ax.set_axis_off()
+    figure.savefig(out, format="png")
+    return out
+
+
 def _tile(face: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """A crop as (side, side, 3)."""
     how = cv2.INTER_CUBIC if face.shape[0] < side else cv2.INTER_AREA
