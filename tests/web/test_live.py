@@ -667,6 +667,7 @@ def test_a_page_that_stays_away_leaves_a_finished_recording(start: Callable[...,
         assert "is not there any more" in other.ready["notice"]
 
 
+@pytest.mark.process
 def test_a_page_that_is_closed_for_good_ends_its_recording_at_once(client: TestClient) -> None:
     with client.websocket_connect(SOCKET) as socket:
         page = LivePage(socket)
@@ -681,6 +682,7 @@ def test_a_page_that_is_closed_for_good_ends_its_recording_at_once(client: TestC
 # --- a server that ends and starts again
 
 
+@pytest.mark.process
 def test_a_recording_goes_on_with_the_next_server(start: Callable[..., TestClient]) -> None:
     looks = walk(18)
     client = start()
@@ -703,6 +705,7 @@ def test_a_recording_goes_on_with_the_next_server(start: Callable[..., TestClien
     check(Timeline.load(folder(client, id) / "timeline.npz"), looks, [i / 10 for i in range(18)])
 
 
+@pytest.mark.process
 def test_a_paused_recording_is_paused_with_the_next_server(start: Callable[..., TestClient]) -> None:
     client = start()
     with live_page(client) as page:
@@ -720,6 +723,7 @@ def test_a_paused_recording_is_paused_with_the_next_server(start: Callable[..., 
     assert job(client, id)["state"] == "done"
 
 
+@pytest.mark.process
 def test_a_recording_whose_page_does_not_come_back_to_the_next_server_is_kept(start: Callable[..., TestClient]) -> None:
     client = start()
     with live_page(client) as page:
@@ -732,6 +736,7 @@ def test_a_recording_whose_page_does_not_come_back_to_the_next_server_is_kept(st
     assert len(Timeline.load(folder(client, id) / "timeline.npz")) == 5
 
 
+@pytest.mark.process
 def test_a_recording_that_was_being_saved_is_saved_by_the_next_server(start: Callable[..., TestClient]) -> None:
     client = start()
     with live_page(client) as page:

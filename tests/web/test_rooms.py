@@ -23,6 +23,8 @@ from serving import Server
 from web.conftest import HERE
 from web.live_page import jpeg, live_page, picture
 
+pytestmark = pytest.mark.process
+
 CLIPS = Path(__file__).parents[3] / "shared" / "media"
 SECONDS = 240
 
@@ -418,7 +420,6 @@ def test_a_picture_and_a_broken_film_are_told(real: TestClient, tmp_path: Path) 
     assert real.get("/api/jobs").json()["items"] == []
 
 
-@pytest.mark.process
 def test_a_server_that_is_killed_loses_neither_recording_nor_film(tmp_path: Path) -> None:
     """kill -9 while a film of the audience is read; the next server reads it again and takes it in."""
     film = films.still_film(tmp_path / "audience.mp4", seconds=20)

@@ -119,6 +119,7 @@ def test_everything_is_erased(client: TestClient, app: FastAPI) -> None:
     assert not [name for name, content in left.items() if b"MARIANNE-EXAMPLE" in content]
 
 
+@pytest.mark.process
 def test_a_job_in_the_queue_and_one_that_runs_are_ended_and_erased(client: TestClient, app: FastAPI, carphone: Path) -> None:
     for _ in range(2):
         with carphone.open("rb") as film:

@@ -15,6 +15,8 @@ from mien.web.app import create_app
 from mien.web.settings import Settings
 from web.conftest import HERE
 
+pytestmark = pytest.mark.process
+
 RENAMED = {("definition", "smoothing_s"): "curve_sigma_s"}
 """(Object, field) → what it is called since."""
 

@@ -17,6 +17,8 @@ from mien.cluster import RESULT_FILES
 from mien.types import Timeline
 from mien.web.tasks.child import is_about_memory
 
+pytestmark = pytest.mark.process
+
 MEMORY_MIB = 4096
 
 
