@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -263,7 +264,8 @@ def test_the_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     options = [str(path), "--out", str(tmp_path / "out"), "--scaled"]
     assert main(["compare", *options, "--data", str(data), "--accelerator", "cpu"]) == 1  # a row is broken
     out = capsys.readouterr().out
-    assert out.startswith("small-seed5: finished\n")
+    assert re.match(r"small-seed5: epoch 1 of 1: training loss [\d.]+, PublicTest [\d.]+, \d+ s\n", out)
+    assert out.partition("\n")[2].startswith("small-seed5: finished\n")
     assert "broken-seed5: failed: no network 'tyni'" in out
     assert out.endswith(f"table: {tmp_path / 'out/table.csv'}\npage: {tmp_path / 'out/index.html'}\n")
     assert main(["compare", *options, "--read-only", "--limit-epochs", "1"]) == 1

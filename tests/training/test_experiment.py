@@ -20,7 +20,6 @@ from mien.training.experiment import (
     Result,
     claims_table,
     figure_text,
-    markdown,
     markdown_table,
     mcnemar,
     plain_accuracy,
@@ -32,7 +31,7 @@ from mien.training.experiment import (
 )
 from mien.training.layouts import SPLITS
 from mien.training.networks import build
-from mien.training.paper_tables import duration, paper_tables
+from mien.training.paper_tables import duration, markdown, paper_tables
 from mien.training.recipe import Recipe, Stage
 from mien.training.run_folder import RunFolder
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError, MienError
-from mien.training.experiment import FAILURES, Cell, Experiment, Result, markdown, of_cell, read_result, read_results, write_csv
+from mien.training.experiment import FAILURES, Cell, Experiment, Result, of_cell, read_result, read_results, write_csv
 from mien.training.layouts import SPLITS
+from mien.training.paper_tables import markdown
 from mien.training.run_folder import read_json, read_run, write_json
 from mien.training.run_page import comparison_page, write_run_page
 

@@ -480,29 +480,6 @@ def _cell(value: Any) -> Any:
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
 
 
-def markdown(experiment: Experiment, results: Sequence[Result]) -> str:
-    """table.md: what was run, what it gave, what the paper says beside it, and its like in the paper's own layout."""
-    from mien.training.paper_tables import paper_tables
-
-    lines = [f"# {experiment.title}", ""]
-    lines += [text for part in (experiment.paper, experiment.about, experiment.scaled) if part for text in (part, "")]
-    table = table_rows(results)
-    lines += [*markdown_table(*public_table(table)), "", PUBLIC_NOTE, ""]
-    lines += [*markdown_table(*private_table(table)), "", PRIVATE_NOTE]
-    if any(row.claims for row in table):
-        lines += ["", *markdown_table(*claims_table(table))]
-    for own in paper_tables(table):
-        lines += ["", f"## {own.title}", "", *markdown_table(*own.table), "", own.note]
-    if tested := mcnemar(results):
-        lines += ["", told_test(tested)]
-    if stuck := stuck_text(table):
-        lines += ["", stuck]
-    missing = [row.reason for row in table if row.reason]
-    if missing:
-        lines += ["", "Not finished: " + "; ".join(missing) + "."]
-    return "\n".join(lines) + "\n"
-
-
 PUBLIC_NOTE = (
     "PublicTest, best epoch; training figures of the same epoch. One-vs-rest is P0's formula (3), which counts true negatives: "
     "1 − 2 (1 − accuracy) / K. Seconds per epoch are medians and include the look at PublicTest; ms per picture is the CPU's, one "

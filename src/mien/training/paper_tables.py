@@ -12,7 +12,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mien.training.experiment import EPOCH_FIGURES, NOT_TESTED, Row, Table, claim, figure_text, tested_text
+from mien.training.experiment import (
+    EPOCH_FIGURES,
+    NOT_TESTED,
+    PRIVATE_NOTE,
+    PUBLIC_NOTE,
+    Experiment,
+    Result,
+    Row,
+    Table,
+    claim,
+    claims_table,
+    figure_text,
+    markdown_table,
+    mcnemar,
+    private_table,
+    public_table,
+    stuck_text,
+    table_rows,
+    tested_text,
+    told_test,
+)
 from mien.training.run_folder import RunFolder
 
 
@@ -158,3 +178,24 @@ def _kept(run: RunFolder) -> Table:
             line += [f"{100 * row[split]['accuracy']:.1f} %", f"{row[split]['loss']:.3f}"]
         cells.append([*line, f"{100 * row['PrivateTest']['one_vs_rest_accuracy']:.1f} %"])
     return head, cells
+
+
+def markdown(experiment: Experiment, results: Sequence[Result]) -> str:
+    """table.md: what was run, what it gave, what the paper says beside it, and its like in the paper's own layout."""
+    lines = [f"# {experiment.title}", ""]
+    lines += [text for part in (experiment.paper, experiment.about, experiment.scaled) if part for text in (part, "")]
+    table = table_rows(results)
+    lines += [*markdown_table(*public_table(table)), "", PUBLIC_NOTE, ""]
+    lines += [*markdown_table(*private_table(table)), "", PRIVATE_NOTE]
+    if any(row.claims for row in table):
+        lines += ["", *markdown_table(*claims_table(table))]
+    for own in paper_tables(table):
+        lines += ["", f"## {own.title}", "", *markdown_table(*own.table), "", own.note]
+    if tested := mcnemar(results):
+        lines += ["", told_test(tested)]
+    if stuck := stuck_text(table):
+        lines += ["", stuck]
+    missing = [row.reason for row in table if row.reason]
+    if missing:
+        lines += ["", "Not finished: " + "; ".join(missing) + "."]
+    return "\n".join(lines) + "\n"
