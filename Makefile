@@ -22,7 +22,7 @@ serve: .venv/installed
 	.venv/bin/mien serve --open
 
 quick: .venv-quick/installed
-	.venv-quick/bin/python -m pytest $(SPREAD) -m "not more and not process" $(NOT_QUICK:%=--ignore tests/%)
+	.venv-quick/bin/python -m pytest $(SPREAD) -m "not more and not process and not extras" $(NOT_QUICK:%=--ignore tests/%)
 
 test: .venv-test/installed
 	.ci/chromium .venv-test/no-chromium

@@ -253,6 +253,7 @@ def bad_id(row: Any) -> str:
     return str(row.__name__).strip("_") if callable(row) else ""
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize(("make", "says"), BAD, ids=bad_id)
 def test_bad_input(here: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], list[str]], says: str) -> None:
     command = make(here)
@@ -698,6 +699,7 @@ def test_models_pull(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "analyze", "p.png", "--model", "mine")[0] == 0
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("command", ["train", "export"])
 def test_what_needs_torch_says_so(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
@@ -711,6 +713,7 @@ def test_what_needs_torch_says_so(
     assert err == f"mien: mien {command} needs the train extra (torch missing); run: pip install 'mien[train]'\n"
 
 
+@pytest.mark.extras
 def test_doctor(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, "doctor")
     assert (code, err) == (0, "")
@@ -720,6 +723,7 @@ def test_doctor(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listing(here) == []
 
 
+@pytest.mark.extras
 def test_doctor_names_what_is_broken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*given: Any) -> None:
         raise ModelError("mien-lite0: model.onnx is damaged")

@@ -254,6 +254,7 @@ def test_a_newer_schema_is_left_alone(store: Store, tmp_path: Path) -> None:
         store.migrate()
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize(
     ("url", "words"),
     [
