@@ -5,10 +5,15 @@ from typing import Any
 _RUN = ("=", "+", "-", "@", "\t", "\r")
 
 
-def safe(cell: Any) -> Any:
-    """A cell that no spreadsheet runs: a text that begins as a formula gets an apostrophe before it; numbers stay as they are."""
+def safe(cell: Any, *, words: bool = False) -> Any:
+    """A cell that no spreadsheet runs: a text that begins as a formula gets an apostrophe before it; numbers stay as they are.
+
+    `words`: what is text is somebody's words, also where it reads as a number.
+    """
     if not isinstance(cell, str) or not cell.startswith(_RUN):
         return cell
+    if words:
+        return f"'{cell}"
     try:
         float(cell)
     except ValueError:

@@ -669,8 +669,8 @@ def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
 def write_joined(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
     """faces.csv of all results in one table, with a first column `file`; faces.parquet too where pyarrow is installed.
 
-    Results with other columns, of an earlier run with another model, have their own behind the others', empty in the rest. Raises
-    `MediaError` where a table cannot be written.
+    Results with other columns, of an earlier run with another model, have their own behind the others', empty in the rest. Where
+    there is no result there is no table, nor one of an earlier run. Raises `MediaError` where a table cannot be written.
     """
     tables = [(o.source, Path(o.folder) / "faces.csv") for o in sorted(outcomes, key=lambda o: o.source) if o.folder]
     columns: dict[str, None] = {"file": None}
@@ -680,6 +680,10 @@ def write_joined(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
     target = folder / "faces.csv"
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
+        if len(columns) == 1:
+            for left in (target, target.with_suffix(".parquet")):
+                left.unlink(missing_ok=True)
+            return []
         with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
             writer.writeheader()

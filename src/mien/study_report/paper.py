@@ -489,7 +489,8 @@ class _Document:
         return [Table([row], colWidths=[each] * 3, style=style, hAlign="LEFT") for row in rows]
 
     def _every(self, film: Json, end: float) -> list[Flowable]:
-        signals = [*(label for label in self.labels if label != "neutral"), "neutral", "valence"]
+        neutral = [label for label in self.labels if label == "neutral"]
+        signals = [*(label for label in self.labels if label != "neutral"), *neutral, "valence"]
         rows = self._small(film, end, "raw", signals)
         words = "Raw means. Valence is happiness minus the strongest unpleasant expression, from −1 to +1; above 0 is pleasant."
         parts: list[Flowable] = [KeepTogether([_text("Every expression", HEADING), _text(words, NOTE), rows[0]]), *rows[1:]]

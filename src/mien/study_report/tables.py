@@ -230,7 +230,7 @@ def _line(cells: Iterable[Any]) -> str:
 def _cell(cell: Any) -> Any:
     if isinstance(cell, bool):
         return int(cell)
-    return safe(cell)
+    return safe(cell, words=True)
 
 
 def _write(path: StrPath, lines: Iterable[str]) -> None:

@@ -118,7 +118,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         padded = pad_same(batch, self.kernel_size[0], self.stride[0])
-        if batch.device.type == "cpu" and torch.is_grad_enabled() and self.weight.requires_grad:
+        if self.training and batch.device.type == "cpu":
             weight = self.weight.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else self.weight
             return cast(torch.Tensor, _Depthwise.apply(padded.to(weight.dtype), weight, self.stride[0]))
         return super().forward(padded)
@@ -177,7 +177,7 @@ class PointwiseConv2d(nn.Conv2d):
         super().__init__(given, filters, 1, bias=False, device=device)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        if batch.device.type == "cpu" and torch.is_grad_enabled() and batch.shape[2] * batch.shape[3] <= self.FEW:
+        if self.training and batch.device.type == "cpu" and batch.shape[2] * batch.shape[3] <= self.FEW:
             return F.linear(batch.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
         return super().forward(batch)
 
