@@ -128,6 +128,7 @@ def test_a_file_becomes_a_job_with_its_options_and_is_done(client: TestClient, j
         "model": "default",
         "smoothing_s": 0.5,
         "baseline_s": 0.0,
+        "find_face_px": 40.0,
         "annotated": False,
         "pictures": True,
         "max_pixels": 50_000_000,

@@ -212,7 +212,6 @@ function show(focus = false) {
     if (get("tabs").getBoundingClientRect().top < 0) get("tabs").scrollIntoView();
   }
 }
-addEventListener("hashchange", () => show(true));
 
 const redraw = () => {
   texts.draw(written.now);
@@ -255,6 +254,7 @@ try {
   if (!written.unsaved) said("saved");
   if (written.restored.length) toast(`What was not saved the last time is here again: ${written.restored.map((field) => FIELDS[field] ?? field).join(", ")}.`);
   show();
+  addEventListener("hashchange", () => show(true)); // a tab that was chosen before is the one that was shown
   // Another window, or people who take part: looked at again when somebody comes back to this page.
   document.addEventListener("visibilitychange", () => { if (!document.hidden) written.refresh().catch(() => {}); });
 } catch (error) {
