@@ -45,6 +45,17 @@ def usual(tmp_path: Path) -> Read:
     return Read(review(), tmp_path)
 
 
+def test_a_model_that_knows_no_neutral_has_a_paper_too(tmp_path: Path) -> None:
+    made = review()
+    made["labels"].remove("neutral")
+    for film in made["stimuli"]:
+        for curves in filter(None, film["curves"].values()):
+            del curves["neutral"]
+    read = Read(made, tmp_path)
+    assert "Every expression" in read.flat
+    assert "neutral (own scale)" not in read.flat
+
+
 @pytest.mark.parametrize("size", POINTS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_page_keeps_its_margins_and_says_what_it_is(tmp_path: Path, kind: str, size: str) -> None:
