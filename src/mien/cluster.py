@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import json
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -267,12 +268,13 @@ def whole_folder(target: Path) -> Iterator[Path]:
     target = Path(os.path.abspath(target))
     if target.exists() and not (target.is_dir() and (is_result(target) or not any(target.iterdir()))):
         raise MediaError(f"{target}: is there already and is not a result of mien; give another folder with --out")
+    scratch = target.with_name(f".{target.name}-{secrets.token_hex(4)}")  # known before it is there, so that Ctrl-C leaves none
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    except OSError as error:
-        raise MediaError(f"{target}: cannot be written: {error.strerror}; give another folder with --out") from error
-    try:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch.mkdir()
+        except OSError as error:
+            raise MediaError(f"{target}: cannot be written: {error.strerror}; give another folder with --out") from error
         scratch.chmod(0o755)
         yield scratch
         if target.exists():
