@@ -365,14 +365,21 @@ class Light:
 def light_of(rgb: NDArray[np.uint8]) -> Light:
     """The light of a picture (H, W, 3), measured on every eighth row of its green."""
     rows = rgb[4::8, :, 1] if len(rgb) > 4 else rgb[:, :, 1]
-    bright = float(np.percentile(rows[:, ::4], 98))
+    bright = _exceeded(rows[:, ::4], 0.02)
     # The second difference of pixels beside each other is grain where the picture is plain; a clean picture's is near 0 there.
     bend = np.abs(np.diff(rows.astype(np.int16), 2, axis=1))
     cells = bend.shape[1] // 16
     if not cells:
         return Light(bright, 0.0)
     mean = bend[:, : cells * 16].reshape(-1, 16).mean(axis=1)
-    return Light(bright, float(np.percentile(mean, 25)) * _BEND_TO_SD)
+    return Light(bright, _exceeded(mean, 0.75) * _BEND_TO_SD)
+
+
+def _exceeded(values: NDArray[Any], share: float) -> float:
+    """What so many of the values exceed. `np.percentile` does more, and takes longer than all else that is done for light."""
+    flat = values.ravel()
+    at = round((1 - share) * (len(flat) - 1))
+    return float(np.partition(flat, at)[at])
 
 
 def brightened(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
