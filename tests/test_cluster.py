@@ -305,10 +305,16 @@ def test_parquet_where_pyarrow_is_there(tmp_path: Path, monkeypatch: pytest.Monk
     package.csv, package.parquet = tables, parquet  # type: ignore[attr-defined]
     for module in (package, tables, parquet):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    assert cluster.write_joined([], tmp_path) == [tmp_path / "faces.csv", tmp_path / "faces.parquet"]
+    (tmp_path / "a.mien").mkdir()
+    (tmp_path / "a.mien" / "faces.csv").write_text("frame,time_s\n0,0.5\n")
+    done = Outcome("a.mp4", str(tmp_path / "a.mien"), None, "")
+    assert cluster.write_joined([done], tmp_path) == [tmp_path / "faces.csv", tmp_path / "faces.parquet"]
+    assert (tmp_path / "faces.parquet").read_text() == "file,frame,time_s\na.mp4,0,0.5\n"
     assert len(made) == 1
+    assert cluster.write_joined([], tmp_path) == []  # of an earlier run, and no longer true
+    assert listing(tmp_path) == ["a.mien"]
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert cluster.write_joined([], tmp_path) == [tmp_path / "faces.csv"]
+    assert cluster.write_joined([done], tmp_path) == [tmp_path / "faces.csv"]
 
 
 def test_audience_takes_the_results_of_the_command_line(tmp_path: Path) -> None:
