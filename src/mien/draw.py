@@ -6,13 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.labels import COLOURS
+from mien.labels import colours_of
 from mien.types import FrameResult
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CAP = 21.0  # height in pixels of a capital of this font at scale 1
 _PANEL = (22, 24, 28)
-_UNKNOWN = "#8a8f98"
 
 
 class _Rect(NamedTuple):
@@ -33,7 +32,7 @@ class _Rect(NamedTuple):
 def annotate(result: FrameResult, *, bars: bool = True) -> NDArray[np.uint8]:
     """A new (H, W, 3) uint8 RGB picture: `result.frame.rgb` with what was read in it.
 
-    Each face gets a box in the colour of its leading expression (`mien.labels.COLOURS`), a label "track expression percent",
+    Each face gets a box in the colour of its leading expression (`mien.labels.colours_of`), a label "track expression percent",
     and, with `bars` and where there is room beside the box, one bar per emotion. Expression, percentage and bars are those of
     `result.smoothed`, so that a film does not flicker. Lines and text grow with the picture and with the face; labels stay
     inside the picture and keep clear of one another where a place is free. The frame itself is left as it is.
@@ -50,7 +49,7 @@ def annotate(result: FrameResult, *, bars: bool = True) -> NDArray[np.uint8]:
     # Large faces first: theirs are the labels with the most room, and the small ones find theirs around them.
     order = sorted(range(len(faces)), key=lambda i: faces[i].y1 - faces[i].y2)
     for i in order:
-        colour = _colour(result.labels[int(result.smoothed[i].argmax())])
+        colour = _colour(result.labels, int(result.smoothed[i].argmax()))
         thick = max(1, round(min(height, width, 3 * (faces[i].y2 - faces[i].y1)) / 240))
         box = faces[i]
         cv2.rectangle(rgb, (box.x1, box.y1), (box.x2, box.y2), colour, thick, cv2.LINE_AA)
@@ -62,8 +61,8 @@ def annotate(result: FrameResult, *, bars: bool = True) -> NDArray[np.uint8]:
     return rgb
 
 
-def _colour(label: str) -> tuple[int, int, int]:
-    code = COLOURS.get(label, _UNKNOWN)
+def _colour(labels: tuple[str, ...], label: int) -> tuple[int, int, int]:
+    code = colours_of(labels)[label]
     return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
 
 
@@ -84,7 +83,7 @@ def _label(
 ) -> None:
     height, width = rgb.shape[:2]
     lead = int(scores.argmax())
-    colour = _colour(labels[lead])
+    colour = _colour(labels, lead)
     name = labels[lead].encode("ascii", "replace").decode()
     cap = _text_height(box.y2 - box.y1, rgb.shape)
     # The shortest text that fits: the whole, then without the track, then the number alone.
@@ -157,7 +156,7 @@ def _bars(
         length = round(float(scores[k]) * (bar_width - 1))
         cv2.rectangle(rgb, (x, y1), (x + bar_width - 1, y1 + thickness - 1), (58, 62, 70), cv2.FILLED)
         if length:
-            cv2.rectangle(rgb, (x, y1), (x + length, y1 + thickness - 1), _bright(_colour(labels[k])), cv2.FILLED)
+            cv2.rectangle(rgb, (x, y1), (x + length, y1 + thickness - 1), _bright(_colour(labels, k)), cv2.FILLED)
         if named:
             baseline = y + (row + round(cap)) // 2
             cv2.putText(rgb, name, (place.x1 + pad, baseline), _FONT, scale, (236, 238, 242), thick, cv2.LINE_AA)

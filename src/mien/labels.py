@@ -1,5 +1,6 @@
 """Label sets of the field, the maps between them, and valence."""
 
+import difflib
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,9 @@ FERPLUS_COLUMNS: tuple[str, ...] = (*FERPLUS, "unknown", "NF")
 """All ten columns that the raters of FER+ could vote for; NF is "not a face"."""
 
 LABEL_SETS: dict[str, tuple[str, ...]] = {"ekman": EKMAN, "fer2013": FER2013, "ferplus": FERPLUS}
+
+OWN = "own"
+"""Beside `LABEL_SETS`: the words that the data itself has, whatever they are."""
 
 NEGATIVE: tuple[str, ...] = ("anger", "sadness", "fear", "disgust", "contempt")
 
@@ -45,6 +49,19 @@ COLOURS: dict[str, str] = {
 """One fixed colour per emotion for plots, boxes and pages; lightness differs so that they stay apart with colour blindness."""
 
 
+_SPARE_COLOURS = (
+    *("#0f7b8a", "#b8860b", "#8b3fa0", "#5c7a1f", "#a0522d", "#1f5fbf", "#c2407a", "#3d3d3d"),
+    *COLOURS.values(),
+)
+
+
+def colours_of(labels: Sequence[str]) -> list[str]:
+    """A colour for each label, no two alike while there are enough: `COLOURS`, and spare ones for words that are not in it."""
+    spare = [colour for colour in _SPARE_COLOURS if colour not in {COLOURS.get(name) for name in labels}]
+    own = [name for name in labels if name not in COLOURS]
+    return [COLOURS.get(name) or spare[own.index(name) % len(spare)] for name in labels]
+
+
 def canonical(name: str) -> str:
     """The name mien uses for an emotion that others spell "Happy", "joy" or "HAPPINESS".
 
@@ -55,6 +72,35 @@ def canonical(name: str) -> str:
     if word not in FERPLUS:
         raise ValueError(f"no emotion {name!r}; known: {', '.join(FERPLUS)}")
     return word
+
+
+_COLUMNS = ("file", "frame", "time_s", "track", "face_score", "faces", "expression", "valence", "reliability", "flags")
+"""What tables call other things: a class of that name would be a second column of it."""
+
+_MISSPELT = 0.85
+"""A word that is so much like one that is known is that one, misspelt (`difflib`'s ratio): "hapy", "supprise"."""
+
+
+def own_word(name: str) -> str:
+    """The name that mien uses for a class of somebody's own data: `canonical` where it is known, else the word in small letters.
+
+    Raises `ValueError` for what is a known word misspelt, a column of the tables, or no word.
+    """
+    word = " ".join(name.lower().split())
+    if word in _ALIASES or word in FERPLUS:
+        return canonical(word)
+    if near := difflib.get_close_matches(word, (*FERPLUS, *_ALIASES), 1, _MISSPELT):
+        raise ValueError(f"is {name!r} meant to be {near[0]!r}? wanted one of the known words, or one that is not so near to them")
+    if word in _COLUMNS:
+        raise ValueError(f"{name!r} is a column of every table; call the class something else")
+    if not word.replace(" ", "").replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"wanted a word of letters and digits as the name of a class, but got {name!r}")
+    return word
+
+
+def knows_valence(labels: Sequence[str]) -> bool:
+    """Whether any of these words is pleasant or unpleasant: without one, `valence` is 0 and says nothing."""
+    return "happiness" in labels or any(name in NEGATIVE for name in labels)
 
 
 def valence(scores: NDArray[np.floating], labels: Sequence[str]) -> NDArray[np.float32]:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from mien import __version__, page_file
 from mien.cells import safe
 from mien.errors import MediaError
-from mien.labels import COLOURS, valence
+from mien.labels import colours_of, knows_valence, valence
 from mien.types import Episode, Faces, Frame, FrameResult, Timeline, Track, leading
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ _APPEARS = {
     "contempt": "contemptuous",
 }
 _PROTOCOLS = {"ferplus-strict": "FER+ strict", "fer2013": "FER2013", "end_to_end": "from whole pictures"}
-_SPARE_COLOURS = ("#2b6cb0", "#c43a31", "#4c8c2b", "#e6a700", "#6a4fb3", "#00897b", "#d35fb7", "#8a8f98")
 
 _Values = NDArray[np.float64]
 
@@ -114,7 +113,8 @@ def faces_csv(timeline: Timeline, path: StrPath) -> None:
     """A row per face per sampled frame: frame, time_s, track, x1, y1, x2, y2, face_score, the K emotions, expression, valence.
 
     frame counts decoded frames from 0, time_s is in seconds, boxes are pixels of the original picture, the emotions are the
-    model's probabilities before smoothing (a row sums to 1 within 1e-4), valence lies in [-1, 1]. Where
+    model's probabilities before smoothing (a row sums to 1 within 1e-4), valence lies in [-1, 1] and is empty where no word of the
+    model's is pleasant or unpleasant. Where
     `timeline.settings["baseline_s"]` is set, K columns `<emotion>_change` follow: see `Timeline.baseline`.
     RFC 4180, UTF-8, decimal points, newline "\\n". Raises `MediaError` where the file cannot be written.
     """
@@ -122,7 +122,7 @@ def faces_csv(timeline: Timeline, path: StrPath) -> None:
     change = timeline.baseline(float(seconds)) if seconds else None
     k = len(timeline.labels)
     header = ["frame", "time_s", "track", "x1", "y1", "x2", "y2", "face_score", *timeline.labels, "expression", "valence"]
-    line = "%d,%.6f,%d,%.2f,%.2f,%.2f,%.2f,%.4f," + "%.5f," * k + "%s,%.5f"
+    line = "%d,%.6f,%d,%.2f,%.2f,%.2f,%.2f,%.4f," + "%.5f," * k + ("%s,%.5f" if knows_valence(timeline.labels) else "%s,%.0s")
     if change is not None:
         header += [f"{name}_change" for name in timeline.labels]
         line += ",%.5f" * k
@@ -421,9 +421,8 @@ def _headline_picture(timeline: Timeline, named: str) -> str:
     order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
     if len(order) == 1:
         return f"{_number(len(leads)).capitalize()} faces{named}; all appear {_appears(timeline.labels[order[0]])}."
-    parts = [f"{_number(int(counts[i]))} {_appears(timeline.labels[i])}" for i in order]
-    first, _, word = parts[0].rpartition(" ")
-    parts[0] = f"{first} appear{'s' if counts[order[0]] == 1 else ''} {word}"
+    verbs = ["appears " if counts[order[0]] == 1 else "appear ", *("" for _ in order[1:])]
+    parts = [f"{_number(int(counts[i]))} {verb}{_appears(timeline.labels[i])}" for i, verb in zip(order, verbs, strict=True)]
     return f"{_number(len(leads)).capitalize()} faces{named}; {_listed(parts)}."
 
 
@@ -682,7 +681,7 @@ def _figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    colours = _colours(timeline.labels)
+    colours = colours_of(timeline.labels)
     picture = len(timeline) == 1 and len(timeline.frame_rows) > 0
     rows = max(1, len(people)) if people is not None else 1
     if picture:
@@ -771,12 +770,7 @@ def _drawable(text: str) -> str:
 
 def colours(labels: Sequence[str]) -> dict[str, dict[str, str]]:
     """For each label the colour that it has everywhere, on a light and on a dark page: {"happiness": {"light": "#e6a700", …}}."""
-    return {name: {"light": colour, "dark": _lighter(colour)} for name, colour in zip(labels, _colours(labels), strict=True)}
-
-
-def _colours(labels: Sequence[str]) -> list[str]:
-    """One colour per label: mien's own, and spare ones for names it does not know."""
-    return [COLOURS.get(name, _SPARE_COLOURS[i % len(_SPARE_COLOURS)]) for i, name in enumerate(labels)]
+    return {name: {"light": colour, "dark": _lighter(colour)} for name, colour in zip(labels, colours_of(labels), strict=True)}
 
 
 # --- stills -----------------------------------------------------------------------------------------------------------------------
@@ -1110,7 +1104,7 @@ class _Page:
         else:
             sections = []
         facts = self._facts()
-        light = _colours(self.labels)
+        light = colours_of(self.labels)
         return page_file.fill(
             template,
             policy=page_file.policy(*([script, page_file.plotly_script()] if curves else [])),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import MediaError
-from mien.labels import valence
+from mien.labels import knows_valence, valence
 
 if TYPE_CHECKING:
     import pandas
@@ -299,7 +299,7 @@ class Timeline:
             "face_score": self.face_scores,
             **{name: self.emotions[:, i] for i, name in enumerate(self.labels)},
             "expression": [self.labels[i] for i in leading(self.emotions)] if len(self.emotions) else [],
-            "valence": self.valence,
+            "valence": self.valence if knows_valence(self.labels) else np.full(len(self.tracks), np.nan, np.float32),
         }
         return pandas.DataFrame(columns)
 

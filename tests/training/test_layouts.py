@@ -277,7 +277,7 @@ def test_what_lies_about_is_told(tmp_path: Path) -> None:
 
 def test_errors_of_class_folders_are_collected(tmp_path: Path) -> None:
     class_folders(tmp_path, ("fear", "anger"), 3)
-    (tmp_path / "joyful").mkdir()
+    (tmp_path / "happyness").mkdir()
     (tmp_path / "sad").mkdir()
     (tmp_path / "fear" / "notes.txt").touch()
     (tmp_path / "fear" / "more").mkdir()
@@ -287,7 +287,7 @@ def test_errors_of_class_folders_are_collected(tmp_path: Path) -> None:
     problems: list[str] = []
     assert len(read_layout(tmp_path, problems=problems)) == 6
     told = "\n".join(problems)
-    assert "joyful: wanted a label among neutral, happiness" in told
+    assert "happyness: is 'happyness' meant to be 'happiness'?" in told
     assert "sad: the class is empty: wanted pictures in it" in told
     assert "notes.txt: is no picture; wanted .bmp" in told
     assert "labels.csv: lies beside the class folders" in told

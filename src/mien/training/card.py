@@ -4,7 +4,17 @@ from typing import Any
 
 from mien.models import ModelSpec
 
-PROTOCOL_NAMES = {"ferplus-strict": "FER+ strict", "fer2013": "FER2013"}
+PROTOCOL_NAMES = {"ferplus-strict": "FER+ strict", "fer2013": "FER2013", "labels": "single labels"}
+
+
+_FAILS_RARE = (
+    "Faces under about 20 pixels, in profile, behind hands, masks or dark glasses, in poor light; contempt and disgust, which",
+    "the training set hardly has; people whose faces at rest look like an expression: use a baseline for those.",
+)
+_FAILS = (
+    "Faces under about 20 pixels, in profile, behind hands, masks or dark glasses, in poor light; people whose faces at rest look",
+    "like an expression: use a baseline for those.",
+)
 
 
 def card(spec: ModelSpec) -> str:
@@ -124,8 +134,7 @@ def _making(spec: ModelSpec) -> list[str]:
         "",
         "## Where it fails",
         "",
-        "Faces under about 20 pixels, in profile, behind hands, masks or dark glasses, in poor light; contempt and disgust, which",
-        "the training set hardly has; people whose faces at rest look like an expression: use a baseline for those.",
+        *(_FAILS_RARE if any("contempt" in head.labels for head in spec.heads) else _FAILS),
     ]
     if "FER+" in spec.data:
         out += ["The raters of FER+ were crowd workers who agree with each other in about four of five pictures."]

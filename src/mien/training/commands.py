@@ -304,6 +304,7 @@ def train(options: argparse.Namespace) -> int:
     given |= {name: getattr(options, name) for name in ("precision", "layout")}
     terminal = sys.stderr.isatty()
     given["epoch_told"] = _silent if terminal else _to_log(recipe.name)
+    given["warned"] = lambda line: print(f"mien: warning: {line}", file=sys.stderr)
     if not options.seeds:
         run_training(recipe, options.data, run, progress=terminal, **given)
         if is_first():
@@ -349,7 +350,10 @@ def _tell_run(run: Path) -> dict[str, float]:
     """Prints and gives back the figures of a run's best epoch."""
     from mien.training.run_folder import read_run
 
-    best = read_run(run).best
+    found = read_run(run)
+    if found.recipe.labels:
+        print(f"learnt: the data's own words {', '.join(found.recipe.labels)}")
+    best = found.best
     figures = {name: value for name, value in best.items() if name.endswith(("_accuracy", "_macro_f1", "_loss"))}
     shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
     print(f"run: {run}\nbest epoch: {best['epoch']:.0f} ({shown})")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mien.crop import TEMPLATE_BOX, CropSpec, alignment, crop_face
 from mien.detect import YuNet
 from mien.errors import DataError
-from mien.labels import FERPLUS, FERPLUS_COLUMNS, LABEL_SETS
+from mien.labels import FERPLUS_COLUMNS, LABEL_SETS, OWN, own_word
 from mien.training.layouts import SEED, SHARES, SIDE, SPLITS, Face, find_layout, fingerprint, read_fer2013, read_layout
 from mien.training.votes import read_ferplus, refuse, strict_labels, vote_targets
 from mien.types import Faces
@@ -51,7 +51,7 @@ class FaceSet:
 
     crops     (N, S, S) uint8 grey or (N, S, S, 3) RGB, framed by `mien.crop` (or as they are, see `aligned`)
     labels    (N,) int64, index into `names`, -1 where there is none
-    names     emotions as `labels.canonical` spells them
+    names     emotions as `labels.canonical` spells them, or words of the data's own
     votes     (N, 10) int64, the raters' votes in the order of `labels.FERPLUS_COLUMNS`, all 0 where there are none
     split     (N,) str, one of `SPLITS`
     aligned   (N,) bool, whether landmarks were found
@@ -77,8 +77,8 @@ class FaceSet:
         for name in ("labels", "split", "aligned", "person", "source"):
             if getattr(self, name).shape != (n,):
                 raise ValueError(f"{name} must have shape ({n},), but got {getattr(self, name).shape}")
-        if unknown := [name for name in self.names if name not in FERPLUS]:
-            raise ValueError(f"names must be among {', '.join(FERPLUS)}, but got {', '.join(unknown)}")
+        if wrong := [name for name in self.names if own_word(name) != name]:
+            raise ValueError(f"names must be as labels.own_word spells them, but got {', '.join(wrong)}")
         if unknown := sorted(set(self.split.tolist()) - set(SPLITS)):
             raise ValueError(f"split must be among {', '.join(SPLITS)}, but got {', '.join(unknown)}")
         if n and not -1 <= self.labels.min() <= self.labels.max() < len(self.names):
@@ -112,13 +112,21 @@ class FaceSet:
         """(N,) index into `labels.FER2013`, -1 where there is none."""
         return self.truth("fer2013")
 
+    def label_set(self, name: str) -> tuple[str, ...]:
+        """The words of a label set; `names` for "own". Raises `ValueError` for one that does not exist."""
+        if name == OWN:
+            return self.names
+        if name not in LABEL_SETS:
+            raise ValueError(f"no label set {name!r}; known: {', '.join((*LABEL_SETS, OWN))}")
+        return LABEL_SETS[name]
+
     def truth(self, label_set: str) -> NDArray[np.int64]:
-        """What each face counts as in an evaluation: (N,) int64, index into `LABEL_SETS[label_set]`, -1 where it has none of them.
+        """What each face counts as in an evaluation: (N,) int64, index into `label_set`, -1 where it has none of them.
 
         Labels are matched by name. For "ferplus" a face with votes counts as `strict_labels` has it, whatever its own label.
         Raises `ValueError` for a label set that does not exist.
         """
-        wanted = _label_set(label_set)
+        wanted = self.label_set(label_set)
         place = np.array([*(wanted.index(name) if name in wanted else -1 for name in self.names), -1], dtype=np.int64)
         named = place[self.labels]  # label -1 takes the last, which is -1
         if label_set != "ferplus":
@@ -131,7 +139,7 @@ class FaceSet:
         One-hot rows of the labels by name. For "ferplus" a face with votes has its `vote_targets`, and a row of zeros where
         most raters saw no face. Raises `ValueError` for a label set that does not exist.
         """
-        wanted = _label_set(label_set)
+        wanted = self.label_set(label_set)
         if label_set != "ferplus":
             return _one_hot(self.truth(label_set), len(wanted))
         soft, usable = vote_targets(self.votes)
@@ -139,12 +147,6 @@ class FaceSet:
         # `truth` asks for a majority; a face without votes has one by its label.
         named = _one_hot(np.where(voted, -1, self.truth(label_set)), len(wanted))
         return np.where(voted[:, None], soft * usable[:, None], named).astype(np.float32)
-
-
-def _label_set(name: str) -> tuple[str, ...]:
-    if name not in LABEL_SETS:
-        raise ValueError(f"no label set {name!r}; known: {', '.join(LABEL_SETS)}")
-    return LABEL_SETS[name]
 
 
 def _one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from mien.cells import safe
 from mien.errors import DataError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
 from mien.training.layouts import SEED, SHARES, SPLITS, Listing, read_layout
+from mien.training.one_film import across_splits, small
 from mien.training.votes import refuse, strict_labels
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def describe(
     sizes: Counter[tuple[int, int]] = Counter()
     alike: dict[bytes, list[int]] = defaultdict(list)
     coloured = read = 0
+    looks: dict[int, NDArray[np.float32]] = {}
     sample: list[dict[str, Any]] = []
     for i, row in enumerate(listing.rows):
         try:
@@ -72,6 +74,7 @@ def describe(
             problems.append(str(folder / str(error)))
             continue
         read += 1
+        looks[i] = small(picture)
         if row.label and row.label not in [line["emotion"] for line in sample]:
             first = (picture if picture.ndim == 2 else picture[..., 0]).ravel()[:SAMPLE_PIXELS].tolist()
             sample.append({"emotion": row.label, "pixels": first, "usage": row.split})
@@ -89,13 +92,15 @@ def describe(
             progress(i + 1, len(listing))
     if not read:
         refuse(problems)
+    sources, splits = [listing.rows[i].source for i in looks], [listing.rows[i].split for i in looks]
+    torn = across_splits(sources, splits, listing.names, np.stack([*looks.values()]))
     groups = [rows for rows in alike.values() if len(rows) > 1]
     found = {
         "folder": folder.name,
         "layout": listing.layout,
         "pictures": len(listing),
         "names": list(listing.names),
-        "notes": list(listing.notes),
+        "notes": list(dict.fromkeys([*listing.notes, *torn])),
         "problems": {"count": len(problems), "first": problems[0] if problems else None},
         "counts": _counts(listing),
         "votes": _votes(listing),

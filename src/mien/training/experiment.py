@@ -366,9 +366,7 @@ def figures(result: Result) -> dict[str, Any]:
 
 
 def classes(run: RunFolder) -> int:
-    from mien.labels import LABEL_SETS
-
-    return len(LABEL_SETS[run.head])
+    return len(run.recipe.labels_of(run.head))
 
 
 def plain_accuracy(one_vs_rest: float, classes: int) -> float:

@@ -20,7 +20,6 @@ import mien
 from mien.crop import CropSpec
 from mien.emotion import network_input
 from mien.errors import DataError, ModelError
-from mien.labels import LABEL_SETS
 from mien.models import Head, ModelSpec, OnnxSession, Prior, load_model, sha256_of
 from mien.training import face_weights
 from mien.training.card import card
@@ -110,6 +109,7 @@ def export(
         raise DataError(f"{out}: is there already; remove it or give another folder")
     network = averaged_network(run)
     faces = load_faces(data, recipe.crop, align=recipe.align, layout=layout)
+    recipe.learning(faces.names)
     select = faces.of("PublicTest")
     fer2013 = is_fer2013(data, layout)
     machines = {} if svm is None else _svms(network, faces, recipe, tuple(svm))
@@ -287,7 +287,7 @@ def _tuned_head(name: str, logits: NDArray[np.float32], select: FaceSet, train: 
     Where the selection split lacks a class, how frequent each is is that of Training; a class that is missing there too is not
     leant towards.
     """
-    labels = LABEL_SETS[name]
+    labels = train.label_set(name)
     truth = select.truth(name)
     counts = truth >= 0
     goal = select.targets(name)

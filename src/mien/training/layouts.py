@@ -3,7 +3,7 @@
     fer2013          fer2013.csv (Kaggle), FER+'s fer2013new.csv beside it
     icml             icml_face_data.csv (Kaggle), the same pictures with the columns in another order
     ferplus-folders  FER2013Train/ FER2013Valid/ FER2013Test/, each with label.csv (microsoft/FERPlus)
-    folders          train/<class>/ test/<class>/ and perhaps validation/<class>/, or <class>/ alone
+    folders          train/<class>/ test/<class>/ and perhaps validation/<class>/, or <class>/ alone; of any words
     ckplus48         <class>/S010_004_00000017.png
     jaffe            KA.AN1.39.tiff
     rafdb            list_patition_label.txt and aligned/train_00001_aligned.jpg
@@ -21,7 +21,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, MediaError
-from mien.labels import EKMAN, FER2013, FERPLUS, FERPLUS_COLUMNS, canonical
+from mien.labels import EKMAN, FER2013, FERPLUS, FERPLUS_COLUMNS, canonical, own_word
 from mien.training.votes import open_table, read_ferplus, refuse, strict_labels, table_rows, vote_counts
 
 SPLITS = ("Training", "PublicTest", "PrivateTest")
@@ -63,7 +63,7 @@ class Row:
     """One labelled picture that is not read yet.
 
     read    gives the picture, (H, W) grey or (H, W, 3) RGB uint8; raises `DataError` that names the file
-    label   its emotion as `labels.canonical` spells it, "" where there is none
+    label   its emotion as `labels.canonical` spells it, or a word of the data's own; "" where there is none
     split   one of `SPLITS`
     person  who is shown, "" where that is not known
     source  the file within its folder, or the table and row
@@ -88,7 +88,7 @@ class Listing:
     """The pictures of one folder.
 
     layout  one of `LAYOUTS`
-    names   the emotions that occur, in the order of a label set
+    names   the emotions that occur, in the order of a label set; words of the data's own come behind them
     rows    the pictures in the order of the table, or of their names
     notes   what was decided for this data: how it was divided, what was left out
     """
@@ -127,6 +127,8 @@ class _Reading:
     seed: int
     problems: list[str]
     notes: list[str]
+    own: set[str] = field(default_factory=set)
+    """Words of the data's own."""
 
     def shown(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -145,6 +147,17 @@ class _Reading:
         except ValueError:
             self.problem(where, f"wanted a label among {', '.join(FERPLUS)} (or angry, happy, sad …), but got {word!r}")
             return None
+
+    def word(self, word: str, where: str) -> str | None:
+        """A class as the data calls it, or None and a problem."""
+        try:
+            label = own_word(word)
+        except ValueError as error:
+            self.problem(where, str(error))
+            return None
+        if label not in FERPLUS:
+            self.own.add(label)
+        return label
 
 
 def read_layout(
@@ -178,6 +191,8 @@ def read_layout(
     if not rows:
         raise DataError(f"{folder}: holds no labelled picture in the layout {name}")
     check_persons(rows, folder)
+    if reading.own:
+        reading.notes.append(f"classes in words of their own, which mien does not know: {', '.join(sorted(reading.own))}")
     return Listing(name, in_order({row.label for row in rows} - {""}), tuple(rows), tuple(reading.notes))
 
 
@@ -193,14 +208,15 @@ def find_layout(folder: Path) -> str:
         "rafdb": _rafdb_list,
         "jaffe": lambda place: any(_JAFFE.fullmatch(path.name) for path in place.iterdir()),
         "ckplus48": _looks_like_ckplus,
-        "folders": lambda place: _split_folders(place) or any(_is_emotion(path.name) for path in _folders_in(place)),
+        "folders": lambda place: _split_folders(place) or _look_like_classes(place),
     }
     for name, holds in signs.items():
         if holds(folder):
             return name
     raise DataError(
         f"{folder}: wanted fer2013.csv and fer2013new.csv, or icml_face_data.csv, FER2013Train/label.csv, class folders such as "
-        "train/happy or happy, list_patition_label.txt, JAFFE's pictures, or faces.csv and data.json, but found none of them"
+        "train/happy, happy or amused, list_patition_label.txt, JAFFE's pictures, or faces.csv and data.json, "
+        "but found none of them"
     )
 
 
@@ -220,10 +236,11 @@ def fingerprint(folder: Path, layout: str) -> str:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Canonical names in the order of the first label set that has them all (Ekman's, FER2013's, FER+'s)."""
+    """Canonical names in the order of the first label set that has them all (Ekman's, FER2013's, FER+'s); own words behind them."""
     given = set(names)
-    known = next(labels for labels in (EKMAN, FER2013, FERPLUS) if given <= set(labels))
-    return tuple(name for name in known if name in given)
+    own = given - set(FERPLUS)
+    known = next(labels for labels in (EKMAN, FER2013, FERPLUS) if given - own <= set(labels))
+    return (*(name for name in known if name in given), *sorted(own))
 
 
 # --- dividing --------------------------------------------------------------------------------------------------------------------
@@ -497,12 +514,19 @@ def _is_emotion(word: str) -> bool:
     return True
 
 
-def _classes(reading: _Reading, folder: Path) -> list[tuple[Path, str]]:
-    """Pictures and labels of the class folders in a folder, in the order of their names."""
+def _look_like_classes(folder: Path) -> bool:
+    """By the name of one of them; or there are two or more, with pictures in each."""
+    inside = _folders_in(folder)
+    hold = (any(path.suffix.lower() in PICTURE_SUFFIXES for path in place.iterdir()) for place in inside)
+    return any(_is_emotion(path.name) for path in inside) or (len(inside) > 1 and all(hold))
+
+
+def _classes(reading: _Reading, folder: Path, *, own: bool = False) -> list[tuple[Path, str]]:
+    """Pictures and labels of the class folders in a folder, in the order of their names; `own` words too, or known ones only."""
     found: list[tuple[Path, str]] = []
     inside = _folders_in(folder)
     for place in inside:
-        label = reading.emotion(place.name, reading.shown(place))
+        label = (reading.word if own else reading.emotion)(place.name, reading.shown(place))
         if label is None:
             continue
         pictures = _pictures_in(reading, place)
@@ -547,7 +571,7 @@ def _picture_rows(
 def _read_folders(reading: _Reading) -> list[Row]:
     places = _split_folders(reading.folder)
     if not places:
-        found = _classes(reading, reading.folder)
+        found = _classes(reading, reading.folder, own=True)
         reading.notes.append(f"divided per class: {said_shares(reading.shares)} of {len(found):,} pictures, seed {reading.seed}")
         return _picture_rows(reading, found, split_stratified([label for _, label in found], reading.shares, reading.seed))
     if other := [path.name for path in _folders_in(reading.folder) if path not in places]:
@@ -557,7 +581,7 @@ def _read_folders(reading: _Reading) -> list[Row]:
     rows: list[Row] = []
     by_split: dict[str, list[tuple[Path, str]]] = {}
     for place, split in places.items():
-        by_split.setdefault(split, []).extend(_classes(reading, place))
+        by_split.setdefault(split, []).extend(_classes(reading, place, own=True))
     train, test = by_split.get("Training", []), by_split.get("PrivateTest", [])
     if train and "PublicTest" not in by_split:
         says = [path.name.split("_")[0] for path, _ in test]

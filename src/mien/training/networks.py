@@ -339,7 +339,7 @@ def shown(name: str) -> tuple[nn.Module, str, int, int]:
     elif name.endswith(".toml") or (Path(name) / "recipe.json").is_file():
         recipe = read_recipe(Path(name)) if name.endswith(".toml") else read_run(Path(name)).recipe
         network, size, channels = recipe.network, recipe.crop.size, 1 if recipe.crop.colour == "gray" else 3
-        heads = {head: len(LABEL_SETS[head]) for head in recipe.heads}
+        heads = {head: len(recipe.labels_of(head)) for head in recipe.heads}
     else:
         try:
             spec = load_model(name).spec

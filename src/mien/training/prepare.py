@@ -49,6 +49,7 @@ from mien.training.layouts import (
     split_by_person,
     write_prepared,
 )
+from mien.training.one_film import across_splits, small
 from mien.training.votes import refuse
 from mien.types import Faces
 
@@ -317,14 +318,17 @@ def _prepare_pictures(
     listing = read_layout(source, layout, shares=shares, seed=seed, problems=skipped if skip_bad else None)
     unreadable: list[str] = []
     listed: list[tuple[str, Row]] = []
+    looks: list[NDArray[np.float32]] = []
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
         for i, (row, name) in enumerate(zip(listing.rows, _picture_names(listing.rows), strict=True)):
             try:
-                _write_png(folder / name, row.read())
+                picture = row.read()
+                _write_png(folder / name, picture)
                 listed.append((name, row))
+                looks.append(small(picture))
             except DataError as error:
                 unreadable.append(f"{source / str(error)}")
             if progress is not None and (i % 64 == 0 or i + 1 == len(listing)):
@@ -335,8 +339,10 @@ def _prepare_pictures(
         rows = [row for _, row in listed]
         if not rows:
             refuse([*skipped, *unreadable])
+        sources, splits = [row.source for row in rows], [row.split for row in rows]
         notes = [
             *listing.notes,
+            *across_splits(sources, splits, listing.names, np.stack(looks)),
             *([f"could not be read and left out: {len(problems):,}, see problems.csv"] if problems else []),
         ]
         settings = {"shares": list(shares), "seed": seed, "skip_bad": skip_bad}

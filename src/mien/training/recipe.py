@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from mien.crop import CropSpec
 from mien.errors import DataError
-from mien.labels import LABEL_SETS
+from mien.labels import FERPLUS, LABEL_SETS, OWN
 from mien.models import find_model, known_models, read_spec
 
 
@@ -86,7 +86,9 @@ class Recipe:
                             A run or bundle also says the network, crop, mean and std, where a recipe names no network
     adapt_start             whether the first layer is adapted so that published weights get pictures as they were trained on; false
                             gives them the recipe's own (P4: pixels / 255)
-    heads                   label set → weight of its loss; "ferplus" learns the raters' votes where there are any
+    heads                   label set → weight of its loss; "ferplus" learns the raters' votes where there are any, "own" the words
+                            that the data has. Where mien does not know all of these, "own" alone is learnt, without teachers
+    labels                  the words of "own" in their order: of a run they are those of its data; empty in a recipe
     epochs, lr              how long, and the highest rate
     stages                  parts of the run with epochs and lr of their own, instead of epochs and lr
     schedule                "cosine": decay to 0 over each stage, after `warmup_epochs`; "constant"
@@ -117,6 +119,7 @@ class Recipe:
     start: str = ""
     adapt_start: bool = True
     heads: dict[str, float] = field(default_factory=lambda: {"ferplus": 1.0, "fer2013": 0.5})
+    labels: tuple[str, ...] = ()
     epochs: int = 10
     lr: float = 1e-3
     stages: tuple[Stage, ...] = ()
@@ -163,16 +166,36 @@ class Recipe:
         for name in ("mixup", "logit_adjustment", "stop_after", "faces", "warmup_epochs", "weight_decay", "clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, but got {getattr(self, name)}")
-        unknown = set(self.heads) - set(LABEL_SETS)
+        unknown = set(self.heads) - {*LABEL_SETS, OWN}
         if not self.std > 0:
             raise ValueError(f"std must be above 0, but got {self.std}")
         if unknown or not self.heads:
-            raise ValueError(f"heads must be among {', '.join(LABEL_SETS)}, but got {', '.join(sorted(unknown)) or 'none'}")
+            raise ValueError(f"heads must be among {', '.join((*LABEL_SETS, OWN))}, but got {', '.join(sorted(unknown)) or 'none'}")
 
     @property
     def parts(self) -> tuple[Stage, ...]:
         """The stages, or the one that epochs and lr make."""
         return self.stages or (Stage(self.epochs, self.lr),)
+
+    def labels_of(self, head: str) -> tuple[str, ...]:
+        """The K labels of a head, in order. Raises `DataError` for "own" before it is known which words the data has."""
+        if head == OWN and not self.labels:
+            raise DataError(f"{self.name}: its head {OWN} has the words of its data, which the recipe does not tell; give labels")
+        return self.labels if head == OWN else LABEL_SETS[head]
+
+    def learning(self, names: Sequence[str]) -> "Recipe":
+        """This recipe for data with these words: where mien does not know them all, they are what is learnt (see `heads`).
+
+        Raises `DataError` where the recipe names other words.
+        """
+        strange = not set(names) <= set(FERPLUS)
+        if OWN not in self.heads and not strange:
+            return self
+        if self.labels not in ((), tuple(names)):
+            raise DataError(f"{self.name}: wanted pictures of {', '.join(self.labels)}, but the data has {', '.join(names)}")
+        if OWN in self.heads:
+            return dataclasses.replace(self, labels=tuple(names))
+        return dataclasses.replace(self, heads={OWN: 1.0}, labels=tuple(names), teachers=())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, from which `recipe_from` makes the same recipe."""

@@ -22,7 +22,6 @@ from torch import nn
 
 from mien.emotion import network_input
 from mien.errors import DataError
-from mien.labels import LABEL_SETS
 from mien.training.data import FaceSet, load_faces
 from mien.training.evaluate import bootstrap, class_scores, cross_entropy
 from mien.training.layers import count_parameters
@@ -111,6 +110,7 @@ def score_svm(run: Path, data: Path, *, layout: str = "auto") -> dict[str, Any]:
 def _faces(recipe: Recipe, data: Path, split: str, layout: str) -> FaceSet:
     """The faces of a split; of Training those that a run of the recipe learns from."""
     faces = load_faces(data, recipe.crop, align=recipe.align, splits=(split,), layout=layout)
+    recipe.learning(faces.names)  # of its own words, where it has learnt such
     return faces[learnt_rows(faces, recipe)] if split == "Training" else faces
 
 
@@ -122,11 +122,11 @@ def logits(network: nn.Module, recipe: Recipe, faces: FaceSet, *, batch: int = 2
             some = torch.from_numpy(network_input(faces.crops[start : start + batch], recipe.mean, recipe.std))
             for head, values in network(some.contiguous(memory_format=torch.channels_last)).items():
                 found[head].append(values.double().numpy())
-    return {head: np.concatenate(parts) if parts else np.zeros((0, len(LABEL_SETS[head]))) for head, parts in found.items()}
+    return {head: np.concatenate(parts) if parts else np.zeros((0, len(recipe.labels_of(head)))) for head, parts in found.items()}
 
 
 def _scores(head: str, faces: FaceSet, said: NDArray[np.float64], data: Path) -> dict[str, Any]:
-    labels = LABEL_SETS[head]
+    labels = faces.label_set(head)
     truth = faces.truth(head)
     counts = truth >= 0
     if not counts.any():

@@ -18,7 +18,6 @@ from torch import nn
 
 from mien.emotion import network_input
 from mien.errors import DataError, ModelError
-from mien.labels import LABEL_SETS
 from mien.training.data import FaceSet
 
 C_VALUES = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -70,7 +69,7 @@ def fit_svm(
         raise ModelError(
             f"{type(network).__name__}: wanted features and a head {head!r} to put an SVM on, but its heads are: {given}"
         )
-    names = LABEL_SETS[head]
+    names = train.label_set(head)
     features, truth = _features(network, train, head, mean, std)
     chosen, right = _features(network, select, head, mean, std)
     present = np.unique(truth)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.emotion import network_input
+from mien.labels import OWN
 from mien.models import load_model
 from mien.training.data import load_faces
 
@@ -19,21 +20,23 @@ def teacher_targets(
     temperature: float = 1.0,
     split: str = "Training",
     layout: str = "auto",
+    own: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Head → mean probabilities (N, K) over the teachers that have it, for the faces of one split.
 
     Each teacher sees the picture as it is and mirrored, in its own framing and size: not as the pupil's augmentation leaves it,
     so that its word is as good as it can be and is asked for once. `temperature` > 1 softens what it says; `layout` says how `data`
-    is laid out (see `load_faces`). The prior that a bundle's decision was moved by is left out. A head that no teacher has is not
-    in the result. Raises `ModelError` for a teacher that is not there, `DataError` for data that cannot be read.
+    is laid out (see `load_faces`); `own` are the words of the head "own", which only a teacher of the same words has. The prior
+    that a bundle's decision was moved by is left out. A head that no teacher has is not in the result. Raises `ModelError` for a
+    teacher that is not there, `DataError` for data that cannot be read.
     """
     sums: dict[str, list[NDArray[np.float32]]] = {head: [] for head in heads}
     for teacher in teachers:
         bundle = load_model(teacher)
         spec = bundle.spec
         crops = load_faces(data, spec.crop, align=bool(spec.recipe.get("align", True)), splits=(split,), layout=layout).crops
-        known = {head.name: head for head in spec.heads if head.name in sums}
+        known = {head.name: head for head in spec.heads if head.name in sums and (head.name != OWN or head.labels == tuple(own))}
         said: dict[str, list[NDArray[np.float32]]] = {name: [] for name in known}
         for begin in range(0, len(crops), 64):
             part = crops[begin : begin + 64]

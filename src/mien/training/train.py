@@ -38,7 +38,6 @@ from torch import nn
 import mien
 from mien.emotion import network_input
 from mien.errors import DataError
-from mien.labels import LABEL_SETS
 from mien.training.augment import Augment
 from mien.training.damage import Damage
 from mien.training.data import FaceSet, load_faces
@@ -46,6 +45,7 @@ from mien.training.evaluate import class_scores, cross_entropy
 from mien.training.face_weights import is_graph_model, load_graph_model
 from mien.training.layers import freeze_until
 from mien.training.networks import ORIGINS, build
+from mien.training.one_film import across_splits, small
 from mien.training.recipe import Recipe, recipe_from
 from mien.training.run_folder import ended_stages, kept_epoch, read_rows
 from mien.training.start import WEIGHT_FILES, is_run, load_imagenet, start_from_bundle
@@ -82,7 +82,7 @@ class ExpressionTrainer(L.LightningModule):
         for head in recipe.heads:
             own = train.targets(head)
             if not own.any() and not taught:
-                raise DataError(f"no Training picture has a label of {head} ({', '.join(LABEL_SETS[head])})")
+                raise DataError(f"no Training picture has a label of {head} ({', '.join(recipe.labels_of(head))})")
             total = own.sum(axis=0)
             share = np.maximum(total, 1) / max(1.0, float(total.sum()))
             weights = (
@@ -172,7 +172,7 @@ class ExpressionTrainer(L.LightningModule):
         for name, parts in self._found.items():
             truth, logits = self.select_set.truth(name), np.concatenate(parts)
             counts = truth >= 0
-            found = class_scores(truth[counts], logits[counts].argmax(axis=1), len(LABEL_SETS[name]))
+            found = class_scores(truth[counts], logits[counts].argmax(axis=1), len(self.recipe.labels_of(name)))
             self.log(f"{name}_accuracy", found["accuracy"], prog_bar=True)
             self.log(f"{name}_macro_f1", found["macro_f1"])
             self.log(f"{name}_loss", cross_entropy(logits, self.select_set.targets(name)))
@@ -362,12 +362,13 @@ def train(
     layout: str = "auto",
     progress: bool = True,
     epoch_told: Callable[[str], None] = lambda line: None,
+    warned: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Train `recipe` on the faces in `data` into the folder `run`; gives back `run`.
 
     accelerator, devices, nodes, strategy and precision are Lightning's own (`accelerator`, `devices`, `num_nodes`, …): with several
     devices a batch of the recipe goes to each of them. `layout` says how `data` is laid out (see `load_faces`).
-    `epoch_told` hears a line after each epoch.
+    `epoch_told` hears a line after each epoch, `warned` before the first one what the figures must not be believed for.
 
     `resume` goes on after the last whole epoch of the same recipe. Raises `DataError`, also where `run` already holds a run and
     `resume` is off, or where its recipe is another one.
@@ -378,6 +379,8 @@ def train(
         if not resume:
             raise DataError(f"{run}: holds a run already; add --resume to go on with it or give another folder")
         before = run_recipe(run)
+        if before.labels:
+            recipe = recipe.learning(before.labels)
         if dataclasses.replace(before, description=recipe.description) != recipe:
             changed = [key for key, value in before.to_json().items() if recipe.to_json()[key] != value]
             raise DataError(f"{run}: was begun with another recipe ({', '.join(changed)} differ); give another folder")
@@ -385,9 +388,12 @@ def train(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises
     tune_malloc()
     faces = load_faces(data, recipe.crop, align=recipe.align, splits=("Training", "PublicTest"), layout=layout)
+    recipe = recipe.learning(faces.names)
     for split in ("Training", "PublicTest"):
         if not (faces.split == split).any():
             raise DataError(f"{data}: has no picture in the split {split}; wanted some to train on and some to choose by")
+    for line in across_splits(faces.source.tolist(), faces.split.tolist(), faces.names, np.stack([small(c) for c in faces.crops])):
+        warned(line)
     run.mkdir(parents=True, exist_ok=True)
     learnt = faces.of("Training")
     rows = learnt_rows(learnt, recipe)
@@ -453,7 +459,8 @@ def _taught(recipe: Recipe, data: Path, run: Path, layout: str) -> dict[str, NDA
         return {}
     kept = run / "teachers.npz"
     if not kept.is_file():
-        found = teacher_targets(recipe.teachers, data, tuple(recipe.heads), temperature=recipe.teacher_temperature, layout=layout)
+        asked: dict[str, Any] = {"temperature": recipe.teacher_temperature, "own": recipe.labels, "layout": layout}
+        found = teacher_targets(recipe.teachers, data, tuple(recipe.heads), **asked)
         partial = kept.with_suffix(f".{os.getpid()}.partial.npz")
         np.savez(partial, allow_pickle=False, **found)
         partial.replace(kept)
@@ -497,7 +504,7 @@ def build_network(recipe: Recipe) -> nn.Module:
     options: dict[str, Any] = {"pretrained": recipe.pretrained, "drop_path": recipe.drop_path}
     if recipe.dropout is not None:
         options["dropout"] = recipe.dropout
-    counts = {name: len(LABEL_SETS[name]) for name in recipe.heads}
+    counts = {name: len(recipe.labels_of(name)) for name in recipe.heads}
     return build(recipe.network, counts, recipe.crop.size, channels=1 if recipe.crop.colour == "gray" else 3, **options)
 
 
@@ -507,7 +514,7 @@ def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> str:
     Gives back the sha256 of a published file, "" for the others, whose folders say what they are. Raises `DataError`, `ModelError`.
     """
     if is_run(recipe.start):
-        network.load_state_dict(averaged_weights(Path(recipe.start) / "best.ckpt"))
+        _go_on_from(network, averaged_weights(Path(recipe.start) / "best.ckpt"), recipe)
         return ""
     path, graph_model = Path(recipe.start), is_graph_model(recipe.start)
     if path.suffix in WEIGHT_FILES and not path.is_file():
@@ -519,6 +526,16 @@ def begin_from(network: nn.Module, recipe: Recipe, faces: FaceSet) -> str:
         return load_graph_model(network, path, some, mean=recipe.mean, std=recipe.std)
     start_from_bundle(network, recipe.start, some)
     return ""
+
+
+def _go_on_from(network: nn.Module, weights: dict[str, torch.Tensor], recipe: Recipe) -> None:
+    """Gives the network a run's weights; a head that the run does not have, or of other words, keeps its first ones."""
+    before = run_recipe(Path(recipe.start))
+    same = {head for head in before.heads if head in recipe.heads and before.labels_of(head) == recipe.labels_of(head)}
+    own = network.state_dict()
+    kept = {name: value for name, value in own.items() if name.startswith("heads.") and name.split(".")[1] not in same}
+    taken = {name: value for name, value in weights.items() if not name.startswith("heads.") or name.split(".")[1] in same}
+    network.load_state_dict(kept | taken)
 
 
 def versions() -> dict[str, str]:
