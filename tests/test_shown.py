@@ -1,6 +1,7 @@
 """Pictures and films as they are shown: square pixels, the clean aperture, tiles, colours of a profile and of HDR, upright."""
 
 import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,78 @@ def test_the_annotated_film_has_shown_pixels(tmp_path: Path) -> None:
     with open_media(tmp_path / "a.mien" / "annotated.mp4") as opened:
         assert (opened.info.width, opened.info.height) == (86, 48)  # 85, and one column more for the encoder
         assert roundness(next(opened.frames()).rgb) == pytest.approx(1, abs=0.08)
+
+
+def still(path: Path, form: str, aspect: Fraction) -> Path:
+    """`corners` as a frame that ffmpeg took out of a film of such pixels."""
+    stored = corners(72, 48)
+    pixels = {"mjpeg": "yuvj444p", "png": "rgb24", "tiff": "rgb24"}[form]
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream(form, rate=1)
+        stream.width, stream.height, stream.pix_fmt = 72, 48, pixels
+        stream.codec_context.sample_aspect_ratio = aspect
+        frame = av.VideoFrame.from_ndarray(stored, format="rgb24").reformat(format=pixels)
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    return path
+
+
+@pytest.mark.parametrize("form", ["mjpeg", "png", "tiff"])
+@pytest.mark.parametrize(("aspect", "width"), [(Fraction(64, 45), 102), (Fraction(8, 9), 64), (Fraction(1), 72)])
+def test_a_frame_taken_out_of_a_film_of_oblong_pixels(tmp_path: Path, form: str, aspect: Fraction, width: int) -> None:
+    with open_media(still(tmp_path / f"a.{form}", form, aspect)) as media:
+        rgb = next(media.frames()).rgb
+        assert (media.info.width, media.info.height) == (width, 48)
+        assert ("made square" in "".join(media.info.notes)) == (aspect != 1)
+    assert rgb.shape == (48, width, 3)
+    assert corner_names(rgb) == "RGBW"
+
+
+@pytest.mark.parametrize("form", ["jpg", "png", "tif", "bmp"])
+def test_a_picture_with_a_resolution_across_and_another_down(tmp_path: Path, form: str) -> None:
+    picture = Image.fromarray(corners(72, 48))
+    for dpi, width in (((200, 100), 36), ((100, 200), 144), ((72, 71.9), 72), ((300, 1), 72), ((0, 72), 72)):
+        picture.save(tmp_path / f"a.{form}", dpi=dpi)
+        assert read_picture(tmp_path / f"a.{form}").rgb.shape == (48, width, 3)
+    if form == "bmp":
+        return
+    exif = Image.Exif()
+    exif[0x0112] = 6  # made square as it is stored, then turned
+    picture.save(tmp_path / f"b.{form}", dpi=(100, 200), exif=exif)
+    rgb = read_picture(tmp_path / f"b.{form}").rgb
+    assert (rgb.shape, corner_names(rgb)) == ((144, 48, 3), "BRWG")
+
+
+def test_oblong_pixels_are_counted_as_they_are_shown(tmp_path: Path) -> None:
+    Image.new("L", (400, 100)).save(tmp_path / "a.png", dpi=(100, 300))
+    assert read_picture(tmp_path / "a.png").rgb.shape == (100, 1200, 3)
+    with pytest.raises(MediaError, match=r"a\.png: is 1200 × 100 pixels, but at most 0\.1 megapixels are read"):
+        open_media(tmp_path / "a.png", max_pixels=100_000)
+
+
+def test_the_aspect_of_a_gif(tmp_path: Path) -> None:
+    Image.fromarray(corners(72, 48)).quantize(8).save(tmp_path / "a.gif")
+    data = bytearray((tmp_path / "a.gif").read_bytes())
+    data[12] = 113  # (113 + 15) / 64: twice as wide
+    (tmp_path / "a.gif").write_bytes(data)
+    assert read_picture(tmp_path / "a.gif").rgb.shape == (48, 144, 3)
+
+
+def gamma_png(picture: Image.Image, gamma: float, *, srgb: bool = False) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    data = encoded(picture, "PNG")
+    more = chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000))) + (chunk(b"sRGB", b"\0") if srgb else b"")
+    return data[:33] + more + data[33:]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "I;16"])
+def test_the_gamma_of_a_png(tmp_path: Path, mode: str) -> None:
+    colour: Any = {"RGB": (64, 64, 64), "RGBA": (64, 64, 64, 255), "I;16": 64 * 257}.get(mode, 64)
+    picture = Image.new("L", (8, 8), 64).convert("P") if mode == "P" else Image.new(mode, (8, 8), colour)
+    for gamma, srgb, grey in ((1 / 2.2, False, 64), (1.0, False, 136), (0.3, False, 31), (1.0, True, 64), (50.0, False, 64)):
+        (tmp_path / "a.png").write_bytes(gamma_png(picture, gamma, srgb=srgb))
+        assert np.abs(read_picture(tmp_path / "a.png").rgb.astype(int) - grey).max() <= 1, (gamma, srgb)
 
 
 @pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(64, 45)])

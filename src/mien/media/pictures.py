@@ -111,11 +111,15 @@ def opened_picture(source: Path | bytes, plugin: Any, name: str, max_pixels: int
             raise MediaError(f"{name}: cannot be read as a picture: {reason(error)}; export it again") from error
         with picture:
             width, height = picture.size
-            most = MAX_PICTURE_PIXELS if max_pixels is None else max_pixels
-            if width * height > most:
-                limit = f"{most / 1e6:g}"
-                raise MediaError(f"{name}: is {width} × {height} pixels, but at most {limit} megapixels are read; make it smaller")
+            _check_size(width, height, name, max_pixels)
             yield picture
+
+
+def _check_size(width: int, height: int, name: str, max_pixels: int | None) -> None:
+    most = MAX_PICTURE_PIXELS if max_pixels is None else max_pixels
+    if width * height > most:
+        limit = f"{most / 1e6:g}"
+        raise MediaError(f"{name}: is {width} × {height} pixels, but at most {limit} megapixels are read; make it smaller")
 
 
 def moves(path: Path, plugin: Any, name: str, max_pixels: int | None) -> bool:
@@ -133,10 +137,18 @@ def picture_of(source: Path | bytes, plugin: Any, name: str, max_pixels: int | N
     """A still picture as it is shown, and `rotate` degrees clockwise beyond that."""
     with opened_picture(source, plugin, name, max_pixels) as picture:
         _check_whole(picture, name)
+        aspect = _aspect(source, picture)
+        # Pillow turns a TIFF as it loads it: then its stored columns are rows.
+        lying = picture.format == "TIFF" and exif_orientation(picture)[0]
+        width, height = picture.size
+        if not lying:
+            _check_size(round(width * aspect), height, name, max_pixels)
         try:
             picture.load()
-            rgb = picture_rgb(picture)
             transfer = _transfer(source, picture)
+            if transfer is not None:
+                picture.info.pop("gamma", None)  # of those who cannot show HDR
+            rgb = _square_pixels(picture_rgb(picture), aspect, lying=lying)
             if transfer is not None:
                 rgb = as_on_a_screen(rgb, transfer)
         except Exception as error:
@@ -146,7 +158,10 @@ def picture_of(source: Path | bytes, plugin: Any, name: str, max_pixels: int | N
     rgb = turned(rgb, composed(orientation, quarter(rotate)))
     height, width = rgb.shape[:2]
     codec = str(plugin.format).lower()
-    info = MediaInfo(name, "picture", width, height, None, None, 1, False, codec, rotate, notes=said_of_turn(rotate))
+    notes = said_of_turn(rotate)
+    if aspect != 1:
+        notes += (f"its pixels are {aspect:.3g} times as wide as they are high, by what it says of its resolution: made square",)
+    info = MediaInfo(name, "picture", width, height, None, None, 1, False, codec, rotate, notes=notes)
     return info, Frame(0, 0.0, rgb)
 
 
@@ -154,6 +169,47 @@ def exif_orientation(picture: Any) -> Orientation:
     with suppress(Exception):  # a picture whose EXIF block is damaged is shown as it lies
         return _EXIF.get(picture.getexif().get(0x0112, 1), UPRIGHT)
     return UPRIGHT
+
+
+def _aspect(source: Path | bytes, picture: Any) -> float:
+    """Width of a stored pixel by its height, by what a picture says of its resolution; 1 where it says nothing or what cannot be.
+
+    A frame that was taken out of a broadcast film is stored as squeezed as the film, and says so here alone. Two numbers with no
+    unit are width to height, as ffmpeg writes them; in dots per inch the denser side has the narrower pixels.
+    """
+    info = picture.info
+    x = y = 1.0
+    with suppress(Exception):  # whatever a strange file holds in these places
+        if picture.format == "GIF":
+            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+                told = file.read(13)[12]
+            x, y = (told + 15) / 64 if told else 1.0, 1.0
+        elif picture.format == "TIFF":
+            y, x = float(picture.tag_v2.get(_X_RESOLUTION, 1)), float(picture.tag_v2.get(_Y_RESOLUTION, 1))
+        elif info.get("jfif_unit") == 0:
+            x, y = info["jfif_density"]
+        elif "aspect" in info:
+            x, y = info["aspect"]
+        elif picture.format in ("JPEG", "PNG", "BMP"):
+            y, x = info.get("jfif_density") or info.get("dpi", (1, 1))
+    if not (x > 0 and y > 0 and 1 / _MOST_ASPECT <= x / y <= _MOST_ASPECT):
+        return 1.0
+    return float(x / y) if abs(x / y - 1) > _ROUNDING else 1.0
+
+
+_X_RESOLUTION, _Y_RESOLUTION = 282, 283
+_MOST_ASPECT, _ROUNDING = 4.0, 0.01
+
+
+def _square_pixels(rgb: Rgb, aspect: float, *, lying: bool) -> Rgb:
+    """The picture in square pixels, its stored height as it is; `lying`: its stored columns are rows."""
+    if aspect == 1:
+        return rgb
+    import cv2
+
+    height, width = rgb.shape[:2]
+    size = (width, max(1, round(height * aspect))) if lying else (max(1, round(width * aspect)), height)
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if aspect < 1 else cv2.INTER_LINEAR), np.uint8)
 
 
 def _check_whole(picture: Any, name: str) -> None:
@@ -245,8 +301,10 @@ def held_picture(source: Any, *, max_pixels: int | None = None) -> Frame:
 
 def picture_rgb(picture: Any) -> Rgb:
     """Any of Pillow's modes as (H, W, 3) uint8 sRGB: its colour profile is applied, alpha lies on white."""
+    curve = _gamma_curve(picture.info)
     if picture.mode.startswith("I;16"):
-        return _grey(np.asarray(picture) >> 8)
+        grey = np.asarray(picture) >> 8
+        return _grey(np.array(curve, np.uint8)[grey] if curve else grey)
     if picture.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(picture, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         # Neither mode says what white is: the smallest customary one that holds all the values.
@@ -256,11 +314,32 @@ def picture_rgb(picture: Any) -> Rgb:
         return _grey(np.clip(np.rint(values * (255.0 / white)), 0, 255))
     see_through = picture.has_transparency_data
     profile = picture.info.get("icc_profile")
+    if curve and not profile:
+        # A palette and alpha are left to come: the curve is one of colours.
+        picture = picture.convert("RGBA" if see_through else "RGB")
+        picture = picture.point(curve * 3 + list(range(256)) * see_through)
     if profile:
         picture = _in_srgb(picture.convert("RGBA") if see_through else picture, profile)
     if see_through:
         return on_white(np.asarray(picture.convert("RGBA")))
     return np.array(picture.convert("RGB"))
+
+
+_SRGB_GAMMA, _SAME_GAMMA = 1 / 2.2, 0.02
+
+
+def _gamma_curve(info: dict[str, Any]) -> list[int] | None:
+    """What becomes of 0 … 255 in a PNG that says another gamma than a screen's, as browsers show it; None where nothing does.
+
+    Its primaries (cHRM) are left alone: a picture that means them carries a profile, and what they move is a tint.
+    """
+    gamma = info.get("gamma")
+    if not gamma or "srgb" in info or abs(gamma - _SRGB_GAMMA) <= _SAME_GAMMA or not _LEAST_GAMMA <= gamma <= 1 / _LEAST_GAMMA:
+        return None
+    return [round(255 * float((v / 255) ** (_SRGB_GAMMA / gamma))) for v in range(256)]
+
+
+_LEAST_GAMMA = 0.1
 
 
 def _in_srgb(picture: Any, profile: bytes) -> Any:
