@@ -1,6 +1,6 @@
-"""Which faces are found: by the size of frame and face, by light and grain, and in pictures without any.
+"""Which faces are found: by the size of frame and face, by light and grain, and in pictures without any; and what they are read as.
 
-python benchmarks/bench_faces.py [--part sizes|light|nobody] [--quick]
+python benchmarks/bench_faces.py [--part sizes|light|nobody|pixels] [--data DIR] [--quick]
 
 Portraits come from packages, and from the clips beside the repository on machines that have them. They are pasted into a picture
 of cups and spoons, harder than any room, and before a plain wall.
@@ -8,17 +8,23 @@ of cups and spoons, harder than any room, and before a plain wall.
 
 import argparse
 import itertools
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 import measure
+from mien.analyze import Analyzer
 from mien.demo import PORTRAITS, installed_file
 from mien.detect import YuNet
 from mien.media import open_media, read_picture
+from mien.training.layouts import read_fer2013
+from mien.types import Timeline
 
 Picture = NDArray[np.uint8]
 CLIPS = measure.CLIP.parent
@@ -28,13 +34,18 @@ LIGHTS, GRAINS = (1.0, 0.5, 0.3, 0.2, 0.1), (0.0, 3.0, 6.0, 9.0, 12.0)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Shares of faces that are found.")
-    parser.add_argument("--part", choices=("sizes", "light", "nobody"), help="default: all")
+    parser.add_argument("--part", choices=("sizes", "light", "nobody", "pixels"), help="default: all")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="for pixels: a folder with fer2013.csv, of which PublicTest is taken"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer pictures of each")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     for part in (sizes, light, nobody):
         if options.part in (None, part.__name__):
             part(options.quick)
+    if options.part in (None, "pixels"):
+        pixels(options.quick, options.data)
 
 
 def portraits() -> list[tuple[Picture, float]]:
@@ -165,6 +176,80 @@ def nobody(quick: bool) -> None:
     pictures["dim textures"] = [dim(t, 0.3, 9.0) for t in textures()]
     rows = [[name, str(len(shown)), str(sum(len(detector(rgb)) for rgb in shown))] for name, shown in pictures.items() if shown]
     measure.table("Faces found where there is nobody", ["", "pictures", "faces"], rows)
+
+
+def labelled(data: Path, count: int) -> list[tuple[Picture, float]]:
+    """FER2013's PublicTest pictures as `portraits` has them, enlarged."""
+    faces, _, split = read_fer2013(data / "fer2013.csv")
+    chosen = faces[split == "PublicTest"][:count]
+    return [(np.repeat(cv2.resize(f, (96, 96), interpolation=cv2.INTER_CUBIC)[..., None], 3, axis=2), 0.8) for f in chosen]
+
+
+def squeezed(path: Path, pictures: Sequence[Picture], aspect: Fraction) -> Path:
+    """The pictures as a film of such pixels, as wide as it is then stored."""
+    height, width = pictures[0].shape[:2]
+    stored = round(width / aspect / 2) * 2
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=5, options={"crf": "16", "preset": "veryfast"})
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = stored, height, "yuv420p"
+        context.sample_aspect_ratio = stream.sample_aspect_ratio = aspect
+        for rgb in pictures:
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(width=stored, height=height, interpolation="BICUBIC")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def same(square: Timeline, other: Timeline, across: float) -> tuple[int, int]:
+    """Of how many faces of `square` the leading expression is the same in `other`, and how many are found there; by place.
+
+    across  what x of `other` is to be multiplied by
+    """
+    alike = found = 0
+    for frame in range(len(square)):
+        own, its = square.frame_rows == frame, other.frame_rows == frame
+        boxes = other.boxes[its] * np.array([across, 1, across, 1])
+        for box, scores in zip(square.boxes[own], square.emotions[own], strict=True):
+            away = np.abs((boxes[:, :2] + boxes[:, 2:] - box[:2] - box[2:]) / 2).max(axis=1) if len(boxes) else np.array([np.inf])
+            if away.min() < 0.3 * (box[2] - box[0]):
+                found += 1
+                alike += int(other.emotions[its][away.argmin()].argmax() == scores.argmax())
+    return alike, found
+
+
+def pixels(quick: bool, data: Path | None) -> None:
+    analyzer, ground = Analyzer(smoothing_s=0), np.full((64, 64, 3), 150, np.uint8)
+    faces = labelled(data, 150 if quick else 600) if data else portraits()
+    rooms = [room((960, 540), faces[start : start + 15], 76.8, ground, start)[0] for start in range(0, len(faces) - 14, 15)]
+    films = {"pasted into a room": rooms} | {
+        name: clip(name, 0.5) for name in ("sad_to_happy.mp4", "single_face.mp4", "classroom.gif")
+    }
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, pictures in films.items():
+            if not pictures:
+                continue
+            even = [rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2] for rgb in pictures]
+            square = analyzer.video(squeezed(Path(scratch, "square.mp4"), even, Fraction(1)), rotate=0)
+            with open_media(Path(scratch, "square.mp4")) as media:
+                again = squeezed(Path(scratch, "again.mp4"), [frame.rgb for frame in media.frames()], Fraction(1))
+            alike, n = same(square, analyzer.video(again, rotate=0), 1.0)
+            rows.append([name, "1:1, encoded again", str(len(square.boxes)), f"{alike / max(1, n):.1%} of {n:,}", ""])
+            for aspect in (Fraction(4, 3), Fraction(64, 45), Fraction(8, 9)):
+                path = squeezed(Path(scratch, "oblong.mp4"), even, aspect)
+                shown = same(square, analyzer.video(path, rotate=0), 1.0)
+                with open_media(path) as media:  # as if its pixels were square, as they were read before
+                    stored = round(media.info.width / aspect)
+                    flat = [cv2.resize(f.rgb, (stored, f.rgb.shape[0]), interpolation=cv2.INTER_AREA) for f in media.frames()]
+                lying = [rgb[:, : stored // 2 * 2] for rgb in flat]
+                as_stored = same(
+                    square, analyzer.video(squeezed(Path(scratch, "flat.mp4"), lying, Fraction(1)), rotate=0), float(aspect)
+                )
+                cells = [f"{alike / max(1, n):.1%} of {n:,}" for alike, n in (shown, as_stored)]
+                rows.append([name, f"{aspect.numerator}:{aspect.denominator}", str(len(square.boxes)), *cells])
+    head = ["faces", "pixels", "in square ones", "same expression", "if taken as square"]
+    measure.table("The same leading expression in oblong pixels", head, rows, "Beside the film of square pixels, by place.")
 
 
 if __name__ == "__main__":
