@@ -161,3 +161,14 @@ def gif(path: Path, shades: Sequence[int], delay_ms: int = 100) -> Path:
     images = [Image.fromarray(np.full((HEIGHT, WIDTH, 3), s, np.uint8)) for s in shades]
     images[0].save(path, "GIF", save_all=True, append_images=images[1:], duration=delay_ms, loop=0)
     return path
+
+
+def gamma_png(picture: Image.Image, gamma: float, *, srgb: bool = False) -> bytes:
+    """A PNG that says its gamma."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    data = encoded(picture, "PNG")
+    more = chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000))) + (chunk(b"sRGB", b"\0") if srgb else b"")
+    return data[:33] + more + data[33:]

@@ -1,7 +1,6 @@
 """Pictures and films as they are shown: square pixels, the clean aperture, tiles, colours of a profile and of HDR, upright."""
 
 import struct
-import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from PIL import Image, ImageCms
 
 import mien
 from heif_files import tiled
-from media_files import corner_names, corners, encoded, film, gif
+from media_files import corner_names, corners, encoded, film, gamma_png, gif
 from mien.errors import MediaError
 from mien.media import VideoWriter, open_media, read_picture, rotated
 from mien.media.shown import composed, quarter, turned
@@ -157,15 +156,6 @@ def test_the_aspect_of_a_gif(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "a.gif").rgb.shape == (48, 144, 3)
 
 
-def gamma_png(picture: Image.Image, gamma: float, *, srgb: bool = False) -> bytes:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    data = encoded(picture, "PNG")
-    more = chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000))) + (chunk(b"sRGB", b"\0") if srgb else b"")
-    return data[:33] + more + data[33:]
-
-
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "I;16"])
 def test_the_gamma_of_a_png(tmp_path: Path, mode: str) -> None:
     colour: Any = {"RGB": (64, 64, 64), "RGBA": (64, 64, 64, 255), "I;16": 64 * 257}.get(mode, 64)
@@ -238,6 +228,20 @@ def test_the_clean_aperture_of_an_mp4(tmp_path: Path) -> None:
         rgb = next(opened.frames()).rgb
     assert corner_names(rgb) == "RGBW"
     assert np.abs(rgb.astype(int) - corners(48, 32))[2:-2, 2:-2].mean() < 12
+
+
+@pytest.mark.parametrize("by_hand", [0, 90])
+def test_clean_aperture_oblong_pixels_and_turns_together(tmp_path: Path, by_hand: int) -> None:
+    path = with_aspect(tmp_path / "a.mp4", Fraction(64, 45), size=(72, 48), rotation=90)
+    path.write_bytes(with_clap(path.read_bytes(), 54, 40, 0, 0))
+    with open_media(path, rotate=by_hand) as media:
+        rgb = next(media.frames()).rgb
+        assert (media.info.height, media.info.width) == rgb.shape[:2]
+        # 54 stored columns are 77 shown ones, and stand upright.
+        assert rgb.shape[:2] == ((77, 40) if not by_hand else (40, 77))
+    assert roundness(rgb) == pytest.approx(1, abs=0.08)
+    bright = np.argwhere(rgb[..., 1] > 128)
+    assert np.abs(bright.mean(axis=0) - (np.array(rgb.shape[:2]) - 1) / 2).max() < 1.5  # the disc's middle is the picture's
 
 
 def with_clap(data: bytes, width: int, height: int, right: int, down: int) -> bytes:

@@ -193,7 +193,8 @@ def _expand_folder(folder: Path, found: list[str], skipped: "list[Outcome]") -> 
             try:
                 open_media(path).close()
             except MediaError as error:
-                leave(path, str(error).removeprefix(f"{shown_name(path.name)}: "))
+                why = str(error).removeprefix(f"{shown_name(path.name)}: ").partition("; give ")[0]
+                leave(path, why.removesuffix(", or its index is cut off"))
             else:
                 found.append(str(path))
 

@@ -1397,6 +1397,8 @@ class _Page:
         info = self.timeline.info
         media = f"{info.width} × {info.height}, {info.codec}" if info.codec else f"{info.width} × {info.height}"
         pairs.insert(0, ("Source", media + (f", {info.fps:.5g} frames per second" if info.fps else "")))
+        if info.notes:
+            pairs.insert(1, ("Read otherwise", "; ".join(info.notes)))
         made = "".join(f"<dt>{markup.escape(k)}</dt><dd>{markup.escape(v)}</dd>" for k, v in pairs)
         models = "".join(self._model(model) for model in _models(self.timeline))
         return f"""<section><h2>How it was made</h2><div class="two"><div><h3>Settings</h3><dl class="pairs">{made}</dl></div>

@@ -46,6 +46,10 @@ DEMUXERS = (
 )
 
 
+_WITHOUT_CLOCK = frozenset(("h264", "hevc", "m4v", "mpegvideo", "h263", "vc1", "av1", "obu"))
+"""Bare streams of a codec."""
+
+
 class Clock:
     """Seconds since the first frame, strictly increasing, one for each frame, from timestamps as they come.
 
@@ -99,6 +103,7 @@ class Film:
         path: Path | None = None,
     ) -> None:
         self.name, self.live, self.connect, self.max_pixels, self.path = name, live, connect, max_pixels, path
+        self.beside: tuple[str, ...] = ()
         self.container = guarded(name, connect)
         try:
             self._begin(rotate)
@@ -118,8 +123,9 @@ class Film:
         self._check_size(context.width, context.height)
         context.thread_type, context.thread_count = "NONE", 1
         context.options = {"max_pixels": str(MAX_FILM_PIXELS)}
-        rate = float(self.stream.average_rate or self.stream.guessed_rate or 0) or None
-        self.notes = said_of_turn(rotate)
+        rates = [float(rate) for rate in (self.stream.average_rate, self.stream.guessed_rate) if rate]
+        rate = next((rate for rate in rates if _SLOWEST_FPS <= rate <= _FASTEST_FPS), rates[0] if rates else None)
+        self.notes = said_of_turn(rotate) + self.beside
         self.believed = rate is None or _SLOWEST_FPS <= rate <= _FASTEST_FPS
         self.rate = rate if self.believed else None
         if not self.believed:
@@ -128,6 +134,10 @@ class Film:
         first = next(pictures, None)
         if first is None:
             raise MediaError(f"{self.name}: holds no frame that can be decoded; record or export it again")
+        if first.pts is None and self.container.format.name in _WITHOUT_CLOCK:
+            # What the container says is ffmpeg's own default; the stream itself may say how fast it is.
+            self.rate = float(self.stream.guessed_rate or 0) or self.rate
+            self.notes += (f"it has no clock: {self.rate or 25:g} frames a second were taken",)
         self.first_at = datetime.now(UTC)
         self._check_size(first.width, first.height)
         self.geometry = self._geometry(first).rotated(rotate)
@@ -156,11 +166,15 @@ class Film:
     def _choose(self) -> Any:
         films = [s for s in self.container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not films:
-            sound = ", ".join(s.codec_context.name for s in self.container.streams.audio)
+            sound = ", ".join(s.codec_context.codec.canonical_name for s in self.container.streams.audio)
             what = f"holds sound ({sound}) but no film" if sound else "holds no film"
             raise MediaError(f"{self.name}: {what}; give {WANTED}")
         best = self.container.streams.best("video")
-        return best if best in films else films[0]
+        chosen = best if best in films else films[0]
+        others = [f"{s.codec_context.width} × {s.codec_context.height}" for s in films if s is not chosen and s.frames != 1]
+        if others:
+            self.beside = (f"it holds another film beside this one, which is not read ({', '.join(others)} pixels)",)
+        return chosen
 
     def _check_size(self, width: int, height: int) -> None:
         if self.max_pixels is not None and width * height > self.max_pixels:
