@@ -23,13 +23,11 @@ from starlette.staticfiles import StaticFiles
 
 from mien import __version__
 from mien.errors import MienError
-from mien.web import security
-from mien.web.capture import live
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
-from mien.web.retention import storage
 from mien.web.routes import (
     analyses,
     info,
+    login,
     pages,
     participant_pages,
     participants,
@@ -37,13 +35,15 @@ from mien.web.routes import (
     reports,
     results,
     room_pages,
+    rooms,
+    sockets,
+    storage,
     studies,
     study_pages,
 )
 from mien.web.security import Guard, Security
 from mien.web.services import Services, make_private
 from mien.web.settings import Settings
-from mien.web.studies import participant_live, rooms
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
@@ -52,8 +52,8 @@ STATIC = Path(__file__).parent / "static"
 SHARED_STATIC = Path(__file__).parents[1] / "static"
 """What reports are drawn with here and in files that open without a server, alike."""
 ROUTED = (
-    *(info, analyses, results, live, studies, reports, rooms, participants, participant_live),
-    *(storage, security, pages, study_pages, participant_pages, room_pages),
+    *(info, analyses, results, studies, reports, rooms, participants, sockets, storage, login),
+    *(pages, study_pages, participant_pages, room_pages),
 )
 WARM_AFTER_S = 0.5
 STOP_WITHIN_S = 5

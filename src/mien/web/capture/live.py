@@ -10,8 +10,6 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, WebSocket
-
 from mien.errors import MienError
 from mien.web.analyses.service import Jobs
 from mien.web.capture import wire
@@ -29,14 +27,6 @@ if TYPE_CHECKING:
 KNOWN_CLOSED = 200
 
 log = logging.getLogger(__name__)
-router = APIRouter()
-
-
-@router.websocket("/api/live")
-async def live_view(socket: WebSocket) -> None:
-    """See docs/api.md."""
-    live: Live = socket.app.state.live
-    await live.serve(socket)
 
 
 class Live(Sockets[wire.Hello, View]):

@@ -7,10 +7,8 @@ import shutil
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
@@ -18,7 +16,6 @@ from mien.web.analyses.service import DOOMED, Jobs
 from mien.web.capture.frame_log import PICTURES
 from mien.web.capture.old_logs import FRAMES
 from mien.web.database import FINISHED, UNFINISHED, Job, Participant, Room, Store, StudyRow, now
-from mien.web.errors import may_fail
 from mien.web.retention.erasing import Eraser
 from mien.web.settings import Settings
 
@@ -26,7 +23,6 @@ SWEEP_EVERY_S = 3600
 STRAY_AFTER_S = 24 * 3600
 
 log = logging.getLogger(__name__)
-router = APIRouter(tags=["What is stored"])
 
 
 class Storage:
@@ -168,27 +164,3 @@ class StorageSummary(BaseModel):
     oldest_at: datetime | None = Field(description="when the oldest was made", examples=["2026-11-02T09:30:00Z"])
     retention_days: int = Field(description="after how many days what has ended erases itself; 0: never", examples=[30])
     items: list[StorageItem]
-
-
-class Erase(BaseModel):
-    """Says that it is meant."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"confirm": "erase"}]})
-
-    confirm: Literal["erase"]
-
-
-@router.get("/api/storage", summary="What is stored", responses=may_fail(401))
-def storage(request: Request) -> StorageSummary:
-    """How much there is of what, how old the oldest is, and when it erases itself."""
-    kept: Storage = request.app.state.storage
-    return kept.summary()
-
-
-@router.delete("/api/storage", status_code=204, summary="Erase everything", responses=may_fail(401, 403, 422))
-async def erase_everything(request: Request, asked: Erase) -> Response:
-    """Ends what runs, then erases every analysis, recording and study with all files, and every login but the one that asks."""
-    state = request.app.state
-    await run_in_threadpool(state.storage.erase_all)
-    await run_in_threadpool(state.security.close_other_sessions, request.state.session)
-    return Response(status_code=204)

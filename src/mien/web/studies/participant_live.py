@@ -15,7 +15,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fastapi import APIRouter, WebSocket
 from numpy.typing import NDArray
 
 from mien.follow import Followed, Follower
@@ -45,14 +44,6 @@ SYNC_EVERY_S = 1.0
 TELL_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
-router = APIRouter()
-
-
-@router.websocket("/api/participant/live")
-async def participant_view(socket: WebSocket) -> None:
-    """See docs/api.md."""
-    watching: Watching = socket.app.state.watching
-    await watching.serve(socket)
 
 
 class Person:

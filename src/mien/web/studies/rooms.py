@@ -6,7 +6,6 @@ second of the film was seen when is kept apart from the numbers, so that it can 
 """
 
 import asyncio
-import json
 import logging
 import os
 import re
@@ -14,31 +13,28 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select, update
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from mien.errors import MediaError
 from mien.study.definition import Study
 from mien.study_report.viewers import Viewer
 from mien.types import Timeline
 from mien.web.analyses.edits import Edits, ResultView
-from mien.web.analyses.schema import JobOptions, JobProgress, shown
+from mien.web.analyses.schema import shown
 from mien.web.analyses.service import Jobs
 from mien.web.analyses.task import folder_bytes
-from mien.web.database import AuditEntry, Job, Room, Store, StudyRow, new_id
-from mien.web.errors import ApiError, may_fail
+from mien.web.database import AuditEntry, Job, Room, Store, StudyRow
+from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.studies import room_clock
+from mien.web.studies.room_schema import Amount, Left, NewRoom, Proof, RoomChange
 from mien.web.studies.service import Studies, Who, note, touch
-from mien.web.uploads import form, receive
 
 FOLLOW_EVERY_S = 1.0
 """How often jobs that rooms wait for are looked at."""
@@ -50,7 +46,6 @@ FINISHED_SHARE = 0.9
 """Who is seen after this share of what the room saw of the film has watched it to the end."""
 
 log = logging.getLogger(__name__)
-router = APIRouter(tags=["Studies"])
 
 
 def room_file(settings: Settings, room: Room) -> Path:
@@ -235,7 +230,7 @@ class Rooms:
             raise ApiError(404, "not_found", f"There is no room {name} in this study. It may have been erased.")
         return room
 
-    def check(self, study_id: str, asked: "NewRoom | RoomChange") -> StudyRow:
+    def check(self, study_id: str, asked: NewRoom | RoomChange) -> StudyRow:
         """The study, where a room of it can be so. Raises `ApiError` 404, 409, 422."""
         row = self.studies.known(study_id)
         if row.state == "archived":
@@ -245,7 +240,7 @@ class Rooms:
             raise ApiError(422, "invalid", f"stimulus: there is no film {asked.stimulus[:40]!r} in this study; there are: {known}")
         return row
 
-    def add(self, study_id: str, asked: "NewRoom", job_id: str) -> Room:
+    def add(self, study_id: str, asked: NewRoom, job_id: str) -> Room:
         """A room that is made of a job, now or once that is done. Raises `ApiError` 404, 409, 422."""
         self.check(study_id, asked)
         job = self.jobs.known(job_id)
@@ -276,7 +271,7 @@ class Rooms:
         self._waiting = True
         return room
 
-    def change(self, study_id: str, name: int, asked: "RoomChange") -> Room:
+    def change(self, study_id: str, name: int, asked: RoomChange) -> Room:
         """Puts a room's start, film or label right. Raises `ApiError` 404, 409, 422."""
         self.check(study_id, asked)
         room = self.known(study_id, name)
@@ -311,7 +306,7 @@ class Rooms:
         self._waiting = True
         return self._put_down(room.id, state="analysing", error=None) or room
 
-    def erase(self, study_id: str, name: int, who: Who = "operator") -> "Proof":
+    def erase(self, study_id: str, name: int, who: Who = "operator") -> Proof:
         """Erases a room with all that was measured in it, and the job that it would have been made of. Raises `ApiError` 404."""
         room = self.known(study_id, name)
         file = room_file(self.settings, room)
@@ -349,7 +344,7 @@ class Rooms:
             raise ApiError(404, "not_found", f"There is no viewer {viewer} any more, or there never was.")
         return room, track
 
-    def erase_viewer(self, study_id: str, viewer: str) -> "Proof":
+    def erase_viewer(self, study_id: str, viewer: str) -> Proof:
         """Takes all that was measured of one face out of its room's file, which is written anew. Raises `ApiError` 404, 409."""
         room, track = self.viewer(study_id, viewer)
         file = room_file(self.settings, room)
@@ -383,251 +378,3 @@ class Rooms:
 
 def _study(row: StudyRow) -> Study:
     return Study.read(row.definition)
-
-
-# --- as JSON
-
-Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
-Seconds = Annotated[float, Field(ge=-86_400, le=86_400)]
-CLOCK = (
-    "pairs [recording seconds, film seconds] between which the film ran, stood or jumped; one pair is a start mark; none: the "
-    "start is not marked yet; null: offset_s says it"
-)
-ROOM: dict[str, Any] = {
-    "name": 1,
-    "stimulus": "s1",
-    "label": "Screening on Friday",
-    "state": "ready",
-    "offset_s": -12.4,
-    "clock": None,
-    "people": 12,
-    "left_out": 2,
-    "together": 12,
-    "duration_s": 5420.5,
-    "made_at": "2026-11-21T19:30:00Z",
-    "job": None,
-    "progress": None,
-    "error": None,
-}
-
-
-class RoomView(BaseModel):
-    """A room: who one camera saw while a film played."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [ROOM]})
-
-    name: int = Field(description="1 for the first; its viewers are called R1-1, R1-2, …")
-    stimulus: str = Field(description="the film that played, or the event")
-    label: str
-    state: Literal["analysing", "ready", "failed"] = Field(description="analysing: its recording is still made or read")
-    offset_s: float = Field(description="the film's time at the recording's 0 s; with a clock: what is added to its film seconds")
-    clock: list[list[float]] | None = Field(description=CLOCK)
-    people: int = Field(description="who is seen in at least a tenth of the looks that fall into the film")
-    left_out: int = Field(description="faces seen in fewer of them")
-    together: int = Field(description="the most faces seen at once during the film")
-    duration_s: float | None = Field(description="of the recording")
-    made_at: datetime = Field(description="when the recording began, or the film of the audience was sent")
-    job: str | None = Field(description="the recording or analysis that it is made of, until it is")
-    progress: JobProgress | None = Field(description="of that job")
-    error: str | None = Field(description="why it failed and what to do, fit to show")
-
-
-class RoomsPage(BaseModel):
-    """All rooms of a study."""
-
-    items: list[RoomView]
-
-
-def _clock(value: Any) -> list[list[float]] | None:
-    return None if value is None else room_clock.check_clock(value)
-
-
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class NewRoom(_Asked):
-    """What a room is made of, and when the film began."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"job": "k3v9Qm0aZx81tRbW", "stimulus": "s1", "offset_s": -12.4, "agreed": True}]}
-    )
-
-    job: str | None = Field(default=None, max_length=64, description="a live recording, also one that runs, or an analysis")
-    stimulus: str = Field(max_length=64, description="the film that played, or the event")
-    agreed: bool = Field(description="true: everybody in the room was told and agreed; without that no room is made")
-    offset_s: Seconds = Field(default=0.0, description="the film's time at the recording's 0 s")
-    clock: list[Pair] | None = Field(default=None, max_length=10_000, description=CLOCK)
-    label: str = Field(default="", max_length=200)
-
-
-class RoomChange(_Asked):
-    """What is put right; what is left out stays."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"offset_s": -12.3}]})
-
-    stimulus: str | None = Field(default=None, max_length=64)
-    offset_s: Seconds | None = None
-    clock: list[Pair] | None = Field(default=None, max_length=10_000, description=CLOCK)
-    label: str | None = Field(default=None, max_length=200)
-
-
-class Amount(BaseModel):
-    """What was erased."""
-
-    rows: int = Field(description="of the database; of one viewer: looks", examples=[1])
-    files: int = Field(examples=[1])
-    bytes: int = Field(examples=[183_204])
-
-
-class Left(BaseModel):
-    """What was found afterwards: nothing."""
-
-    rows: int = Field(examples=[0])
-    files: int = Field(examples=[0])
-
-
-class Proof(BaseModel):
-    """That it is erased: counted before, and looked for afterwards."""
-
-    erased: Amount
-    left: Left
-
-
-FORM = form(
-    {
-        "file": {"description": "a film of the audience"},
-        "stimulus": {"type": "string", "description": "the film that played, or the event"},
-        "agreed": {"type": "boolean", "description": "everybody in the room was told and agreed"},
-        "offset_s": {"type": "number", "description": "the film's time at 0 s of the film of the audience"},
-        "clock": {"type": "string", "description": f"as JSON: {CLOCK}"},
-        "label": {"type": "string"},
-    },
-    {"file": "(the film's content)", "stimulus": "s1", "agreed": True, "offset_s": -12.4},
-    required=("file", "stimulus", "agreed"),
-    otherwise=NewRoom.model_json_schema(),
-)
-
-
-def _rooms(request: Request) -> Rooms:
-    rooms: Rooms = request.app.state.rooms
-    return rooms
-
-
-def _view(rooms: Rooms, room: Room) -> RoomView:
-    job = rooms.store.job(room.job) if room.job else None
-    progress = rooms.jobs.view(job).progress if job is not None else None
-    columns = {name: getattr(room, name) for name in RoomView.model_fields if name != "progress"}
-    return RoomView(**columns, progress=progress)
-
-
-def _asked(given: Any) -> NewRoom:
-    """What a body asks for. Raises `ApiError` 422."""
-    try:
-        asked = NewRoom.model_validate(given)
-        asked.clock = _clock(asked.clock)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "room"
-        raise ApiError(422, "invalid", f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
-    except ValueError as error:
-        raise ApiError(422, "invalid", str(error)) from None
-    if not asked.agreed:
-        raise ApiError(
-            422,
-            "not_agreed",
-            "agreed: nobody is measured who was not told and did not agree. Tell everybody in the room, then say so.",
-        )
-    return asked
-
-
-@router.get("/api/studies/{id}/rooms", summary="The rooms of a study", responses=may_fail(404))
-def list_rooms(request: Request, id: str) -> RoomsPage:
-    """In the order in which they were made."""
-    rooms = _rooms(request)
-    return RoomsPage(items=[_view(rooms, room) for room in rooms.list(id)])
-
-
-@router.post(
-    "/api/studies/{id}/rooms",
-    status_code=202,
-    summary="Add a room: a recording, or a film of the audience",
-    response_model=RoomView,
-    responses=may_fail(400, 404, 409, 413, 415, 422, 429, 507),
-    openapi_extra=FORM,
-)
-async def create_room(request: Request, id: str) -> RoomView:
-    """Of a live recording that still runs the room is made once it is saved; of a film once it is analysed, which happens as with
-    any other file. The recording or analysis is erased then with all its files: the study keeps the numbers, and no picture."""
-    rooms = _rooms(request)
-    if request.headers.get("Content-Type", "").startswith("multipart/form-data"):
-        return await _upload(request, rooms, id)
-    try:
-        asked = _asked(json.loads(await request.body()))
-    except ValueError:
-        raise ApiError(422, "invalid", 'Wanted a form with a film, or JSON: {"job": …, "stimulus": …, "agreed": true}.') from None
-    if asked.job is None:
-        raise ApiError(422, "invalid", "job: wanted the id of a recording or an analysis; or send a film as multipart/form-data")
-    room = await run_in_threadpool(rooms.add, id, asked, asked.job)
-    return await run_in_threadpool(_view, rooms, room)
-
-
-async def _upload(request: Request, rooms: Rooms, study_id: str) -> RoomView:
-    jobs = rooms.jobs
-    row = await run_in_threadpool(rooms.studies.known, study_id)
-    await run_in_threadpool(jobs.check_room)
-    job_id = new_id()
-    folder = jobs.folder(job_id)
-
-    def add(upload: Any) -> Room:
-        given: dict[str, Any] = dict(upload.fields)
-        if "clock" in given:
-            try:
-                given["clock"] = json.loads(given["clock"])
-            except ValueError:
-                raise ApiError(422, "invalid", "clock: wanted pairs of seconds as JSON: [[recording, film], …]") from None
-        asked = _asked(given)
-        rooms.check(study_id, asked)
-        jobs.check_room()
-        options = JobOptions(every_s=_study(row).every_s, keep_film=False, keep_stills=False)
-        jobs.add(job_id, upload, options)
-        return rooms.add(study_id, asked, job_id)
-
-    try:
-        upload = await receive(request, folder, jobs.settings.upload_max_mib * 2**20)
-        room = await run_in_threadpool(add, upload)
-    except BaseException as error:
-        jobs.erase(job_id)
-        if isinstance(error, ClientDisconnect):
-            raise ApiError(400, "gone", "The upload broke off. Send the film once more.") from None
-        raise
-    return await run_in_threadpool(_view, rooms, room)
-
-
-@router.get("/api/studies/{id}/rooms/{room}", summary="One room", responses=may_fail(404))
-def get_room(request: Request, id: str, room: int) -> RoomView:
-    rooms = _rooms(request)
-    return _view(rooms, rooms.known(id, room))
-
-
-@router.patch("/api/studies/{id}/rooms/{room}", summary="Put a room's start right", responses=may_fail(404, 409, 422))
-def change_room(request: Request, id: str, room: int, asked: RoomChange) -> RoomView:
-    """Also while it records: a page that plays the film tells the clock this way."""
-    rooms = _rooms(request)
-    try:
-        asked.clock = _clock(asked.clock)
-    except ValueError as error:
-        raise ApiError(422, "invalid", str(error)) from None
-    return _view(rooms, rooms.change(id, room, asked))
-
-
-@router.post("/api/studies/{id}/rooms/{room}/retry", summary="Try a room again that failed", responses=may_fail(404, 409, 429, 507))
-def retry_room(request: Request, id: str, room: int) -> RoomView:
-    rooms = _rooms(request)
-    return _view(rooms, rooms.retry(id, room))
-
-
-@router.delete("/api/studies/{id}/rooms/{room}", summary="Erase a room", responses=may_fail(404))
-def erase_room(request: Request, id: str, room: int) -> Proof:
-    """With all that was measured in it; a recording that still runs for it is ended and erased."""
-    return _rooms(request).erase(id, room)
