@@ -1,6 +1,8 @@
 """Pictures and films as they are shown: square pixels, the clean aperture, tiles, colours of a profile and of HDR, upright."""
 
+import os
 import struct
+import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -447,6 +449,80 @@ def test_a_turned_film(tmp_path: Path, hopper: Path, degrees: int) -> None:
     assert found.info.notes == (f"turned by {degrees}° clockwise, beyond what the file says",)
     assert (left.info.rotated_deg, left.info.notes) == (0, ())
     assert set(found.boxes.shape) == {6, 4}
+
+
+def test_a_turned_film_through_a_pipe(tmp_path: Path, hopper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = np.asarray(Image.open(hopper).convert("RGB").resize((256, 300)))
+    stored = np.ascontiguousarray(np.rot90(rgb))
+    path = film(tmp_path / "a.ts", form="mpegts", times=[i / 25 for i in range(40)], pictures=lambda i: stored, size=(300, 256))
+    os.mkfifo(tmp_path / "p.ts")
+    writer = threading.Thread(target=lambda: (tmp_path / "p.ts").write_bytes(path.read_bytes()))
+    writer.start()
+    found = mien.Analyzer().video(tmp_path / "p.ts")
+    writer.join(30)
+    assert (found.info.rotated_deg, found.info.width, found.info.height) == (90, 256, 300)
+    assert found.info.notes == ("turned by 90° clockwise, beyond what the file says",)
+    assert found.frames.tolist() == list(range(40))  # none was lost to the look at the first ones
+    assert len(found.boxes) == 40
+
+
+def test_the_first_frames_are_given_again(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", times=[i / 10 for i in range(6)], rate=10)
+    for count in (0, 2, 6, 9):
+        with open_media(path) as media:
+            first = media.first(count)
+            again, once_more = list(media.frames()), list(media.frames())
+        assert (
+            [frame.time_s for frame in again] == [frame.time_s for frame in once_more] == pytest.approx([i / 10 for i in range(6)])
+        )
+        for one, other in zip(first, again, strict=False):
+            assert (one.index, one.time_s) == (other.index, other.time_s)
+            np.testing.assert_array_equal(one.rgb, other.rgb)
+        assert len(first) == min(count, 6)
+
+
+def test_damage_behind_the_first_frames_is_told_by_whoever_reads_on(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", times=[i / 25 for i in range(25)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with open_media(path) as media:
+        some = media.first(25)
+        assert 0 < len(some) < 25
+        seen = []
+        with pytest.raises(MediaError, match="what comes before is good"):
+            seen += media.frames()
+        for frame in media.frames(5.0):
+            assert frame.index == 0
+            break
+
+
+class Watched(mien.YuNet):
+    """Notes how large the pictures are that it searches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sides: list[int] = []
+
+    def __call__(self, rgb: np.ndarray) -> Any:
+        self.sides.append(max(rgb.shape))
+        return super().__call__(rgb)
+
+
+def test_looking_for_the_turn_of_large_frames_has_a_bound(hopper: Path) -> None:
+    portrait = np.asarray(Image.open(hopper).convert("RGB").resize((1024, 1200)))
+    large = np.full((1440, 2560, 3), 90, np.uint8)
+    empty = Watched()
+    assert turn_of(empty, [large] * 20) == 0
+    assert empty.sides.count(2560) == 8  # of two looks, in four ways
+    assert empty.sides.count(1280) == 48  # of a dozen
+    near, detector = large.copy(), Watched()
+    near[100:1300, 400:1424] = portrait
+    assert turn_of(detector, [near]) == 0
+    assert detector.sides == [1280]  # upright for sure: one small search
+    small, detector = large.copy(), Watched()
+    small[700:760, 1300:1351] = np.asarray(Image.fromarray(portrait).resize((51, 60)))
+    turned_small = rotated(small, 180)
+    assert turn_of(detector, [turned_small]) in (0, 180)
+    assert 2560 in detector.sides  # too small for the small search: the whole picture is searched
 
 
 def test_pictures_without_a_face_are_not_turned(tmp_path: Path) -> None:

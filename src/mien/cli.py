@@ -134,7 +134,7 @@ def _looking_options(parser: Any, every: float) -> None:
         choices=(0, 90, 180, 270),
         metavar="DEG",
         help="turn by so many degrees clockwise, beyond what the file says: 0, 90, 180 or 270; default: as its faces stand\n"
-        "upright, which is said where it is another way than the file's; a camera is not turned by itself",
+        "upright, which is said where it is another way than the file's; cameras and live addresses are left as they are",
     )
     parser.add_argument(
         "--max-megapixels",
@@ -191,7 +191,7 @@ def _analyze(commands: Any) -> None:
         "stderr, the others are done all the same, and the exit code is 1. What a folder holds besides pictures and films has\n"
         "a row in the index that says why it was skipped.",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, films, or folders of them")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, films, or folders of them; - for what is piped in")
     _looking_options(parser, 0.0)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go")
     parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
@@ -207,7 +207,7 @@ def analyze(options: argparse.Namespace) -> int:
 
     settings = _analysis_options(options, annotated=not options.no_video)
     skipped: list[Outcome] = []
-    sources = expand(options.paths, skipped)
+    sources = expand(["/dev/stdin" if path == "-" else path for path in options.paths], skipped)
     alone = len(sources) == 1 and not Path(options.paths[0]).is_dir()
     if alone and options.out is not None:
         out: Path = options.out
@@ -331,7 +331,7 @@ def _live(commands: Any) -> None:
 
 def live(options: argparse.Namespace) -> int:
     from mien.cluster import record
-    from mien.media import open_media
+    from mien.turn import upright
 
     if options.no_pictures and (options.video or options.snapshot):
         raise ValueError("--no-pictures keeps no picture, but --video or --snapshot asks for some; leave out one of them")
@@ -339,7 +339,7 @@ def live(options: argparse.Namespace) -> int:
     source: int | str = int(options.source) if options.source.isdigit() else options.source
     folder = options.out or Path(time.strftime("live-%Y%m%d-%H%M%S.mien"))
     analyzer = settings.analyzer()
-    with open_media(source, rotate=options.rotate or 0, max_pixels=settings.max_pixels) as media:
+    with upright(source, analyzer.detector, options.rotate, max_pixels=settings.max_pixels) as media:
         view = _LiveView(media.info.name, options.seconds)
         sound = source if isinstance(source, str) and media.info.kind == "video" and media.info.has_audio else None
         with view:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +30,16 @@ _AGREE = 0.75
 """Share of the looks that must agree."""
 
 
+_SIDE = 1280
+"""A larger picture is looked at in this size first, and as large as it is only where nobody is seen: a look costs four searches."""
+
+_WHOLE = 2
+"""So many of the looks at a film may be of its large pictures as they are."""
+
+_HELD, _HELD_BYTES = 12, 64_000_000
+"""So many first frames, or fewer large ones, of what plays but once: they are kept and given on."""
+
+
 def turn_of(detector: Detector, pictures: Iterable[NDArray[np.uint8]]) -> int:
     """Degrees clockwise (0, 90, 180 or 270) by which the pictures of one film, or the only one there is, have to be turned.
 
@@ -36,24 +47,65 @@ def turn_of(detector: Detector, pictures: Iterable[NDArray[np.uint8]]) -> int:
     """
     if not isinstance(detector, YuNet):
         return 0
-    sums: list[list[float]] = []
+    rows: list[NDArray[np.float64]] = []
+    whole = 0
     for number, rgb in enumerate(pictures):
-        upright = detector(rgb).scores
-        if len(upright) and float(upright.max()) >= _SURE:
+        row = _scores(detector, _brought_down(rgb))
+        if not row.any() and max(rgb.shape[:2]) > _SIDE and whole < _WHOLE:
+            row, whole = _scores(detector, rgb), whole + 1
+        if np.isinf(row[0]):
             return 0
-        row = [float(upright.sum()), *(float(detector(rotated(rgb, degrees)).scores.sum()) for degrees in (90, 180, 270))]
-        if max(row) > 0:
-            sums.append(row)
-        if len(sums) >= _LOOKS or number + 1 >= _FARTHEST:
+        if row.any():
+            rows.append(row)
+        if len(rows) >= _LOOKS or number + 1 >= _FARTHEST:
             break
-    if not sums:
+    if not rows:
         return 0
-    table = np.array(sums)
+    table = np.array(rows)
     best = int(table.mean(axis=0).argmax())
     agree = float((table.argmax(axis=1) == best).mean())
     gain = float(table[:, best].sum() - table[:, 0].sum()) / float(table[:, best].sum())
     sure = agree >= _AGREE and gain >= (_MARGIN if len(table) > 1 else _MARGIN_ALONE)
     return 90 * best if sure else 0
+
+
+def _scores(detector: YuNet, rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(4,) sums of the scores of the faces that are found in each of the four ways; inf where it surely stands as it lies."""
+    upright = detector(rgb).scores
+    if len(upright) and float(upright.max()) >= _SURE:
+        return np.array([np.inf, 0, 0, 0])
+    return np.array([upright.sum(), *(detector(rotated(rgb, degrees)).scores.sum() for degrees in (90, 180, 270))], np.float64)
+
+
+def _brought_down(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = _SIDE / max(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _looks(media: Media) -> Iterator[NDArray[np.uint8]]:
+    """Some first frames of a film. Of most the first one is enough, and the film need not be opened again for it."""
+    if not media.plays_again:
+        count = min(_HELD, max(1, _HELD_BYTES // (3 * media.info.width * media.info.height)))
+        for frame in media.first(count)[::_APART]:
+            yield frame.rgb
+        return
+    for frame in media.first(1):
+        yield frame.rgb
+    frames = media.frames(_EVERY_S)
+    try:
+        next(frames, None)
+        for frame in frames:
+            yield frame.rgb
+    except MediaError:  # damage within the first seconds: its reading will say so
+        return
+    finally:
+        frames.close()  # type: ignore[attr-defined]
+
+
+_APART = 3  # frames of what plays but once: those beside each other are much the same
 
 
 @contextmanager
@@ -67,19 +119,16 @@ def upright(
 ) -> Iterator[Media]:
     """The opened media, turned so that its faces stand upright, or by `rotate` degrees clockwise where that is given.
 
-    What plays but once, a camera or a pipe, is not looked at first. `Media.info` says by how much it was turned.
+    Of a pipe a dozen frames are looked at before they are given on. A camera, or what comes live, is taken as it is: it begins with
+    whoever sets it up, near and at a slant, and a wrong turn would stay for hours. `Media.info` says by how much it was turned.
     """
     with open_media(source, name=name, max_pixels=max_pixels, rotate=rotate or 0) as media:
         degrees = 0
-        if rotate is None and media.plays_again and isinstance(detector, YuNet):
-            frames = media.frames(_EVERY_S)
-            try:
-                degrees = turn_of(detector, (frame.rgb for frame in frames))
-            except MediaError:  # damage within the first seconds: its reading will say so
-                degrees = 0
-            finally:
-                frames.close()  # type: ignore[attr-defined]
-        if not degrees:
+        if rotate is None and media.info.kind != "camera" and isinstance(detector, YuNet):
+            degrees = turn_of(detector, _looks(media))
+        if not media.plays_again:
+            media.turn(degrees)
+        if not degrees or not media.plays_again:
             yield media
             return
     with open_media(source, name=name, max_pixels=max_pixels, rotate=degrees) as media:

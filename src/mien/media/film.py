@@ -159,6 +159,11 @@ class Film:
         cut = None if self.path is None else visible(self.path, self.container.format.name, width, height)
         return Geometry(width, height, cut or (0, 0, width, height), aspect, _display_matrix(first))
 
+    def turn(self, degrees: int) -> None:
+        """Turns all that is to come so many degrees clockwise beyond what the file says."""
+        self.geometry, self.rotated = self.geometry.rotated(degrees), degrees
+        self.notes = said_of_turn(degrees) + self.notes
+
     def close(self) -> None:
         if self.container is not None:
             self.container.close()

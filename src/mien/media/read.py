@@ -1,6 +1,7 @@
 """Opens whatever shows a face: a picture, a film, an address or a camera."""
 
 import errno
+import itertools
 import math
 import os
 import re
@@ -105,6 +106,11 @@ def open_media(
     return Media._of_film(film, live, again=plain and not live)
 
 
+def _raising(error: MediaError) -> Iterator[Any]:
+    yield from ()
+    raise error
+
+
 def stills_at(path: str | os.PathLike[str], times_s: Iterable[float], *, exact: bool = True) -> Iterator[Frame]:
     """The pictures that a film shows at these times, in their order, found by jumping instead of decoding all that lies between.
 
@@ -205,6 +211,32 @@ class Media:
     def plays_again(self) -> bool:
         """Whether its frames can be had from the beginning once more; not those of a camera or a pipe."""
         return self._picture is not None or self._reopen is not None
+
+    def first(self, count: int) -> list[Frame]:
+        """The first frames, up to `count`, before any is taken: `frames` gives them all the same, and a film is not opened again.
+
+        Fewer where it is shorter, or damaged from there on.
+        """
+        self._check_open()
+        if self._picture is not None:
+            return [self._picture]
+        with self._lock:
+            film = self._films[0]
+            taken: list[tuple[int, float, Any]] = []
+            end: Iterator[Any] = film.decoded
+            try:
+                taken += itertools.islice(film.decoded, count)
+            except MediaError as error:
+                end = _raising(error)
+            film.decoded = itertools.chain(taken, end)
+            return [Frame(index, time_s, film.rgb(frame)) for index, time_s, frame in taken]
+
+    def turn(self, degrees: int) -> None:
+        """Turns a film that plays but once, of which no frame was taken yet, so many degrees clockwise."""
+        film = self._films[0]
+        if isinstance(film, Film) and degrees:
+            film.turn(degrees)
+            self.info = film.info(self.info.kind)
 
     def close(self) -> None:
         """Closes the file or device; waits for a decode that runs in another thread. A second call does nothing."""
