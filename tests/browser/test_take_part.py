@@ -395,6 +395,31 @@ def test_films_in_order_with_a_break(open_page: Open, camera: Any, server: Serve
         whole(kept["measured"][stimulus]["looks"], notes)
 
 
+@pytest.mark.more
+def test_a_note_that_is_slow_arrives_before_the_end(open_page: Open, camera: Any, short: Invited) -> None:
+    """Nothing is noted of who has ended, so the steps after a film wait for the note that it has ended."""
+    page = open_page(short.path, within=camera)
+    code = to_the_film(page, short)
+    order = []
+
+    def noted_late(route: Any) -> None:
+        if route.request.post_data_json["event"] == "end":
+            page.wait_for_timeout(500)
+            order.append("note")
+        route.continue_()
+
+    def stepped(route: Any) -> None:
+        order.append(route.request.post_data_json["step"])
+        route.continue_()
+
+    page.route("**/api/participant/events", noted_late)
+    page.route("**/api/participant/step", stepped)
+    press(page, "Start the film")
+    on(page, "Thank you!")
+    assert order == ["note", "after", "done"]
+    assert short.kept(code)["step"] == "done"
+
+
 # --- what comes between ----------------------------------------------------------------------------------------------------------
 
 

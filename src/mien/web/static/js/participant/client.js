@@ -16,7 +16,7 @@ async function kept(answer) {
 
 export class Client {
   code = null;
-  #invitation; #gone; #waiting = new Map(); #said = Promise.resolve();
+  #invitation; #gone; #waiting = new Map(); #said = Promise.resolve(); #urgent = 0;
 
   /** `gone(bool)` is told when a call begins, and when the last one ends, to wait for the server. */
   constructor(invitation, gone = () => {}) {
@@ -43,13 +43,13 @@ export class Client {
 
   me = () => this.#call("GET", "/api/participant");
   answers = (part, answers) => this.#call("PUT", "/api/participant/answers", { part, answers });
-  step = (step) => this.#call("POST", "/api/participant/step", { step });
+  step = (step) => this.#afterNotes("POST", "/api/participant/step", { step });
   films = () => this.#call("GET", "/api/participant/films");
   curve = () => this.#call("GET", "/api/participant/curve");
   /** {blob, name}: a JSON file, or a zip where there are pictures. */
   export = () => this.#call("GET", "/api/participant/export", undefined, false, kept);
-  leave = () => this.#call("POST", "/api/participant/leave");
-  erase = () => this.#call("DELETE", "/api/participant");
+  leave = () => this.#afterNotes("POST", "/api/participant/leave");
+  erase = () => this.#afterNotes("DELETE", "/api/participant");
 
   /** Notes what happens to the film. One after the other, in the background; a note that the server does not take is let go. */
   event(event, stimulus, film_s) {
@@ -59,8 +59,21 @@ export class Client {
     return this.#said;
   }
 
+  /** A call that may end taking part: nothing is noted of who has ended, so what is on its way arrives first. */
+  async #afterNotes(method, path, body) {
+    this.#urgent += 1;
+    this.hurry(); // a note that waits for the server is waited for in sight from here on
+    try {
+      await this.#said;
+      return await this.#call(method, path, body);
+    } finally {
+      this.#urgent -= 1;
+    }
+  }
+
   async #call(method, path, body, quietly = false, read = json) {
     const me = Symbol(path);
+    let told = false;
     try {
       for (let tries = 0; ; tries += 1) {
         try {
@@ -71,12 +84,14 @@ export class Client {
         const again_s = AGAIN_S[Math.min(tries, AGAIN_S.length - 1)];
         await new Promise((wake) => {
           this.#waiting.set(me, wake);
-          if (!quietly) this.#gone(true);
+          told ||= !quietly || this.#urgent > 0;
+          if (told) this.#gone(true);
           setTimeout(wake, again_s * 1000);
         });
       }
     } finally {
-      if (this.#waiting.delete(me) && !quietly) this.#gone(false);
+      this.#waiting.delete(me);
+      if (told) this.#gone(false);
     }
   }
 
