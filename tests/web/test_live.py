@@ -37,21 +37,25 @@ WITHIN_S = 240.0
 
 
 class Gate(FakeDetector):
-    """A detector that waits while it is shut, so that a test knows what waits. `looks` counts those begun."""
+    """A detector that waits while it is shut, so that a test knows what waits. `looks` counts those begun, `seen` has the
+    sizes of the pictures since it was shut."""
 
     def __init__(self) -> None:
         self.open, self.begun, self.looks = threading.Event(), threading.Semaphore(0), 0
+        self.seen: list[tuple[int, int]] = []
         self.open.set()
         super().__init__(look=self._look)
 
     def _look(self, rgb: Any) -> None:
         self.looks += 1
+        self.seen.append(rgb.shape[:2])
         self.begun.release()
         assert self.open.wait(WITHIN_S)
 
     def shut(self) -> None:
         while self.begun.acquire(blocking=False):
             pass
+        self.seen.clear()
         self.open.clear()
 
     def busy(self) -> None:
@@ -307,7 +311,7 @@ def test_frames_of_several_pages_that_wait_go_through_the_network_together(clien
         gate.busy()
         for n, page in enumerate((b, c, d), 1):
             page.send(picture(*[(10 + 50 * k, 30, 30, SAD) for k in range(n)]))
-        eventually(lambda: len(live.reader._turns) == 3)
+        eventually(lambda: live.reader.waiting == 3)
         model = live.reader.prepare().emotion
         before = model.runs
         gate.open.set()
@@ -319,23 +323,21 @@ def test_frames_of_several_pages_that_wait_go_through_the_network_together(clien
 def test_one_page_with_a_backlog_does_not_keep_the_others_waiting(client: TestClient, gate: Gate) -> None:
     """Eight late frames of one page are before the frame of another: it is its turn after one batch at most, not after eight."""
     with live_page(client) as slow, live_page(client) as quick:
-        live = app_of(client).state.live
+        reader = app_of(client).state.live.reader
         gate.shut()
         slow.send(FACE, late=True)
         gate.busy()
         for _ in range(7):
             slow.send(FACE, late=True)
-        eventually(lambda: sum(len(v.queue) for v in live._views.values()) == 7)
-        quick.send(FACE)
-        eventually(lambda: sum(len(v.queue) for v in live._views.values()) == 8)
-        order: list[str] = []
-        deliver = live.reader._deliver
-        live.reader._deliver = lambda taken, answers: (order.extend(w.view.id for w in taken), deliver(taken, answers))
+        eventually(lambda: reader.waiting == 7)
+        quick.send(picture((20, 30, 40, HAPPY), width=200, height=100))
+        eventually(lambda: reader.waiting == 8)
         gate.open.set()
         quick.hear("faces")
         for _ in range(8):
             slow.hear("faces")
-        assert order.index(quick.ready["live"]) <= 2
+        assert len(gate.seen) == 9
+        assert gate.seen.index((100, 200)) <= 2
 
 
 def test_the_server_answers_while_frames_are_read(client: TestClient, gate: Gate) -> None:
@@ -676,7 +678,9 @@ def test_a_page_that_is_closed_for_good_ends_its_recording_at_once(client: TestC
             page.look(data, of_recording=True)
         socket.close(1000)
     assert eventually(lambda: (found := job(client, id))["state"] == "done" and found)["note"] is None
-    assert app_of(client).state.live._views == {}
+    with live_page(client, resume=page.ready["live"]) as new:
+        assert new.ready["resumed"] is False
+        assert "is in the list of analyses" in new.ready["notice"]
 
 
 # --- a server that ends and starts again

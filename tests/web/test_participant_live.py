@@ -1,5 +1,6 @@
 import io
 import json
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -189,11 +190,11 @@ def test_a_server_that_starts_again_has_all_that_was_answered(start: Start, pers
         page.look(FACE, 2.5)
 
 
-def test_a_torn_record_at_the_end_is_cut_off(person: Person, study: Open, settings: Settings) -> None:
+def test_a_torn_record_at_the_end_is_cut_off(start: Start, person: Person, study: Open, settings: Settings) -> None:
     with person.watching() as page:
         for _ in range(5):
             page.look(FACE)
-    eventually(lambda: not app_of(person.client).state.watching._seats)
+    person.client = start()
     (path,) = settings.studies_dir.rglob("s1.log")
     whole = path.read_bytes()
     path.write_bytes(whole[:-7])  # as by a machine that lost its power
@@ -242,14 +243,22 @@ def test_a_disk_that_is_full_closes_the_socket_and_the_page_keeps_its_frames(
 
 
 def test_how_long_the_connection_was_gone_is_counted(person: Person, study: Open) -> None:
+    asked = threading.Event()
+    moment_s = 100.0
+
+    def clock() -> float:
+        told_s = moment_s
+        asked.set()
+        return told_s
+
+    app_of(person.client).state.watching.clock = clock
     with person.watching() as page:
         page.look(FACE)
-    watching = app_of(person.client).state.watching
-    key = eventually(lambda: next(iter(watching._gone), None))
-    watching._gone[key] -= 20
+    assert asked.wait(PATIENCE_S), "nobody saw that the page is gone"
+    moment_s += 20
     with person.watching(resume=True) as page:
         page.look(FACE, 0.5)
-    assert 20 <= eventually(lambda: viewer(study).quality["gone_s"]) < 40
+    assert eventually(lambda: viewer(study).quality["gone_s"]) == 20
 
 
 def test_what_was_measured_is_put_down_while_somebody_watches(
@@ -609,16 +618,15 @@ def test_a_page_that_sends_nothing_learns_too_that_another_process_erased_it(
 
 
 def test_a_socket_that_opens_while_another_process_erases_writes_nothing(person: Person, study: Open, settings: Settings) -> None:
-    watching = app_of(person.client).state.watching
-    admitted = watching._admit
+    reader = app_of(person.client).state.watching.reader
+    prepare = reader.prepare
 
-    def late(*given: Any) -> Any:
-        found = admitted(*given)
+    def late() -> Any:
         with Offline(settings) as beside:
             beside.erase(beside.found(study.study), "1")
-        return found
+        return prepare()
 
-    watching._admit = late
+    reader.prepare = late
     with person.client.websocket_connect(SOCKET) as socket:
         socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
         assert json.loads(socket.receive_text())["error"]["code"] == "withdrawn"
@@ -627,15 +635,14 @@ def test_a_socket_that_opens_while_another_process_erases_writes_nothing(person:
 
 def test_a_socket_that_opens_while_somebody_is_erased_writes_nothing(person: Person, settings: Settings) -> None:
     """The code was right when the hello came, and the person is erased before the log is opened."""
-    watching = app_of(person.client).state.watching
-    admitted = watching._admit
+    reader = app_of(person.client).state.watching.reader
+    prepare = reader.prepare
 
-    def late(*given: Any) -> Any:
-        found = admitted(*given)
+    def late() -> Any:
         person.ask("DELETE")
-        return found
+        return prepare()
 
-    watching._admit = late
+    reader.prepare = late
     with person.client.websocket_connect(SOCKET) as socket:
         socket.send_text(json.dumps({"type": "hello", "code": person.code, "stimulus": "s1"}))
         assert json.loads(socket.receive_text())["error"]["code"] == "withdrawn"

@@ -81,6 +81,12 @@ class Reader:
                 self._ready = True
             return self._analyzer
 
+    @property
+    def waiting(self) -> int:
+        """How many frames nobody has begun with."""
+        with self._lock:
+            return sum(len(view.queue) for view in self._turns)
+
     def put(self, waiting: Waiting) -> None:
         """Takes a frame, from the event loop; the last of its view that waits gives way to it, unless one of both is to be kept."""
         view, left_out = waiting.view, None

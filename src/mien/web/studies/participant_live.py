@@ -165,6 +165,7 @@ class Watching(Sockets[wire.Watch, Seat]):
         self._turn: dict[str, asyncio.Lock] = {}
         self._sitting = threading.Lock()  # nobody begins while somebody is forgotten
         self._erased: set[str] = set()
+        self.clock: Callable[[], float] = time.monotonic
         self._stopping = False
         self._ticking: asyncio.Task[Any] | None = None
         writers.add(self.forget)
@@ -237,7 +238,7 @@ class Watching(Sockets[wire.Watch, Seat]):
             seat.page = page
         gone_since = self._gone.pop((participant.id, hello.stimulus), None)
         if gone_since is not None:
-            seat.gone_s = time.monotonic() - gone_since
+            seat.gone_s = self.clock() - gone_since
         ready = wire.WatchReady(
             received=seat.accepted,
             labels=list(analyzer.labels),
@@ -320,7 +321,7 @@ class Watching(Sockets[wire.Watch, Seat]):
             return
         of_film = seat.stimulus not in (CHECK, logs.BASELINE)
         if of_film and not seat.erased:
-            self._gone[seat.participant, seat.stimulus] = time.monotonic()
+            self._gone[seat.participant, seat.stimulus] = self.clock()
         await self._settle(seat)
 
     async def _settle(self, seat: Seat) -> None:
