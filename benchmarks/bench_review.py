@@ -15,8 +15,9 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -82,6 +83,8 @@ def through_the_server(rows: list[list[str]], study: Study, people: list[Viewer]
 
     from mien.web.app import create_app
     from mien.web.settings import Settings
+    from mien.web.tasks.engine import Description, Processes
+    from mien.web.tasks.process import Process
 
     with tempfile.TemporaryDirectory() as folder:
         app = create_app(Settings(data_dir=Path(folder) / "data"))
@@ -92,11 +95,23 @@ def through_the_server(rows: list[list[str]], study: Study, people: list[Viewer]
             target = app.state.studies.film(row_of.id, STIMULUS)
             target.parent.mkdir(parents=True)
             shutil.copyfile(film, target)
+
+        class Kept(Processes):
+            """The engine, which shows the processes that it began."""
+
+            begun: ClassVar[list[Process]] = []
+
+            def begin(self, description: Description) -> Process:
+                self.begun.append(super().begin(description))
+                return self.begun[-1]
+
+        app.state.tasks.engine = Kept()
         with TestClient(app, base_url="http://127.0.0.1:8700") as client:
             address, clock, peak = f"/api/studies/{row_of.id}/review", Clock(rows, resource.RUSAGE_CHILDREN), 0.0
-            while client.get(address).status_code == 202 or app.state.reviews._making:
-                for process in list(app.state.reviews._processes.values()):
-                    peak = max(peak, peak_mib(process.pid))
+            while client.get(address).status_code == 202:
+                for process in Kept.begun:
+                    with suppress(RuntimeError):  # it has not begun
+                        peak = max(peak, peak_mib(process.pid))
                 time.sleep(0.02)
             clock.row("first build, in its process", peak=peak)
             clock = Clock(rows)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import time
 import zipfile
 from dataclasses import replace
@@ -12,16 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 import watched
 from mien.media import VideoWriter
 from mien.study_report.sample import DEFINITION, STIMULUS, Scene, simulate
 from mien.study_report.viewers import Viewer
-from mien.web.database import Invitation, Participant, StudyRow, now
+from mien.web.app import create_app
+from mien.web.database import Invitation, Participant, StudyRow, Task, now
 from mien.web.reports.worker import FILES, viewers_of
 from mien.web.settings import Settings
-from web.conftest import as_browser
+from web.conftest import HERE, as_browser
+from web.test_jobs import Kept
+from web.test_live import eventually
 
 pytestmark = pytest.mark.process
 
@@ -56,12 +61,15 @@ def made(client: TestClient, address: str) -> Any:
     raise AssertionError("the review was not made in time")
 
 
+def making(app: FastAPI) -> list[Task]:
+    """The reports that wait or are being made."""
+    with app.state.store.reading() as rows:
+        return list(rows.scalars(select(Task).where(Task.kind == "report", Task.ended_at.is_(None))))
+
+
 def rested(app: FastAPI) -> None:
     """Waits until nothing is being made."""
-    end = time.monotonic() + WITHIN_S
-    while app.state.reviews._making:
-        assert time.monotonic() < end, "it is still being made"
-        time.sleep(0.02)
+    eventually(lambda: not making(app))
 
 
 def test_the_first_is_made_in_the_background_and_then_told_by_its_tag(app: FastAPI, client: TestClient, study: str) -> None:
@@ -73,10 +81,10 @@ def test_the_first_is_made_in_the_background_and_then_told_by_its_tag(app: FastA
     assert review["simulated"] is None
     assert review["stimuli"][0]["curves"]["raw"]["happiness"]["mean"]
     rested(app)
-    app.state.reviews.command[1:] = ["-c", "raise SystemExit('it is made already')"]
+    app.state.reviews.command = (sys.executable, "-c", "raise SystemExit('it is made already')")
     again = client.get(f"/api/studies/{study}/review", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.content, again.headers["X-Review-Stale"]) == (304, b"", "0")
-    assert not app.state.reviews._making
+    assert not making(app)
 
 
 def test_a_change_gives_the_old_one_as_stale_and_then_the_new_one(app: FastAPI, client: TestClient, study: str) -> None:
@@ -84,7 +92,7 @@ def test_a_change_gives_the_old_one_as_stale_and_then_the_new_one(app: FastAPI, 
     rested(app)
     (more,) = simulate({STIMULUS: LENGTH_S}, {}, [{"cinema": "often"}], seed=9)
     put(app, study, Viewer("7", more.timelines))
-    app.state.reviews._next.clear()
+    app.state.reviews.pace = 1.0
     old = client.get(f"/api/studies/{study}/review")
     assert (old.json()["stale"], old.json()["counts"]["measured"], old.headers["X-Review-Stale"]) == (True, 6, "1")
     same = client.get(f"/api/studies/{study}/review", headers={"If-None-Match": tag})
@@ -97,11 +105,11 @@ def test_a_change_gives_the_old_one_as_stale_and_then_the_new_one(app: FastAPI, 
 def test_a_running_study_is_not_made_again_and_again(app: FastAPI, client: TestClient, study: str) -> None:
     made(client, f"/api/studies/{study}/review")
     rested(app)
-    app.state.reviews._next = dict.fromkeys(app.state.reviews._next, time.monotonic() + 3600)
+    app.state.reviews.pace = 1e6
     app.state.studies.touch(study)
     for _ in range(3):
         assert client.get(f"/api/studies/{study}/review").json()["stale"] is True
-        assert not app.state.reviews._making
+        assert not making(app)
 
 
 def test_all_files_can_be_had_and_each_is_in_the_log(app: FastAPI, client: TestClient, study: str) -> None:
@@ -169,27 +177,41 @@ def test_a_kept_report_stays_and_forgets_who_withdraws(app: FastAPI, client: Tes
 
 def test_erasing_ends_what_is_being_made(app: FastAPI, client: TestClient, study: str, tmp_path: Path) -> None:
     slow = tmp_path / "slow.py"
-    slow.write_text("import sys, time\nsys.stdin.readline()\ntime.sleep(600)\n")
-    real, app.state.reviews.command[1:] = app.state.reviews.command[1:], [str(slow)]
+    slow.write_text("import pathlib, sys, time\nsys.stdin.readline()\npathlib.Path(sys.argv[1]).touch()\ntime.sleep(600)\n")
+    real, begun = app.state.reviews.command, tmp_path / "begun"
+    app.state.reviews.command = (sys.executable, str(slow), str(begun))
+    engine = app.state.tasks.engine = Kept()
     assert client.get(f"/api/studies/{study}/review").status_code == 202
-    end = time.monotonic() + WITHIN_S
-    while study not in app.state.reviews._processes:
-        assert time.monotonic() < end, "nothing was begun"
-        time.sleep(0.01)
-    process = app.state.reviews._processes[study]
+    eventually(begun.exists)
     app.state.participants.erase(app.state.studies.participant(study, "6"))
-    assert process.returncode == -9
-    rested(app)
+    assert [process.returncode for process in engine.begun] == [-9]
+    assert not making(app)
     assert not (app.state.studies.folder(study) / "reviews").exists()
-    app.state.reviews.command[1:] = real
-    app.state.reviews._next.clear()
+    app.state.reviews.command = real
+    app.state.reviews.pace = 1.0
     assert made(client, f"/api/studies/{study}/review").json()["counts"]["measured"] == 5
+
+
+def test_what_was_being_made_when_a_server_ended_is_made_by_the_next(
+    app: FastAPI, client: TestClient, study: str, settings: Settings, tmp_path: Path
+) -> None:
+    slow, begun = tmp_path / "slow.py", tmp_path / "begun"
+    slow.write_text("import pathlib, sys, time\nsys.stdin.readline()\npathlib.Path(sys.argv[1]).touch()\ntime.sleep(600)\n")
+    app.state.reviews.command = (sys.executable, str(slow), str(begun))
+    assert client.get(f"/api/studies/{study}/review").status_code == 202
+    eventually(begun.exists)
+    app.state.tasks.stop()
+    following = create_app(settings)
+    with TestClient(following, base_url=HERE):
+        eventually(lambda: not making(following))
+    made = (app.state.studies.folder(study) / "reviews" / "now").rglob("*.json")
+    assert [path.name for path in made] == ["review.json"]
 
 
 def test_what_cannot_be_made_is_told_in_a_sentence(app: FastAPI, client: TestClient, study: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("import sys\nsys.stdin.readline()\nsys.exit('a traceback that nobody should see')\n")
-    app.state.reviews.command[1:] = [str(broken)]
+    app.state.reviews.command = (sys.executable, str(broken))
     answer = client.get(f"/api/studies/{study}/long.csv")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "not_made")
     assert "traceback" not in answer.text

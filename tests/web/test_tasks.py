@@ -206,6 +206,27 @@ def test_cancelling_ends_what_runs_and_what_waits_before_it_returns(runner: Runn
     assert len(engine.begun) == 1
 
 
+def test_who_waits_for_a_task_is_told_how_it_ended_or_that_it_is_gone(runner: Runner, engine: Engine) -> None:
+    runner.start()
+    for subject in ("a", "b"):
+        add(runner, subject)
+    found: dict[str, str | None] = {}
+
+    def wait(subject: str) -> None:
+        task = runner.wait("sum", subject)
+        found[subject] = task.state if task else None
+
+    waiting = [threading.Thread(target=wait, args=(subject,)) for subject in ("a", "b", "unknown")]
+    for thread in waiting:
+        thread.start()
+    engine.number(0).end({"done": 3})
+    engine.number(1)
+    runner.forget("b")
+    for thread in waiting:
+        thread.join(PATIENCE_S)
+    assert found == {"a": DONE, "b": None, "unknown": None}
+
+
 def test_forgetting_ends_all_that_is_below_a_subject_and_nothing_else(runner: Runner, engine: Engine) -> None:
     runner.start()
     for subject in ("a/1", "a/2", "ab/1"):

@@ -51,7 +51,7 @@ class Services:
         self.watching = Watching(settings, self.participants, self.live.reader, self.writers)
         self.rooms = Rooms(settings, self.store, self.studies, self.jobs)
         self.room_faces = RoomFaces(settings)
-        self.reviews = Reviews(settings, self.store, self.studies, self.writers)
+        self.reviews = Reviews(settings, self.studies, self.tasks)
         self.eraser = Eraser(self.studies, self.participants, self.rooms)
         self.storage = Storage(settings, self.store, self.jobs, self.eraser)
 
@@ -74,7 +74,6 @@ class Services:
             yield
         finally:
             sweeping.cancel()
-            await run_in_threadpool(self.reviews.stop)
             await self.rooms.stop()
             await self.watching.stop()
             await self.live.stop()

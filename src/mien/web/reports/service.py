@@ -1,4 +1,4 @@
-"""The reviews of studies: made in a process of their own when something has changed, kept meanwhile, and kept for good by a date.
+"""The reviews of studies: tasks when something has changed, kept meanwhile, and kept for good by a date.
 
 DATA/studies/<id>/reviews/<"now" or a date>/<version>/   review.json, and the files made of it that were asked for
 
@@ -6,40 +6,30 @@ All of it is made from what is measured and may be deleted at any time. A kept (
 what had been measured and said by then, so that who withdraws later is gone from it, too.
 """
 
-import logging
 import shutil
-import sys
-import threading
-import time
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mien import __version__
-from mien.web.database import Frozen, Store, now
+from mien.web.database import Frozen, StudyRow, Task, now
 from mien.web.errors import ApiError
-from mien.web.reports.worker import FILES
+from mien.web.reports.worker import ARCHIVE, FILES
 from mien.web.settings import Settings
-from mien.web.studies.service import REPORTS, Studies, note
-from mien.web.tasks.process import Process
-from mien.web.writers import Writers
+from mien.web.studies.service import REPORTS, Studies, locked, note
+from mien.web.tasks.engine import Description, python
+from mien.web.tasks.runner import DONE, FAILED, Runner
 
-PACE = 4.0
-"""While a study runs its review is always stale: from one making to the next pass at least so many times what the last one took."""
-
-MOST_S = 900.0
-TRY_AGAIN_AFTER_S = 30.0
+PACE, MOST_S = 4.0, 900.0
+TRY_AGAIN_AFTER = timedelta(seconds=30)
 KEPT_VERSIONS, KEPT_DATES = 2, 20
 FROZEN_MAX = 200
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +42,19 @@ class Found:
 
 
 class Reviews:
-    """Makes and gives reviews. Its methods may be called from any thread."""
+    """Gives reviews, and the kind of task that makes them; its subjects are "study/reports/now" or with a date. Its methods may be
+    called from any thread.
 
-    def __init__(self, settings: Settings, store: Store, studies: Studies, writers: Writers) -> None:
-        self.settings, self.store, self.studies = settings, store, studies
-        self.command = [sys.executable, "-P", "-m", "mien.web.reports.worker"]
-        self._one = threading.Lock()  # one process at a time
-        self._state = threading.Lock()
-        self._making: set[tuple[str, str]] = set()
-        self._processes: dict[str, Process] = {}
-        self._next: dict[tuple[str, str], float] = {}
-        self._failed: dict[tuple[str, str, int], tuple[float, str]] = {}
-        self._stopping = False
-        writers.add(self.forget)
+    pace  while a study runs its review is always stale: from one making to the next pass at least so many times what the last took
+    """
+
+    kind, at_once = "report", 1
+
+    def __init__(self, settings: Settings, studies: Studies, tasks: Runner) -> None:
+        self.settings, self.store, self.studies, self.tasks = settings, studies.store, studies, tasks
+        self.command = python("mien.web.reports.worker")
+        self.pace = PACE
+        tasks.add_kind(self)
 
     # --- the review
 
@@ -77,8 +67,7 @@ class Reviews:
         folder, version = self._newest(id, until)
         fresh = version == row.version
         if not fresh:
-            self._check_failed(id, until, row.version)
-            self._begin(id, until)
+            self._begin(row, until, ["review.json"], pace=self.pace)
         if folder is None:
             return None
         try:
@@ -88,140 +77,91 @@ class Reviews:
         return Found(made if fresh else b'{"stale":true,' + made[1:], f'"{folder.parent.name}-{folder.name}"', not fresh)
 
     def file(self, id: str, name: str, until: datetime | None = None) -> Path:
-        """A file of the review of the data as it is now, made while one waits. Raises `ApiError` 404, 500."""
-        if name not in FILES:
+        """A file of the review of the data as it is now, made while one waits. Raises `ApiError` 404, 409, 500."""
+        if name not in (*FILES, ARCHIVE):
             raise ApiError(404, "not_found", f"A review has no file {name[:40]!r}; there are: {', '.join(FILES)}.")
-        return self._files(id, until, [name]) / name
+        row = self.studies.known(id)
+        path = self._folder(id, _place(until), row.version) / name
+        while not path.is_file():
+            self._begin(row, until, ["review.json", *(FILES if name == ARCHIVE else ()), name])
+            ended = self.tasks.wait(self.kind, _subject(id, _place(until)))
+            if ended is None or ended.state not in (DONE, FAILED):
+                raise ApiError(409, "changed", "Somebody's data was erased meanwhile. Ask for the report once more.")
+        return path
 
-    def archive(self, id: str, until: datetime | None = None) -> Path:
-        """All files of the review in one zip. Raises as `file`."""
-        folder = self._files(id, until, FILES)
-        target = folder / "review.zip"
-        with self._one:
-            if not target.is_file():
-                part = folder / ".review.zip.part"
-                with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
-                    for name in FILES:
-                        packed.write(folder / name, name)
-                part.replace(target)
-        return target
-
-    def _files(self, id: str, until: datetime | None, names: Sequence[str]) -> Path:
-        with self._one:
-            return self._make(id, until, ["review.json", *names])
-
-    # --- making it
-
-    def _place(self, id: str, until: datetime | None) -> Path:
-        name = "now" if until is None else until.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        return self.studies.folder(id) / "reviews" / name
+    def _folder(self, id: str, place: str, version: int) -> Path:
+        return self.studies.folder(id) / "reviews" / place / f"{version}-{__version__}"
 
     def _newest(self, id: str, until: datetime | None) -> tuple[Path | None, int]:
         """The folder of the newest review and its data's version."""
-        found = [(version, path) for path, version in _versions(self._place(id, until)) if (path / "review.json").is_file()]
-        version, path = max(found, default=(0, None))
+        found = _versions(self.studies.folder(id) / "reviews" / _place(until))
+        version, path = max(((version, path) for path, version in found if (path / "review.json").is_file()), default=(0, None))
         return path, version
 
-    def _begin(self, id: str, until: datetime | None) -> None:
-        """Makes the review in the background, unless that is being done, or was done a moment ago."""
-        key = (id, str(until))
-        with self._state:
-            if self._stopping or key in self._making or time.monotonic() < self._next.get(key, 0.0):
+    def _begin(self, study: StudyRow, until: datetime | None, files: Sequence[str], pace: float = 1.0) -> None:
+        """Lets files be made of the data as it is now, unless some are being made, or were a moment ago.
+
+        Raises `ApiError` 404, and 500 where they cannot be made.
+        """
+        subject = _subject(study.id, _place(until))
+        detail = {"version": study.version, "until": until.isoformat() if until else None, "files": list(dict.fromkeys(files))}
+        with self.store.session() as rows:
+            locked(rows, study.id)
+            last = rows.scalar(select(Task).where(Task.kind == self.kind, Task.subject == subject))
+            if last is not None and last.ended_at is None:
                 return
-            self._making.add(key)
-        threading.Thread(target=self._in_background, args=(id, until, key), name="review", daemon=True).start()
+            if last is not None and last.ended_at is not None:
+                rested = now() - last.ended_at
+                if last.state == FAILED and last.detail["version"] == study.version and rested < TRY_AGAIN_AFTER:
+                    why = f"The report could not be made: {last.error}. It is tried again in half a minute."
+                    raise ApiError(500, "not_made", why)
+                if rested < (pace - 1) * (last.ended_at - (last.started_at or last.ended_at)):
+                    return
+            self.tasks.add(rows, self.kind, subject, **detail)
+        self.tasks.wake()
 
-    def _in_background(self, id: str, until: datetime | None, key: tuple[str, str]) -> None:
-        started = time.monotonic()
-        try:
-            with self._one:
-                self._make(id, until, ["review.json"])
-        except ApiError as error:
-            log.info("the review of study %s was not made: %s", id, error.detail)
-        except Exception:
-            log.exception("the review of study %s could not be made", id)
-        finally:
-            with self._state:
-                self._making.discard(key)
-                ended = time.monotonic()
-                self._next[key] = ended + (PACE - 1) * (ended - started)
+    # --- as a kind of task
 
-    def _make(self, id: str, until: datetime | None, names: Sequence[str]) -> Path:
-        """The folder of the data's version as it is now, with these files in it. Only for who holds `_one`."""
-        row = self.studies.known(id)
-        self._check_failed(id, until, row.version)
-        folder = self._place(id, until) / f"{row.version}-{__version__}"
-        if all((folder / name).is_file() for name in names):
-            return folder
+    def describe(self, subject: str, detail: dict[str, Any]) -> Description:
+        id, _, place = subject.split("/")
+        folder = self._folder(id, place, detail["version"])
         folder.mkdir(parents=True, exist_ok=True)
-        task = {
-            "data_dir": str(self.settings.data_dir),
-            "database_url": self.settings.database_url,
-            "study": id,
-            "until": until.isoformat() if until else None,
-            "folder": str(folder),
-            "files": list(dict.fromkeys(names)),
-        }
-        answer = self._ask(id, task)
-        if "done" not in answer:
-            if answer.get("stopped"):
-                shutil.rmtree(folder, ignore_errors=True)
-                raise ApiError(409, "changed", "Somebody's data was erased meanwhile. Ask for the report once more.")
-            with suppress(OSError):
-                folder.rmdir()
-            with self._state:
-                self._failed[(id, str(until), row.version)] = (time.monotonic(), answer["failed"])
-            self._check_failed(id, until, row.version)
-        for path, _ in sorted(_versions(folder.parent), key=lambda found: found[1])[:-KEPT_VERSIONS]:
+        return Description(
+            command=tuple(self.command),
+            task={
+                "data_dir": str(self.settings.data_dir),
+                "database_url": self.settings.database_url,
+                "study": id,
+                "until": detail["until"],
+                "folder": str(folder),
+                "files": detail["files"],
+            },
+            most_s=MOST_S,
+            too_long=f"it took longer than the {MOST_S / 60:g} minutes that a report may take",
+            crashed="the process that made it ended unexpectedly; the server's output says more",
+        )
+
+    def progress(self, subject: str) -> Callable[[Any], Any]:
+        return lambda told: told
+
+    def follow(self, rows: Session, task: Task, done: Any) -> None:
+        """What the task says is all there is to say."""
+
+    def changed(self, subject: str, state: str | None) -> None:
+        """Removes what newer reviews have taken the place of."""
+        if state != DONE:
+            return
+        id, _, place = subject.split("/")
+        folder = self.studies.folder(id) / "reviews" / place
+        for path, _ in sorted(_versions(folder), key=lambda found: found[1])[:-KEPT_VERSIONS]:
             shutil.rmtree(path, ignore_errors=True)
-        dated = [path for path in folder.parents[1].iterdir() if path.name != "now"]
-        for path in sorted(dated, key=lambda path: path.stat().st_mtime)[:-KEPT_DATES]:
-            shutil.rmtree(path, ignore_errors=True)
-        return folder
+        dated = [path for path in folder.parent.iterdir() if path.name not in ("now", place)]
+        for path in sorted(dated, key=lambda path: path.stat().st_mtime)[: -KEPT_DATES + 1]:
+            self._remove(id, path.name)
 
-    def _ask(self, id: str, task: dict[str, Any]) -> dict[str, Any]:
-        """What the process answers: {"done"}, {"failed"}, or {"stopped"} where it was ended by `forget` or `stop`."""
-        process = Process(self.command, task, MOST_S)
-        with self._state:
-            if self._stopping:
-                return {"stopped": True}
-            self._processes[id] = process
-        try:
-            ended = process.work()
-        finally:
-            with self._state:
-                stopped = self._processes.pop(id, None) is None
-        if stopped or ended is None:
-            return {"stopped": True}
-        if ended.answer is not None:
-            return ended.answer
-        log.warning("the process of a review of study %s ended with %s: %s", id, ended.code, ended.said or "nothing said")
-        return {"failed": "the process that made it ended unexpectedly; the server's output says more"}
-
-    def _check_failed(self, id: str, until: datetime | None, version: int) -> None:
-        with self._state:
-            at, why = self._failed.get((id, str(until), version), (0.0, ""))
-        if why and time.monotonic() - at < TRY_AGAIN_AFTER_S:
-            raise ApiError(500, "not_made", f"The report could not be made: {why}. It is tried again in half a minute.")
-
-    # --- erasing, ending
-
-    def forget(self, id: str) -> None:
-        """Ends what is being made of a study, before it returns: so nothing is written of what is being erased."""
-        with self._state:
-            process = self._processes.pop(id.removesuffix(f"/{REPORTS}"), None)
-        if process is not None:
-            process.kill("asked")
-            process.wait()
-
-    def stop(self) -> None:
-        """Ends all that is being made; nothing is begun any more."""
-        with self._state:
-            self._stopping = True
-            processes, self._processes = list(self._processes.values()), {}
-        for process in processes:
-            process.kill("asked")
-            process.wait()
+    def _remove(self, id: str, place: str) -> None:
+        self.tasks.forget(_subject(id, place))
+        shutil.rmtree(self.studies.folder(id) / "reviews" / place, ignore_errors=True)
 
     # --- reviews that are kept
 
@@ -248,7 +188,7 @@ class Reviews:
         with self.store.session() as rows:
             rows.execute(delete_rows(Frozen).where(Frozen.id == row.id))
             note(rows, id, "operator", "deleted a kept report", name=row.name)
-        shutil.rmtree(self._place(id, row.at), ignore_errors=True)
+        self._remove(id, _place(row.at))
 
     def date(self, id: str, until: datetime | None, frozen: str) -> datetime | None:
         """Until when viewers count: as asked for, or of the kept review. Raises `ApiError` 404."""
@@ -261,6 +201,15 @@ class Reviews:
             if frozen in (row.id, row.name):
                 return row
         raise ApiError(404, "not_found", "There is no such kept report in this study. It may have been deleted.")
+
+
+def _place(until: datetime | None) -> str:
+    """The name of the folder of a date."""
+    return "now" if until is None else until.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+def _subject(id: str, place: str) -> str:
+    return f"{id}/{REPORTS}/{place}"
 
 
 def _versions(folder: Path) -> Iterator[tuple[Path, int]]:

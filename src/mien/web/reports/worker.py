@@ -3,12 +3,14 @@
     python -m mien.web.reports.worker
 
 One line of JSON comes in: {"data_dir", "database_url", "study", "until": date or null, "folder", "files": […], "papers": […]}. The
-files are written into the folder, whatever is there already is used; then one line goes out: {"done": …} or {"failed": "…"}.
+files are written into the folder in this order, whatever is there already is used; then one line goes out: {"done": …} or
+{"failed": "…"}.
 """
 
 import json
 import logging
 import sys
+import zipfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +31,9 @@ PAPERS = {"review.pdf": "a4", "review-letter.pdf": "letter"}
 TABLES = ("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv")
 FILES = ("review.html", *PAPERS, "review.json", *TABLES)
 """All that can be made of a review."""
+
+ARCHIVE = "review.zip"
+"""All of them in one."""
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +71,10 @@ def make(task: dict[str, Any]) -> list[str]:
             from mien.study_report import tables
 
             tables.write_one(part, name, review, study, people)
+        elif name == ARCHIVE:
+            with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
+                for one in FILES:
+                    packed.write(folder / one, one)
         else:
             continue
         part.replace(folder / name)

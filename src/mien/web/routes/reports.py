@@ -11,7 +11,7 @@ from mien.web.analyses.schema import shown
 from mien.web.database import Frozen
 from mien.web.errors import ApiError, may_fail
 from mien.web.reports.service import Reviews
-from mien.web.reports.worker import TABLES
+from mien.web.reports.worker import ARCHIVE, TABLES
 from mien.web.routes.results import REPORT_HEADERS
 
 FILE_KINDS = {
@@ -120,8 +120,7 @@ def let_go(request: Request, id: str, frozen: str) -> Response:
 
 def _send(request: Request, id: str, name: str, until: datetime | None, frozen: str, *, download: bool = True) -> Response:
     reviews = _reviews(request)
-    date = reviews.date(id, until, frozen)
-    path = reviews.archive(id, date) if name == "review.zip" else reviews.file(id, name, date)
+    path = reviews.file(id, name, reviews.date(id, until, frozen))
     reviews.studies.note(id, "operator", "exported", file=name)
     kind = path.suffix[1:]
     title = shown(reviews.studies.known(id).title)[:80] or "study"
@@ -179,7 +178,7 @@ def get_json(request: Request, id: str, until: Until = None, frozen: Kept = "") 
 )
 def get_archive(request: Request, id: str, until: Until = None, frozen: Kept = "") -> Response:
     """Holds the tables of single viewers, which no smallest group protects."""
-    return _send(request, id, "review.zip", until, frozen)
+    return _send(request, id, ARCHIVE, until, frozen)
 
 
 def _table(name: str) -> Any:

@@ -92,7 +92,7 @@ class Runner:
         self.store, self.engine = store, engine or Processes()
         self._kinds: dict[str, Kind] = {}
         self._running: dict[str, Running] = {}
-        self._wake = threading.Condition()
+        self._wake, self._moved = threading.Condition(), threading.Condition()
         self._threads: list[threading.Thread] = []
         self._stopping = False
 
@@ -124,6 +124,7 @@ class Runner:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
+        self._tell_waiters()
         for running in list(self._running.values()):
             running.end("stop")
         for thread in self._threads:
@@ -168,7 +169,19 @@ class Runner:
         with self.store.session() as rows:
             mine = (Task.subject == subject) | Task.subject.startswith(f"{subject}/", autoescape=True)
             rows.execute(delete_rows(Task).where(mine))
+        self._tell_waiters()
         self._end(subject)
+
+    def wait(self, kind: str, subject: str) -> Task | None:
+        """The task once it neither waits nor runs any more, or as it is where the server ends; None where it was forgotten."""
+        with self._moved:
+            while (task := self.task(kind, subject)) is not None and task.state in (WAITING, RUNNING) and not self._stopping:
+                self._moved.wait(LOOK_EVERY_S)
+            return task
+
+    def _tell_waiters(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
 
     def finish(self, kind: str, prefix: str) -> None:
         """Does what waits of a kind whose subject begins so, in the thread that calls: where no server does it. What a server has
@@ -209,6 +222,7 @@ class Runner:
             task = rows.scalars(select(Task).where(Task.id == id)).one()
             self._kinds[task.kind].follow(rows, task, answer)
         self._kinds[task.kind].changed(task.subject, state)
+        self._tell_waiters()
         return task
 
     # --- working
