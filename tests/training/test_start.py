@@ -337,6 +337,24 @@ def test_a_whole_model_of_keras_keeps_its_weights_in_a_group(keras_file: Path, t
     assert all(torch.equal(a, b) for a, b in zip(one.trunk[0].parameters(), other.trunk[0].parameters(), strict=True))  # type: ignore[index]
 
 
+def test_keras_3_counts_its_layers(layers: dict[str, list[NDArray[np.float32]]], keras_file: Path, tmp_path: Path) -> None:
+    """The order is that of `keras.applications.ResNet50().layers`, in which a shortcut comes before the third convolution."""
+    order = sorted(layers, key=lambda name: (name.split("_")[:-2], {"0": "2b"}.get(name.split("_")[-2], name.split("_")[-2])))
+    at = order.index("conv2_block1_0_conv")
+    assert (order[0], order[at - 1], order[at + 2]) == ("conv1_conv", "conv2_block1_2_bn", "conv2_block1_3_conv")
+    path = tmp_path / "resnet50.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("layers/activation/vars")
+        for kind, called in (("conv", "conv2d"), ("bn", "batch_normalization")):
+            for number, name in enumerate(name for name in order if name.endswith(kind)):
+                for part, value in enumerate(layers[name]):
+                    file[f"layers/{called}{f'_{number}' if number else ''}/vars/{part}"] = value
+    one, other = P4ResNet50({"a": 7}, 32), P4ResNet50({"a": 7}, 32)
+    load_imagenet(one, path, mean=0.5, std=0.25)
+    load_imagenet(other, keras_file, mean=0.5, std=0.25)
+    assert all(torch.equal(a, b) for a, b in zip(one.trunk[0].parameters(), other.trunk[0].parameters(), strict=True))  # type: ignore[index]
+
+
 def test_each_file_goes_with_its_own_network(keras_file: Path, torchvision_file: Path) -> None:
     with pytest.raises(
         ModelError, match=r"is Keras' ResNet-50, which strides in another layer; give it to the network p4-resnet50$"

@@ -124,12 +124,13 @@ WEIGHT_FILES = (".h5", ".hdf5", ".pth", ".pt", ".pb")
 def load_imagenet(network: nn.Module, path: Path, *, mean: float, std: float, adapt: bool = True, sha256: str = "") -> str:
     """Give the ResNet-50 within `network` the ImageNet weights of a local file; gives back the file's sha256.
 
-    Read are torchvision's state dictionaries (`resnet50-0676ba61.pth`, any of its ResNet-50 weights) and Keras' HDF5 files
-    (`resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5`, of 2017 or later, with or without the last layer, which is not used).
-    The two are not the same network, see `P4ResNet50`: each file goes with its own. The first layer is adapted to pictures that
-    are standardised by `mean` and `std`: inside the picture it computes what the published one computes for its own standard (in
-    its outermost three pixels they differ, for the padding is a grey of `mean` instead of ImageNet's mean colour). Without `adapt`
-    it is left as it is published, and gets pictures of another standard than it knows, as in P4, which rescales by 255.
+    Read are torchvision's state dictionaries (`resnet50-0676ba61.pth`, any of its ResNet-50 weights), Keras' HDF5 files
+    (`resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5`, of 2017 or later, with or without the last layer, which is not used)
+    and what Keras 3 saves of its ResNet50 as `.weights.h5`. Torchvision's and Keras' are not the same network, see `P4ResNet50`:
+    each file goes with its own. The first layer is adapted to pictures that are standardised by `mean` and `std`: inside the
+    picture it computes what the published one computes for its own standard (in its outermost three pixels they differ, for the
+    padding is a grey of `mean` instead of ImageNet's mean colour). Without `adapt` it is left as it is published, and gets
+    pictures of another standard than it knows, as in P4, which rescales by 255.
 
     The file is checked before it is read, against `sha256` (whole or its beginning) where it is given, and against the hash that
     its publisher gives it: torchvision in the file's name, Keras in a list. Nothing is ever downloaded. Raises `ModelError`.
@@ -197,10 +198,11 @@ def _keras_weights(path: Path) -> dict[str, torch.Tensor]:
     weights: dict[str, torch.Tensor] = {}
     try:
         with h5py.File(path, "r") as file:
-            layers = file.get("model_weights", file)
+            numbered = "layers" in file and "conv1_conv" not in file["layers"]  # Keras 3: by class and number, not by name
+            layers = file["layers"] if "layers" in file else file.get("model_weights", file)
             early = "bn_conv1" in layers
-            for name, now, then in _keras_names():
-                layer = then if early else now
+            for name, now, then, number in _keras_names():
+                layer = number if numbered else then if early else now
                 if layer not in layers:
                     raise ModelError(f"{path}: is no ResNet-50 of Keras: wanted a layer {now}, but it has: {_some(layers)}")
                 values = _arrays(layers[layer])
@@ -218,6 +220,8 @@ def _keras_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def _arrays(layer: Any) -> list[NDArray[np.float32]]:
     """The arrays of a layer in the order of Keras: kernel, bias; or γ, β, mean, variance."""
+    if "vars" in layer:  # Keras 3
+        return [np.array(layer["vars"][name], dtype=np.float32) for name in sorted(layer["vars"], key=int)]
     names = [n.decode() if isinstance(n, bytes) else str(n) for n in layer.attrs.get("weight_names", ())]
     return [np.array(layer[name], dtype=np.float32) for name in names if name in layer]
 
@@ -227,19 +231,24 @@ def _some(layers: Any) -> str:
     return ", ".join(names[:5]) + (" …" if len(names) > 5 else "") if names else "none"
 
 
-def _keras_names() -> Iterator[tuple[str, str, str]]:
-    """Each convolution and normalisation: its name in torchvision's layout, in Keras' since 2018, and in that of 2017."""
-    yield from (("conv1", "conv1_conv", "conv1"), ("bn1", "conv1_bn", "bn_conv1"))
+def _keras_names() -> Iterator[tuple[str, str, str, str]]:
+    """Each convolution and normalisation by its names: torchvision's, Keras' since 2018, that of 2017, and Keras 3's number.
+
+    Keras 3 counts the layers of a class in the order of the model, in which a stage's shortcut comes before its third convolution.
+    """
+    layers = [("conv1", "conv1_conv", "conv1"), ("bn1", "conv1_bn", "bn_conv1")]
     for stage, (_, blocks) in enumerate(RESNET_BLOCKS):
         for block in range(blocks):
             ours, now = f"layer{stage + 1}.{block}", f"conv{stage + 2}_block{block + 1}"
             then = f"{stage + 2}{'abcdef'[block]}_branch"
-            parts = [(f"conv{i}", f"bn{i}", i, f"2{'abc'[i - 1]}") for i in (1, 2, 3)]
-            if block == 0:
-                parts.append(("downsample.0", "downsample.1", 0, "1"))
-            for convolution, normalisation, number, branch in parts:
-                yield f"{ours}.{convolution}", f"{now}_{number}_conv", f"res{then}{branch}"
-                yield f"{ours}.{normalisation}", f"{now}_{number}_bn", f"bn{then}{branch}"
+            for number in (1, 2, 0, 3) if block == 0 else (1, 2, 3):
+                convolution, normalisation = (f"conv{number}", f"bn{number}") if number else ("downsample.0", "downsample.1")
+                branch = f"2{'abc'[number - 1]}" if number else "1"
+                layers.append((f"{ours}.{convolution}", f"{now}_{number}_conv", f"res{then}{branch}"))
+                layers.append((f"{ours}.{normalisation}", f"{now}_{number}_bn", f"bn{then}{branch}"))
+    for at, names in enumerate(layers):
+        number, normalises = divmod(at, 2)
+        yield (*names, ("batch_normalization" if normalises else "conv2d") + (f"_{number}" if number else ""))
 
 
 def _adapt(resnet: ResNet50, pictures: _Pictures, mean: float, std: float) -> None:
