@@ -24,13 +24,13 @@ SOURCE = Path(mien.__file__).parent
 
 LAYERS = (
     {"types", "labels", "errors", "page_file", "cells"},
-    {"crop", "cuts", "media", "models", "flow", "episodes", "study"},
+    {"crop", "cuts", "media", "models", "flow", "episodes", "study", "manifest", "shard"},
     {"detect", "emotion", "track", "follow", "turn"},
     {"analyze"},
     {"report", "draw", "audience"},
     {"study_report"},
     {"terminal"},
-    {"cluster", "web", "cli", "demo"},
+    {"cluster", "gather", "web", "cli", "demo"},
     {"__main__"},
 )
 WEB_LAYERS = (

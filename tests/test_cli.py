@@ -69,6 +69,11 @@ def listing(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
 
 
+def results(folder: Path) -> list[str]:
+    """What a run over several files leaves, without the table that comes where pyarrow is installed."""
+    return sorted(p.name for p in folder.iterdir() if p.suffix != ".parquet")
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -356,7 +361,7 @@ def test_one_broken_file_of_several_does_not_stop_the_others(here: Path, capsys:
     assert "b.mp4: is not a picture or film" in err
     assert "2 of 3 files done; index: results/files.csv" in out
     assert "1 skipped\nall faces: results/faces.csv\n" in out
-    assert sorted(os.listdir("results")) == ["a.mien", "c.mien", "faces.csv", "files.csv"]
+    assert results(Path("results")) == [".manifest", "a.mien", "c.mien", "faces.csv", "files.csv"]
     assert [r["status"] for r in rows(here / "results" / "files.csv")] == ["done", "failed", "done", "skipped"]
     assert [r["file"] for r in rows(here / "results" / "faces.csv")] == ["in/a.png", "in/c.png"]
 
@@ -455,6 +460,44 @@ def test_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "a.png: done before: a.mien" in out
     assert (here / "a.mien" / "faces.csv").stat().st_mtime_ns == stamp
     assert [r["faces"] for r in rows(here / "files.csv")] == ["1", "1"]
+
+
+@pytest.mark.usefixtures("_fakes")
+def test_several_files_go_on_by_themselves(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        write_picture(here / f"{name}.png", scene([FACE]))
+    (here / "c.mp4").write_bytes(b"no film")
+    first = call(capsys, "analyze", "a.png", "b.png", "c.mp4", "--out", "out", "--no-video")
+    assert (first[0], "2 of 3 files done" in first[1]) == (1, True)
+    stamp = (here / "out" / "a.mien" / "faces.csv").stat().st_mtime_ns
+    code, out, err = call(capsys, "analyze", "a.png", "b.png", "c.mp4", "--out", "out", "--no-video")
+    assert (code, out.count("done before"), "--retry-failed tries it again" in err) == (1, 2, True)
+    assert (here / "out" / "a.mien" / "faces.csv").stat().st_mtime_ns == stamp
+    code, out, err = call(capsys, "analyze", "a.png", "b.png", "c.mp4", "--out", "out", "--no-video", "--retry-failed")
+    assert "--retry-failed" not in err
+    assert "done before" not in call(capsys, "analyze", "a.png", "b.png", "--out", "out", "--no-video", "--again")[1]
+    assert (here / "out" / "a.mien" / "faces.csv").stat().st_mtime_ns != stamp
+
+
+@pytest.mark.usefixtures("_fakes")
+def test_shards_of_a_list_are_gathered(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        write_picture(here / f"{name}.png", scene([FACE]))
+    (here / "list.txt").write_text("# of today\na.png\n\nb.png\nc.png\n")
+    code, out, _ = call(capsys, "analyze", "list.txt", "--shard", "2/2", "--out", "out", "--no-video")
+    assert (code, results(Path("out"))) == (0, [".manifest", "b.mien"])
+    assert "shard 2/2: 1 of 1 files done; when all have ended: mien gather out" in out
+    code, out, _ = call(capsys, "gather", "out")
+    assert (code, out.splitlines()[0]) == (0, "3 files: 1 done, 2 waiting")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    assert call(capsys, "analyze", "list.txt", "--shard", "auto", "--out", "out", "--no-video")[0] == 0
+    code, out, _ = call(capsys, "gather", "out")
+    assert (code, out.splitlines()[0]) == (0, "3 files: 3 done")
+    assert results(Path("out")) == [".manifest", "a.mien", "b.mien", "c.mien", "faces.csv", "files.csv", "index.html"]
+    assert [r["file"] for r in rows(here / "out" / "faces.csv")] == ["a.png", "b.png", "c.png"]
+    for wrong in (("--shard", "1/2"), ("--shard", "3/2", "--out", "out"), ("--again", "--resume")):
+        assert call(capsys, "analyze", "list.txt", *wrong)[0] == 2
 
 
 @pytest.mark.usefixtures("_fakes")
@@ -652,7 +695,7 @@ def test_ctrl_c_ends_analyze_and_leaves_nothing_half_written(here: Path) -> None
         _, err = run.communicate(timeout=240)
     assert run.returncode == 130
     assert err == "mien: interrupted; what was finished before is kept, nothing else was written\n"
-    assert sorted(os.listdir("out")) == ["a.mien", "faces.csv", "files.csv"]
+    assert results(Path("out")) == [".manifest", "a.mien", "faces.csv", "files.csv"]
     assert [r["status"] for r in rows(here / "out" / "files.csv")] == ["done"]
 
 

@@ -19,6 +19,7 @@ from mien.terminal import Help, amount, bar, command, count
 
 if TYPE_CHECKING:
     from mien.cluster import AnalysisOptions, Outcome
+    from mien.shard import Shard
     from mien.types import FrameResult
 
 CAVEAT = "Expressions are what faces appear to show, not what people feel."
@@ -95,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     from mien.training import commands as laboratory
 
-    for add in (_analyze, _live, _serve, _study, _demo, *laboratory.COMMANDS, _models, _doctor):
+    for add in (_analyze, _gather, _live, _serve, _study, _demo, *laboratory.COMMANDS, _models, _doctor):
         add(commands)
     return parser
 
@@ -189,56 +190,108 @@ def _analyze(commands: Any) -> None:
         "--out DIR, those of a single file go to DIR itself (if it is new, empty or an older result of that file), and those of\n"
         "several to DIR/NAME.mien with an index in DIR/files.csv and all faces in DIR/faces.csv. A file that fails is told on\n"
         "stderr, the others are done all the same, and the exit code is 1. What a folder holds besides pictures and films has\n"
-        "a row in the index that says why it was skipped.",
+        "a row in the index that says why it was skipped.\n\n"
+        "What becomes of several files is kept in DIR/.manifest: after an interruption of any kind the same command goes on,\n"
+        "and any number of them, on any number of machines that share DIR, may run at a time. docs/scale.md has more.",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, films, or folders of them; - for what is piped in")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="pictures, films, folders of them, lists (files .txt with a path in each line); - for what is piped in",
+    )
     _looking_options(parser, 0.0)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go")
     parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
     parser.add_argument("--json", action="store_true", help="print each file's summary as a line of JSON")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="files at a time, in processes; default 1")
     parser.add_argument(
-        "--resume", action="store_true", help="leave out files whose results are there, made of the same file in the same way"
+        "--resume",
+        action="store_true",
+        help="leave out a single file whose results are there, made of the same file in the same way; of\n"
+        "several files these are left out in any case",
+    )
+    parser.add_argument("--again", action="store_true", help="of several files, analyse those anew whose results are there")
+    parser.add_argument("--retry-failed", action="store_true", help="of several files, try those again that failed before")
+    parser.add_argument(
+        "--shard",
+        metavar="K/N",
+        help="of the files, only the K-th of N parts; auto takes K and N from a task of an array of SLURM or\n"
+        "AWS Batch; afterwards: mien gather DIR",
     )
 
 
 def analyze(options: argparse.Namespace) -> int:
     from mien.cluster import analyze_files, check_index, expand, is_of_another, is_result, result_folders, write_index
+    from mien.manifest import Manifest
+    from mien.media import shown_name
+    from mien.shard import Shard
 
     settings = _analysis_options(options, annotated=not options.no_video)
+    shard = None if options.shard is None else Shard.parse(options.shard, os.environ)
+    if shard is not None and options.out is None:
+        raise ValueError("--shard wants --out, the folder that all shards share")
+    if options.again and options.resume:
+        raise ValueError("--again analyses anew what --resume leaves out; leave out one of them")
     skipped: list[Outcome] = []
-    sources = expand(["/dev/stdin" if path == "-" else path for path in options.paths], skipped)
-    alone = len(sources) == 1 and not Path(options.paths[0]).is_dir()
+    paths = ["/dev/stdin" if path == "-" else path for path in options.paths]
+    sources = expand(paths, skipped)
+    alone = len(sources) == 1 and shard is None and Path(paths[0]) == Path(sources[0])
+    out: Path = options.out or Path()
     if alone and options.out is not None:
-        out: Path = options.out
         if is_of_another(out, sources[0]):
             raise MediaError(f"{out}: holds the results of another file, which would be lost; give another folder with --out")
         free = not out.exists() or (out.is_dir() and (is_result(out) or not any(out.iterdir())))
         folders = [out] if free else result_folders(sources, out)
     else:
         folders = result_folders(sources, options.out)
-    index = None if alone else (options.out or Path()) / "files.csv"
+    index = None if alone or shard is not None else out / "files.csv"
+    manifest = None if alone else Manifest(out)
     if index is not None:
         check_index(index)
+    if manifest is not None:
+        files = [(shown_name(source), folder.name) for source, folder in zip(sources, folders, strict=True)]
+        manifest.keep_list(files, [(o.source, o.error or "") for o in skipped])
+    if shard is not None:
+        mine = shard.takes(range(len(sources)))
+        sources, folders = [sources[i] for i in mine], [folders[i] for i in mine]
     outcomes: list[Outcome] = []
     try:
-        with _bars(sources, files=len(sources) > 1, jobs=options.jobs) as bars:
+        with _bars(sources, files=len(sources) > 1, jobs=options.jobs, shard=shard) as bars:
             found = analyze_files(
-                sources, folders, settings, jobs=options.jobs, resume=options.resume, progress=bars.progress, debug=options.debug
+                sources,
+                folders,
+                settings,
+                jobs=options.jobs,
+                resume=options.resume or not (alone or options.again),
+                progress=bars.progress,
+                debug=options.debug,
+                manifest=manifest,
+                retry_failed=options.retry_failed,
             )
             for outcome in found:
-                bars.done()
+                bars.done(outcome)
                 outcomes.append(outcome)
                 _tell(outcome, options.json)
     finally:  # also after Ctrl-C: what was done is listed
         if index is not None and any(o.folder for o in outcomes):
             write_index([*outcomes, *skipped], index)
     failed = [o for o in outcomes if o.error]
-    if index is not None and any(o.folder for o in outcomes) and not options.json:
-        left = f"; {len(skipped)} skipped" if skipped else ""
-        print(f"{len(outcomes) - len(failed)} of {len(outcomes)} files done; index: {index}{left}")
-        print(f"all faces: {index.parent / 'faces.csv'}")
+    if not alone and not options.json:
+        _tell_all(outcomes, skipped, out, shard)
     return EXIT_FAILED if failed else 0
+
+
+def _tell_all(outcomes: Sequence["Outcome"], skipped: Sequence["Outcome"], out: Path, shard: "Shard | None") -> None:
+    left = f"; {len(skipped)} skipped" if skipped else ""
+    elsewhere = sum(o.unfinished is not None for o in outcomes)
+    others = f"; {elsewhere} in work elsewhere" if elsewhere else ""
+    done = sum(not o.error and not o.unfinished for o in outcomes)
+    if shard is not None:
+        print(f"shard {shard}: {done} of {len(outcomes)} files done{others}; when all have ended: mien gather {out}")
+    elif any(o.folder for o in outcomes):
+        print(f"{done} of {len(outcomes)} files done; index: {out / 'files.csv'}{left}{others}")
+        print(f"all faces: {out / 'faces.csv'}")
 
 
 def _tell(outcome: "Outcome", as_json: bool) -> None:
@@ -246,6 +299,8 @@ def _tell(outcome: "Outcome", as_json: bool) -> None:
 
     if outcome.error:
         _complain(outcome.error)
+    if outcome.unfinished and not as_json:
+        print(f"{outcome.source}: another process works on it", flush=True)
     if outcome.folder is None:
         return
     if as_json:
@@ -261,16 +316,29 @@ def _tell(outcome: "Outcome", as_json: bool) -> None:
 
 
 class _bars:
-    """Progress on stderr: of one film in seconds of film, of many files in files. Quiet where stderr is no terminal."""
+    """Progress on stderr: of one film in seconds of film, of many files in their bytes. Quiet where stderr is no terminal.
 
-    def __init__(self, sources: Sequence[str], *, files: bool, jobs: int) -> None:
-        self.sources, self.files, self.jobs = sources, files, jobs
+    A shard's progress is a line a minute there, for the log that its scheduler keeps.
+    """
+
+    LINE_S = 60.0
+
+    def __init__(self, sources: Sequence[str], *, files: bool, jobs: int, shard: "Shard | None" = None) -> None:
+        from mien.media import shown_name
+
+        self.sources, self.files, self.jobs, self.shard = sources, files, jobs, shard
+        self._sizes = {shown_name(source): _bytes(source) for source in sources}
+        self._total, self._done, self._count = float(sum(self._sizes.values())), 0.0, 0
+        self._number = 0
         self._files: Any = None
         self._film: Any = None
+        self._started = self._said = time.monotonic()
 
     def __enter__(self) -> "_bars":
         if self.files:
-            self._files = bar(total=len(self.sources), unit="file", desc="files")
+            # In bytes, since the files of a folder are rarely of one length, and to look into each one first would take long.
+            layout = "{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]"
+            self._files = bar(total=self._total, desc="files", bar_format=layout)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -281,6 +349,7 @@ class _bars:
     def progress(self, number: int) -> Callable[[int, float, float | None], None]:
         self._close_film()
         name = Path(self.sources[number]).name
+        size = _bytes(self.sources[number])
 
         def advance(frames: int, time_s: float, total_s: float | None) -> None:
             if self._film is None:
@@ -293,20 +362,75 @@ class _bars:
             if total_s:
                 self._film.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
                 self._film.update(min(time_s, total_s) - self._film.n)
+                self._show(self._done + size * min(1.0, time_s / total_s))
             else:
                 self._film.update(frames - self._film.n)
 
         return advance
 
-    def done(self) -> None:
+    def done(self, outcome: "Outcome") -> None:
         self._close_film()
+        size = self._sizes.get(outcome.source, 0)
+        self._count += 1
+        if outcome.summary is None:  # nothing was done now: it tells nothing of how long the others take
+            self._total -= size
+        else:
+            self._done += size
+        self._show(self._done)
+        now = time.monotonic()
+        if self.shard is not None and not sys.stderr.isatty() and now - self._said >= self.LINE_S:
+            self._said = now
+            share = self._done / max(1.0, self._total)
+            left = (now - self._started) * (1 - share) / max(share, 1e-9)
+            done = f"{self._count} of {len(self.sources)} files, {100 * share:.0f} %"
+            print(f"mien: shard {self.shard}: {done}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+
+    def _show(self, done: float) -> None:
         if self._files is not None:
-            self._files.update()
+            self._files.total = max(1.0, self._total)
+            self._files.set_postfix_str(f"{self._count}/{len(self.sources)} files", refresh=False)
+            self._files.update(done - self._files.n)
 
     def _close_film(self) -> None:
         if self._film is not None:
             self._film.close()
             self._film = None
+
+
+def _bytes(source: str) -> int:
+    """Of a file; 1 of what has none, so that it counts for something."""
+    try:
+        return max(1, os.stat(source).st_size)
+    except (OSError, ValueError):
+        return 1
+
+
+# --- mien gather -----------------------------------------------------------------------------------------------------------------
+
+
+def _gather(commands: Any) -> None:
+    parser = command(
+        commands,
+        "gather",
+        gather,
+        "write tables and a page of all results in a folder, also of a run that is not over",
+        "files.csv has a row per file, faces.csv all faces (faces.parquet too with: pip install 'mien[tables]'), and index.html\n"
+        "shows the files, in the order of any column, with links to their reports. The exit code is 1 where files failed.",
+    )
+    parser.add_argument("out", type=Path, metavar="DIR", help="what --out of mien analyze was")
+
+
+def gather(options: argparse.Namespace) -> int:
+    from mien.gather import gather as gather_results
+
+    found = gather_results(options.out)
+    counts = found.counts
+    print(f"{sum(counts.values())} files: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
+    for note in found.notes:
+        print(f"note: {note}")
+    for path in found.files:
+        print(path)
+    return EXIT_FAILED if counts.get("failed") or counts.get("damaged") else 0
 
 
 # --- mien live -------------------------------------------------------------------------------------------------------------------

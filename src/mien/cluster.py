@@ -6,6 +6,7 @@ talk.mien/  faces.csv  timeline.csv  episodes.csv  summary.json  report.html  em
 import contextlib
 import csv
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
@@ -24,7 +25,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import cv2
@@ -36,6 +37,7 @@ from mien.detect import DETECTORS
 from mien.emotion import Expressions
 from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
+from mien.manifest import FOLDER, MOST_DEATHS, Manifest, Record
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
 from mien.turn import upright
 from mien.types import FrameResult, MediaInfo, Timeline
@@ -51,7 +53,8 @@ MEDIA_SUFFIXES = frozenset(
 """What is taken from a folder without a look into it; of others the content decides, as of files that are named on their own."""
 
 _INDEX_NAME = "files.csv"
-_JOINED = ("faces.csv", "faces.parquet")
+_JOINED = ("faces.csv", "faces.parquet", "index.html")
+_LIST_SUFFIXES = frozenset((".txt", ".list", ".lst"))
 
 _KNOWN_AS_RESULT = ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")
 RESULT_FILES = (*_KNOWN_AS_RESULT, "timeline.npz")
@@ -134,6 +137,8 @@ class Outcome:
     summary: dict[str, Any] | None
     error: str | None
     skipped: bool = False
+    unfinished: Literal["running", "waiting"] | None = None
+    """Another process works on it, or nobody has begun it or finished it yet; folder, summary and error are None."""
 
 
 Progress = Callable[[int, float, float | None], None]
@@ -141,8 +146,10 @@ Progress = Callable[[int, float, float | None], None]
 
 
 def expand(paths: Sequence[str | os.PathLike[str]], skipped: "list[Outcome] | None" = None) -> list[str]:
-    """Files as they are; of folders the pictures and films in them, in alphabetical order.
+    """Files as they are; of folders the pictures and films in them, in alphabetical order; of a list what its lines name.
 
+    A list is a text file called .txt, .list or .lst with a path in each line, as seen from the current folder; empty lines and
+    those that begin with # are left out.
     In a folder a file is taken by its name's ending, or, with another ending or none, where its content is a picture or film.
     `skipped` gets an Outcome with the reason for each other file, for each result folder of mien, whatever it is called, and for
     each folder whose name begins with a dot, such as what a killed run left of a result.
@@ -151,7 +158,7 @@ def expand(paths: Sequence[str | os.PathLike[str]], skipped: "list[Outcome] | No
     """
     found: list[str] = []
     left = [] if skipped is None else skipped
-    for given in paths:
+    for given in _listed(paths):
         path = Path(given)
         if not path.is_dir():
             found.append(os.fspath(given))
@@ -164,6 +171,20 @@ def expand(paths: Sequence[str | os.PathLike[str]], skipped: "list[Outcome] | No
     return found
 
 
+def _listed(paths: Sequence[str | os.PathLike[str]]) -> Iterator[str | os.PathLike[str]]:
+    for given in paths:
+        path = Path(given)
+        if path.suffix.lower() not in _LIST_SUFFIXES or not path.is_file():
+            yield given
+            continue
+        # Names of files are bytes that are not always UTF-8; Python's own file functions take them back like this.
+        lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
+        named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        if not named or "\0" in "".join(named):
+            raise MediaError(f"{shown_name(str(path))}: wanted a list of films or pictures, a path in each line, but it has none")
+        yield from named
+
+
 def _expand_folder(folder: Path, found: list[str], skipped: "list[Outcome]") -> None:
     def leave(path: Path, why: str) -> None:
         skipped.append(Outcome(shown_name(str(path)), None, None, why, skipped=True))
@@ -174,7 +195,9 @@ def _expand_folder(folder: Path, found: list[str], skipped: "list[Outcome]") -> 
         leave(folder, f"cannot be read: {(error.strerror or str(error)).lower()}")
         return
     for path in inside:
-        if path.name.startswith("."):
+        if path.name == FOLDER:
+            leave(path, "is a table of mien")
+        elif path.name.startswith("."):
             leave(path, "is hidden: its name begins with a dot")
         elif path.is_dir():
             if path.name.endswith(".mien") or is_result(path):
@@ -531,31 +554,72 @@ def analyze_files(
     resume: bool = False,
     progress: Callable[[int], Progress] | None = None,
     debug: bool = False,
+    manifest: Manifest | None = None,
+    retry_failed: bool = False,
 ) -> Iterator[Outcome]:
     """Each file's outcome as it comes; a file that fails is an Outcome with its error, and the others go on.
 
-    jobs      processes at a time, each with one thread and its own models
-    resume    leave out files whose result is there, whole, and of the same file, models and settings (see `fingerprint`)
-    progress  for one job: given the number of the file, makes what is called as it advances
-    debug     raise the first error instead
+    jobs          processes at a time, each with one thread and its own models
+    resume        leave out files whose result is there, whole, and of the same file, models and settings (see `fingerprint`)
+    progress      for one job: given the number of the file, makes what is called as it advances
+    debug         raise the first error instead
+    manifest      where it is kept what becomes of each file; a file on which another process works is then left to it, an
+                  Outcome that is `unfinished`, and with `resume` one that failed before is not tried again
+    retry_failed  but it is
 
     Raises `ModelError` at once where the models cannot be had: no file would fare better.
     """
     analyzer = options.analyzer()
     waiting = []
     for number, (source, folder) in enumerate(zip(sources, folders, strict=True)):
-        if resume and is_result(folder) and _made_from(folder) == fingerprint(source, options, analyzer):
-            yield Outcome(shown_name(source), str(folder), None, None)
-        else:
+        before = _before(source, folder, options, analyzer, manifest, retry_failed) if resume else None
+        if before is None:
             waiting.append((number, source, folder))
+        else:
+            yield before
+    kept = None if manifest is None else _Kept(manifest, resume, retry_failed)
     if jobs <= 1 or len(waiting) <= 1:
         for number, source, folder in waiting:
-            yield _attempt(source, folder, options, analyzer, progress(number) if progress else None, debug=debug)
+            yield _attempt(source, folder, options, kept, analyzer, progress(number) if progress else None, debug=debug)
     else:
-        yield from _in_processes([(source, folder) for _, source, folder in waiting], options, jobs, debug=debug)
+        yield from _in_processes([(source, folder) for _, source, folder in waiting], options, kept, jobs, debug=debug)
 
 
-def _in_processes(waiting: Sequence[tuple[str, Path]], options: AnalysisOptions, jobs: int, *, debug: bool) -> Iterator[Outcome]:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A manifest, and how `analyze_files` was asked to go on with it."""
+
+    manifest: Manifest
+    resume: bool
+    retry_failed: bool
+
+
+def _before(
+    source: str, folder: Path, options: AnalysisOptions, analyzer: Analyzer, manifest: Manifest | None, retry_failed: bool
+) -> Outcome | None:
+    """What became of a file in an earlier run of the same kind; None where it is still to be done."""
+    name, made_from = shown_name(source), fingerprint(source, options, analyzer)
+    if is_result(folder) and _made_from(folder) == made_from:
+        return Outcome(name, str(folder), None, None)
+    record = None if manifest is None else manifest.record(folder.name)
+    if record is None or retry_failed or record.file != name or record.asked != _asked(made_from, options):
+        return None
+    if record.state == "failed":
+        return Outcome(name, None, None, f"{record.error} (in an earlier run; --retry-failed tries it again)")
+    if record.state == "running" and record.attempts >= MOST_DEATHS and manifest and not manifest.is_claimed(folder.name):
+        died = f"{name}: {record.attempts} processes died over it; is there enough memory? (--retry-failed tries it again)"
+        return Outcome(name, None, None, died)
+    return None
+
+
+def _asked(made_from: str, options: AnalysisOptions) -> str:
+    """A mark of the file and all options, also those that decide only whether a file fails."""
+    return hashlib.sha256(json.dumps([made_from, asdict(options)], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _in_processes(
+    waiting: Sequence[tuple[str, Path]], options: AnalysisOptions, kept: _Kept | None, jobs: int, *, debug: bool
+) -> Iterator[Outcome]:
     """No more is handed out than is worked on: who stops early waits for little, and a process that dies takes few with it."""
     queue = deque(waiting)
     while queue:
@@ -565,7 +629,7 @@ def _in_processes(waiting: Sequence[tuple[str, Path]], options: AnalysisOptions,
             while (queue or running) and not suspects:
                 while queue and len(running) < jobs:
                     file = queue.popleft()
-                    running[pool.submit(_attempt, *file, options, debug=debug)] = file
+                    running[pool.submit(_attempt, *file, options, kept, debug=debug)] = file
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     file = running.pop(done)
                     try:
@@ -578,10 +642,14 @@ def _in_processes(waiting: Sequence[tuple[str, Path]], options: AnalysisOptions,
         for source, folder in [*suspects, *running.values()]:
             with _pool(1) as pool:
                 try:
-                    yield pool.submit(_attempt, source, folder, options, debug=debug).result()
+                    yield pool.submit(_attempt, source, folder, options, kept, debug=debug).result()
                 except BrokenProcessPool:
                     name = shown_name(source)
-                    yield Outcome(name, None, None, f"{name}: the process that analysed it died; is there enough memory?")
+                    outcome = Outcome(name, None, None, f"{name}: the process that analysed it died; is there enough memory?")
+                    if kept is not None and (record := kept.manifest.record(folder.name)) is not None:
+                        with contextlib.suppress(OSError):
+                            kept.manifest.keep(dataclasses.replace(record, state="failed", error=outcome.error))
+                    yield outcome
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
@@ -589,14 +657,59 @@ def _pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
 
 
+@functools.lru_cache(maxsize=1)
+def _analyzer_of(options: AnalysisOptions) -> Analyzer:
+    return options.analyzer()
+
+
 def _attempt(
     source: str,
     folder: Path,
     options: AnalysisOptions,
+    kept: _Kept | None = None,
     analyzer: Analyzer | None = None,
     progress: Progress | None = None,
     *,
     debug: bool = False,
+) -> Outcome:
+    analyzer = analyzer or _analyzer_of(options)  # one a process, however many files it gets
+    if kept is None:
+        return _attempt_unclaimed(source, folder, options, analyzer, progress, debug=debug)
+    name, manifest = shown_name(source), kept.manifest
+    try:
+        with manifest.claim(folder.name) as ours:
+            if not ours:
+                return Outcome(name, None, None, None, unfinished="running")
+            # Looked at under the claim: another process may have ended it since.
+            before = _before(source, folder, options, analyzer, manifest, kept.retry_failed) if kept.resume else None
+            if before is not None:
+                return before
+            made_from = fingerprint(source, options, analyzer)
+            asked, known = _asked(made_from, options), manifest.record(folder.name)
+            again = known is not None and known.asked == asked and known.state == "running" and not kept.retry_failed
+            attempts = known.attempts if known is not None and again else 0
+            record = Record(name, folder.name, "running", made_from, asked, attempts + 1)
+            manifest.keep(record)
+            started = time.monotonic()
+            try:
+                outcome = _attempt_unclaimed(source, folder, options, analyzer, progress, debug=debug)
+            except BaseException:  # Ctrl-C and a scheduler's notice are nothing that this file has done
+                manifest.keep(dataclasses.replace(record, attempts=attempts))
+                raise
+            state: Any = "failed" if outcome.folder is None else "damaged" if outcome.error else "done"
+            rows = outcome.summary.get("faces") if outcome.summary else None
+            seconds = round(time.monotonic() - started, 3)
+            with contextlib.suppress(OSError):  # what has failed for a full disk is begun anew
+                manifest.keep(dataclasses.replace(record, state=state, seconds=seconds, rows=rows, error=outcome.error))
+            return outcome
+    except OSError as error:
+        if debug:
+            raise
+        return Outcome(name, None, None, f"{manifest.folder}: cannot be written: {error.strerror or error}")
+
+
+def _attempt_unclaimed(
+    source: str, folder: Path, options: AnalysisOptions, analyzer: Analyzer, progress: Progress | None, *, debug: bool
 ) -> Outcome:
     name = shown_name(source)
     try:
@@ -610,7 +723,10 @@ def _attempt(
     return Outcome(name, outcome.folder, outcome.summary, outcome.error)
 
 
-_INDEX = ("file", "status", "folder", "frames", "faces", "tracks", "expression", "error")
+_INDEX = (
+    *("file", "status", "folder", "frames", "faces", "tracks", "expression", "error"),
+    *("duration_s", "in_view", "coverage", "work_s"),
+)
 
 
 def check_index(path: Path) -> None:
@@ -641,10 +757,42 @@ def _made_from(folder: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def index_rows(outcomes: Sequence[Outcome]) -> Iterator[dict[str, Any]]:
+    """The rows of files.csv, by file, with "" where there is nothing to say.
+
+    duration_s  of the media           in_view   share of the time looked at in which somebody was seen
+    coverage    what summary.json says of how much can be relied on        work_s    seconds that the analysis took
+    """
+    for o in sorted(outcomes, key=lambda o: o.source):
+        s = o.summary or kept_summary(o.folder)
+        error = o.error or s.get("settings", {}).get("damage", "")
+        ended = "skipped" if o.skipped else "failed" if o.folder is None else "damaged" if error else "done"
+        looked_s, coverage = s.get("looked_at_s"), s.get("coverage")
+        yield {
+            "file": o.source,
+            "status": o.unfinished or ended,
+            "folder": shown_name(o.folder or ""),
+            "frames": s.get("sampled_frames", ""),
+            "faces": s.get("faces", ""),
+            "tracks": len(s["tracks"]) if s else "",
+            "expression": max(s["shares"], key=s["shares"].get) if s.get("faces") else "",
+            "error": error,
+            "duration_s": _or_empty(s.get("media", {}).get("duration_s")),
+            "in_view": round(s.get("seen_s", 0.0) / looked_s, 4) if looked_s else "",
+            "coverage": coverage if isinstance(coverage, int | float) else "",
+            "work_s": _or_empty((s.get("speed") or {}).get("seconds")),
+        }
+
+
+def _or_empty(value: Any) -> Any:
+    return "" if value is None else value
+
+
 def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
     """files.csv: a row per file with its folder, frames, faces, tracks, leading expression, or its error; see `write_joined`.
 
-    `status` is done, damaged, failed or skipped. Raises `MediaError` where it cannot be written.
+    `status` is done, damaged, failed or skipped, or running or waiting where a run is not over. Raises `MediaError` where the file
+    cannot be written.
     """
     check_index(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -652,15 +800,8 @@ def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
         with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_INDEX)
-            for o in sorted(outcomes, key=lambda o: o.source):
-                s = o.summary or kept_summary(o.folder)
-                error = o.error or s.get("settings", {}).get("damage", "")
-                status = "skipped" if o.skipped else "failed" if o.folder is None else "damaged" if error else "done"
-                lead = max(s["shares"], key=s["shares"].get) if s.get("faces") else ""
-                tracks = len(s["tracks"]) if s else ""
-                folder = shown_name(o.folder or "")
-                row = [o.source, status, folder, s.get("sampled_frames", ""), s.get("faces", ""), tracks, lead, error]
-                writer.writerow([safe(cell) for cell in row])
+            for row in index_rows(outcomes):
+                writer.writerow([safe(cell) for cell in row.values()])
         partial.replace(path)
     except OSError as error:
         raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
@@ -701,16 +842,39 @@ def write_joined(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
         partial.unlink(missing_ok=True)
 
 
+_WORDS = frozenset(("file", "expression", "flags"))
+_WHOLE = frozenset(("frame", "track"))
+
+
 def _as_parquet(table: Path) -> list[Path]:
+    """The table once more as Parquet, block by block: that of a thousand hours does not fit into memory."""
     try:
+        import pyarrow
         from pyarrow import csv as arrow_csv
         from pyarrow import parquet
     except ImportError:
         return []
     target = table.with_suffix(".parquet")
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    with table.open(newline="", encoding="utf-8") as file:
+        columns = next(csv.reader(file))
+    # Named, not guessed from the first block, in which a column can be empty that has numbers later.
+    words, whole, real = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
+    types = {name: words if name in _WORDS else whole if name in _WHOLE else real for name in columns}
+
+    def write(types: dict[str, Any]) -> None:
+        with (
+            arrow_csv.open_csv(table, convert_options=arrow_csv.ConvertOptions(column_types=types)) as blocks,
+            parquet.ParquetWriter(partial, blocks.schema) as writer,
+        ):
+            for block in blocks:
+                writer.write_batch(block)
+
     try:
-        parquet.write_table(arrow_csv.read_csv(table), partial)
+        try:
+            write(types)
+        except pyarrow.ArrowInvalid:  # a table of another version has words where numbers are wanted
+            write(dict.fromkeys(columns, words))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
