@@ -361,7 +361,7 @@ def test_no_arrow_of_scripts_points_back() -> None:
 
 def test_a_script_is_started_by_a_page_or_imported() -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in (SOURCE / "web" / "templates").glob("*.html"))
-    files = "".join((SOURCE / name).read_text(encoding="utf-8") for name in ("report.py", "study_report/page.py"))
+    files = "".join((SOURCE / name).read_text(encoding="utf-8") for name in ("report.py", "gather.py", "study_report/page.py"))
     imported = {goal for path in SCRIPTS for goal in script_arrows(path)}
     for path in SCRIPTS:
         started = path.is_relative_to(WEB_JS) and f'"/static/js/{path.relative_to(WEB_JS).as_posix()}"' in pages

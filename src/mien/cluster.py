@@ -180,9 +180,7 @@ def _listed(paths: Sequence[str | os.PathLike[str]]) -> Iterator[str | os.PathLi
         # Names of files are bytes that are not always UTF-8; Python's own file functions take them back like this.
         lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
         named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        if not named or "\0" in "".join(named):
-            raise MediaError(f"{shown_name(str(path))}: wanted a list of films or pictures, a path in each line, but it has none")
-        yield from named
+        yield from [given] if not named or "\0" in "".join(named) else named  # what is no list fails as what is no film does
 
 
 def _expand_folder(folder: Path, found: list[str], skipped: "list[Outcome]") -> None:

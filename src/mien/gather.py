@@ -111,7 +111,7 @@ _COLUMNS = (
 
 def _page(rows: Sequence[dict[str, Any]], notes: Sequence[str], out: Path) -> str:
     template = (resources.files("mien") / "gather.html").read_text(encoding="utf-8")
-    script = page_file.script(Path(str(resources.files("mien") / "static" / "sorted_table.js")))
+    script = page_file.script(page_file.STATIC / "sorted_table.js")
     counts = Counter(row["status"] for row in rows)
     seconds = sum(row["duration_s"] for row in rows if isinstance(row["duration_s"], int | float))
     told = [f"{count} {status}" for status, count in counts.most_common()] + ([f"{seconds / 3600:.1f} hours"] if seconds else [])
