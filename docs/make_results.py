@@ -571,12 +571,35 @@ def readme(found: dict[str, Found]) -> Parts:
     }
 
 
+OF_EACH_PAPER = {  # page: what the paper says of its best, and the rows that answer it
+    "p0.md": ("three networks, 0.718 to 0.889", ("arch1", "arch2-batch96", "arch3")),
+    "p1.md": ("one network, 62 % in training and 85 % in test", ("fer2013", "ferplus")),
+    "p2.md": ("90.75 % at 100 pixels, frames of the same people in training and test", ("20px", "50px", "100px")),
+    "p3.md": ("62.97 %", ("p3-cnn",)),
+    "p4.md": ("CNN 66.23 %; ResNet-50 33.25 %, fine-tuned 61.47 %", ("p4-cnn", "lite0-two-stages", "resnet50-from-scratch")),
+}
+FRONT = "../../README.md"
+"""The project's own page, which has a line for each paper."""
+BEGIN, END = "<!-- papers:begin -->\n", "<!-- papers:end -->\n"
+
+
+def front(found: dict[str, Found]) -> str:
+    """The project's README with a line for each paper: what it says, and what its networks reach here."""
+    table = []
+    for page, (says, names) in OF_EACH_PAPER.items():
+        here = [f"{name} {tested_text(row_named(found[page][1], name), 'private_accuracy')}" for name in names]
+        table.append([f"[{page[:2].upper()}](docs/results/{page})", says, "; ".join(here)])
+    text = (RESULTS / FRONT).read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    return before + BEGIN + lines((["paper", "says", "reaches here, plain accuracy"], table)) + "\n" + END + rest.split(END)[1]
+
+
 def render(runs: Path = KEPT) -> dict[str, str]:
     """Page → its text, from the run folders below `runs`."""
     found = {page: load(stem, runs) for page, (stem, _) in PAGES.items()}
     more = {"p2.md": {"splits": p2_splits(*load("p2-splits", runs))}}
     pages = {page: filled(page, make(*found[page]) | more.get(page, {})) for page, (_, make) in PAGES.items()}
-    return {"README.md": filled("README.md", readme(found))} | pages
+    return {FRONT: front(found), "README.md": filled("README.md", readme(found))} | pages
 
 
 def main() -> int:

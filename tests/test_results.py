@@ -34,7 +34,7 @@ def make() -> Any:
 
 def test_the_pages_are_those_of_the_kept_runs(make: Any) -> None:
     pages = make.render()
-    assert set(pages) == {"README.md", "p0.md", "p1.md", "p2.md", "p3.md", "p4.md"}
+    assert set(pages) == {make.FRONT, "README.md", "p0.md", "p1.md", "p2.md", "p3.md", "p4.md"}
     for name, text in pages.items():
         assert (RESULTS / name).read_text(encoding="utf-8") == text, "run: python docs/make_results.py"
 
@@ -101,7 +101,8 @@ def test_another_figure_gives_another_page(make: Any, runs: Path) -> None:
     found["heads"]["fer2013"] |= {"accuracy": 0.62345, "one_vs_rest_accuracy": 0.89242}
     scores.write_text(json.dumps(found), encoding="utf-8")
     after = make.render(runs)
-    assert {name for name in before if before[name] != after[name]} == {"README.md", "p0.md"}
+    assert {name for name in before if before[name] != after[name]} == {make.FRONT, "README.md", "p0.md"}
+    assert "arch1 62.3 %" in after[make.FRONT]
     for name in ("README.md", "p0.md"):
         assert "62.3 %" in after[name]
         assert "89.2 %" in after[name]
