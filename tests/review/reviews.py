@@ -367,6 +367,7 @@ def agreement() -> dict[str, Any]:
             "ccc": None if rho is None else round(rho * 0.6, 2),
             "reported_mean": reported,
             "expressed_mean": expressed,
+            "says": "cannot be said" if rho is None else "weak to strong link" if rho > 0.6 else "not clear from 10 viewers",
         }
         for label, rho, reported, expressed in zip(
             FERPLUS,
@@ -380,7 +381,7 @@ def agreement() -> dict[str, Any]:
         "Expression is not feeling. A person can feel much and show little, or smile out of politeness. "
         "The two are set side by side here; neither corrects the other."
     )
-    return {"text": text, "rows": rows, "liking": {"n": 10, "rho": 0.55, "low": 0.05, "high": 0.85}}
+    return {"text": text, "rows": rows, "liking": {"n": 10, "rho": 0.55, "low": 0.05, "high": 0.85, "says": "weak to strong link"}}
 
 
 def review(

@@ -165,12 +165,12 @@ def test_answers_become_charts(whole: tuple[dict[str, Any], list[Viewer]]) -> No
     assert by_id["cinema"]["counts"][0] | {"title": ""} == {"id": "often", "title": "", "n": 5, "share": 0.5}
     assert by_id["cinema"]["by_group"] == {}  # it is the groups
     likings = [v.answers["liking"] for v in viewers if "liking" in v.answers]
-    assert by_id["liking"]["mean"] == pytest.approx(np.mean(likings), abs=1e-3)
+    assert by_id["liking"]["mean"] == round(float(np.mean(likings)), 1)  # some steps are of few, so only this is told
     assert sum(c["n"] for c in by_id["liking"]["counts"]) == by_id["liking"]["n"] == 9
     assert set(by_id["liking"]["by_group"]["cinema"]) == {"often", "rarely"}
     assert sum(cell["n"] for cell in by_id["age"]["histogram"]) == 10
-    assert set(by_id["felt"]["emotions"]) == set(FERPLUS)
-    assert by_id["word"]["texts"] == sorted(by_id["word"]["texts"], key=str.casefold)
+    assert by_id["felt"]["emotions"]["happiness"]["mean"] > by_id["felt"]["emotions"]["disgust"]["mean"]
+    assert (by_id["word"]["texts"], by_id["word"]["withheld"]) == ([], 9)  # no two gave the same word
     assert by_id["word"]["by_group"] == {}
 
 
@@ -178,8 +178,9 @@ def test_expression_stands_beside_what_people_said(whole: tuple[dict[str, Any], 
     agreement = whole[0]["agreement"]
     assert agreement["text"].startswith("Expression is not feeling.")
     assert [row["label"] for row in agreement["rows"]] == list(FERPLUS)
-    assert all(row["n"] == 9 and -1 <= row["ccc"] <= 1 for row in agreement["rows"])
-    assert agreement["liking"]["rho"] > 0  # planted
+    # Nine have answered: no verdict.
+    assert all((row["n"], row["rho"], row["p"]) == (9, None, None) for row in agreement["rows"])
+    assert agreement["liking"]["says"] == "too few to say: 9 of at least 10 viewers"
 
 
 def test_the_table_of_viewers_says_how_well_each_was_seen() -> None:

@@ -577,7 +577,7 @@ class _Document:
                 continue
             head: list[Flowable] = [] if parts else [_text("What viewers answered", HEADING)]
             head.append(_text(title, SUBHEADING))
-            short = [q for q in asked if not q.get("texts")]
+            short = [q for q in asked if q.get("texts") is None]
             half = self.width / 2
             style = [
                 ("LEFTPADDING", (0, 0), (-1, -1), 0),
@@ -594,21 +594,23 @@ class _Document:
             ]
             parts += [KeepTogether([*head, tables[0]]), *tables[1:]] if tables else head
             for question in asked:
-                if question.get("texts"):
+                if question.get("texts") is not None:
                     parts += self._texts(question)
         return parts
 
     def _texts(self, question: Json) -> list[Flowable]:
         said = question["texts"]
         if question["kind"] == "short":
-            said = [" · ".join(_cut(text, 80) for text in said)]
+            said = [" · ".join(_cut(text, 80) for text in said)] if said else []
         letters = 6000 if question["kind"] == "short" else _ANSWER_LETTERS
         style = _style("said", 8, 11.4, leftIndent=9, spaceAfter=4, bulletIndent=0)
-        first, *others = [Paragraph(escape(_cut(text, letters)), style, bulletText="–") for text in said[:_TEXTS_PRINTED]]
+        printed = [Paragraph(escape(_cut(text, letters)), style, bulletText="–") for text in said[:_TEXTS_PRINTED]]
         head = [CondPageBreak(60), _text(_cut(question["title"], 300), _style("asked", 8.6, 12, fontName=BOLD, spaceBefore=6))]
         more = len(said) - _TEXTS_PRINTED
         rest = [_text(f"{more} more in the table of answers.", NOTE)] if more > 0 else []
-        return [KeepTogether([*head, _text(_answers(question), NOTE), first]), *others, *rest]
+        if withheld := question.get("withheld"):
+            rest.append(_text(f"{withheld} in words that few people gave: only in the table of answers.", NOTE))
+        return [KeepTogether([*head, _text(_answers(question), NOTE), *printed[:1]]), *printed[1:], *rest]
 
     def _question(self, question: Json, width: float) -> list[Flowable]:
         parts: list[Flowable] = [
@@ -638,12 +640,18 @@ class _Document:
             ]
             main = "#8a8f98" if any(thin) else "#1f5a96"
             rows = [
-                (c["title"] or str(c["id"]), c["share"], f"{c['n']} · {_percent(c['share'])}", main) for c in question["counts"]
+                (c["title"] or str(c["id"]), 0.0, "not shown", main)
+                if c["n"] is None
+                else (c["title"] or str(c["id"]), c["share"], f"{c['n']} · {_percent(c['share'])}", main)
+                for c in question["counts"]
             ]
             parts.append(bars(width, rows, thin=thin))
+            if question.get("few"):
+                parts.append(_text("What few people chose is not shown, nor what would tell it.", NOTE))
         if question.get("mean") is not None:
             spread = "" if question.get("sd") is None else f", spread (standard deviation) {_plain(question['sd'])}"
-            parts.append(_text(f"Mean {_plain(question['mean'])}, median {_plain(question.get('median'))}{spread}.", NOTE))
+            median = "" if question.get("median") is None else f", median {_plain(question['median'])}"
+            parts.append(_text(f"Mean {_plain(question['mean'])}{median}{spread}.", NOTE))
         for k, value, g in groups if not question.get("emotions") else []:
             mean = "" if g.get("mean") is None else f": mean {_plain(g['mean'])}"
             name = escape(f"{_cut(value['title'], 60)}{mean} ({g['n']})")
@@ -768,14 +776,8 @@ def _answers(question: Json) -> str:
 
 
 def _together(row: Json) -> str:
-    """How two things go together, in words a layman has; what may as well be nothing is not called a link."""
-    if row["rho"] is None:
-        return "cannot be said"
-    if row["low"] is None or row["low"] <= 0 <= row["high"]:
-        return f"not clear from {row['n']} viewers"
-    size = abs(row["rho"])
-    strength = "weak" if size < 0.3 else "moderate" if size < 0.5 else "strong"
-    return f"{strength} {'link' if row['rho'] > 0 else 'opposite link'}"
+    """How two things go together; reports that were kept before 0.3 have no words for it."""
+    return str(row.get("says") or "–")
 
 
 def _correlation(row: Json) -> str:

@@ -7,6 +7,7 @@ import { groupColour } from "./curves.js";
 
 const TEXTS_SHOWN = 5;
 const STRONGEST = 4;
+const FEW = "What few people chose is not shown, nor what would tell it.";
 
 const round = (value, decimals = 1) => (value === null || value === undefined ? "–" : String(Number(value.toFixed(decimals))).replace("-", "−"));
 
@@ -29,9 +30,10 @@ function counted(question, groups) {
         .filter(({ answers }) => answers.counts)
         .map(({ answers, k }) => bar(answers.counts.find((other) => other.id === option.id)?.share ?? 0, (fill) => (fill.style.background = groupColour(k)))),
     ),
-    h("dd", { class: "num" }, `${option.n} · ${percent(option.share)}`),
+    h("dd", { class: "num" }, option.n === null ? "not shown" : `${option.n} · ${percent(option.share)}`),
   ]);
-  return h("dl", { class: `bars${groups.length ? " by-group" : ""}` }, ...rows);
+  const list = h("dl", { class: `bars${groups.length ? " by-group" : ""}` }, ...rows);
+  return question.few ? h("div", {}, list, h("p", { class: "small soft" }, FEW)) : list;
 }
 
 /** Columns from the lowest to the highest answer; with groups, of each a thin one beside it. Heights are shares: of all, and of each group. */
@@ -58,13 +60,17 @@ function columns(cells, low, high, groups = []) {
 function numbers(question) {
   if (question.mean === undefined || question.mean === null) return null;
   const spread = question.sd === undefined || question.sd === null ? "" : `, spread (standard deviation) ${round(question.sd)}`;
-  return h("p", { class: "small soft" }, `Mean ${round(question.mean)}, median ${round(question.median)}${spread}.`);
+  const median = question.median === undefined || question.median === null ? "" : `, median ${round(question.median)}`;
+  return h("p", { class: "small soft" }, `Mean ${round(question.mean)}${median}${spread}.`);
 }
 
 function texts(question) {
   const list = (some) => h("ul", { class: "said" }, ...some.map((text) => h("li", { class: "break" }, text)));
   const first = question.texts.slice(0, TEXTS_SHOWN), rest = question.texts.slice(TEXTS_SHOWN);
-  return h("div", {}, list(first), rest.length ? h("details", {}, h("summary", {}, `${several(rest.length, "more answer")}`), list(rest)) : null);
+  return h("div", {},
+    list(first),
+    rest.length ? h("details", {}, h("summary", {}, `${several(rest.length, "more answer")}`), list(rest)) : null,
+    question.withheld ? h("p", { class: "small soft" }, `${several(question.withheld, "answer")} in words that few people gave: only in the table of answers.`) : null);
 }
 
 function emotions(question, groups) {
@@ -116,19 +122,11 @@ export function question(asked, grouping) {
   );
 }
 
-/** How two things go together, in words a layman has. What may as well be nothing, by its interval, is not called a link. */
-export function together({ rho, low, high, n }) {
-  if ((rho ?? null) === null) return "cannot be said";
-  if ((low ?? null) === null || (low <= 0 && high >= 0)) return `not clear from ${several(n, "viewer")}`;
-  const size = Math.abs(rho);
-  return `${size < 0.3 ? "weak" : size < 0.5 ? "moderate" : "strong"} ${rho > 0 ? "link" : "opposite link"}`;
-}
-
 function interval(row) {
   const place = (value) => `${((value + 1) / 2) * 100}%`;
   const line = h("span", { class: "interval", "aria-hidden": "true" }, h("i", { class: "interval-zero" }));
   if (row.rho !== null && row.rho !== undefined) {
-    if (row.low !== null && row.high !== null) {
+    if ((row.low ?? null) !== null && (row.high ?? null) !== null) {
       const reach = h("i", { class: "interval-reach" });
       reach.style.left = place(row.low);
       reach.style.width = `${((row.high - row.low) / 2) * 100}%`;
@@ -161,7 +159,7 @@ export function agreement(found) {
           h("th", { scope: "row" }, h("span", { class: "row one-line" }, dot(row.label), row.label)),
           h("td", { class: "num" }, round(row.reported_mean, 1)),
           h("td", { class: "num" }, percent(row.expressed_mean)),
-          h("td", {}, h("span", { class: "row one-line" }, interval(row), h("span", { class: "small" }, together(row)))),
+          h("td", {}, h("span", { class: "row one-line" }, interval(row), h("span", { class: "small" }, row.says ?? "–"))),
           h("td", { class: "num" }, reach(row)),
           h("td", { class: "num" }, String(row.n)),
         ))),
@@ -169,6 +167,6 @@ export function agreement(found) {
   );
 }
 
-/** A sentence on liking. */
+/** A sentence on liking; reports that were kept before 0.3 say nothing of how the two go together. */
 export const liking = (found) =>
-  found ? `Liking and mean valence: ${together(found)}, correlation ${reach(found)}.` : "";
+  found ? `Liking and mean valence: ${found.says ?? "–"}${found.rho === null ? "" : `, correlation ${reach(found)}`}.` : "";
