@@ -48,7 +48,7 @@ class Cuts:
 
     def __init__(self) -> None:
         self._before: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
-        """The pattern of the look before, in fine and in coarse cells."""
+        """The pattern of the look before, in fine cells, and in coarse ones at the mean and contrast that all are compared at."""
         self._time_s = 0.0
 
     def look(self, rgb: NDArray[np.uint8], time_s: float) -> Changed | None:
@@ -57,18 +57,18 @@ class Cuts:
         rgb  (H, W, 3) uint8, of one size throughout the film
         """
         now = _pattern(rgb, 2)
-        whole = _cells(now, _COARSE)
-        if _TEXTURE / 2 <= whole.std() < _DIM:
+        whole, contrast = _standard(_cells(now, _COARSE))
+        if _TEXTURE / 2 <= contrast < _DIM:
             now = _pattern(rgb, 8)
-            whole = _cells(now, _COARSE)
+            whole, contrast = _standard(_cells(now, _COARSE))
         since, self._time_s = time_s - self._time_s, time_s
-        if whole.std() < _TEXTURE:
+        if contrast < _TEXTURE:
             return None  # a flash or a fade: the next picture is compared with the one before it
         last, self._before = self._before, (now, whole)
         if last is None or since > WITHIN_S or last[0].shape != now.shape:
             return None
         before, was = last
-        if np.abs(_standard(whole) - _standard(was)).mean() < _CHANGE or _correlation(whole, was) >= _ALIKE:
+        if cv2.norm(whole, was, cv2.NORM_L1) / whole.size < _CHANGE or _correlation(whole, was) >= _ALIKE:
             return None
         scale = now.shape[1] / rgb.shape[1]
 
@@ -78,9 +78,11 @@ class Cuts:
         return changed
 
 
-def _standard(cells: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same pattern at the mean and contrast that all are compared at. It has a pattern: `_TEXTURE`."""
-    return np.asarray((cells - cells.mean()) / cells.std(), np.float32)
+def _standard(cells: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """The same pattern at the mean and contrast that all are compared at, and the contrast that it had; it may have none."""
+    mean, deviation = cv2.meanStdDev(cells)  # a tenth of what numpy takes for as few
+    contrast = float(deviation[0, 0])
+    return (cells - np.float32(mean[0, 0])) / np.float32(max(contrast, 1e-6)), contrast
 
 
 def _pattern(rgb: NDArray[np.uint8], pixels: int) -> NDArray[np.float32]:
