@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import IFDRational
 
 import mien
 from heif_files import tiled
@@ -141,6 +142,17 @@ def test_a_picture_with_a_resolution_across_and_another_down(tmp_path: Path, for
     picture.save(tmp_path / f"b.{form}", dpi=(100, 200), exif=exif)
     rgb = read_picture(tmp_path / f"b.{form}").rgb
     assert (rgb.shape, corner_names(rgb)) == ((144, 48, 3), "BRWG")
+
+
+@pytest.mark.parametrize("resolution", [(300, 1), (0, 0), (72, 0)])
+def test_a_resolution_in_exif_alone_is_no_shape(tmp_path: Path, resolution: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x011A], exif[0x0128] = IFDRational(*resolution), 2
+    data = bytearray(encoded(Image.fromarray(corners(72, 48)), "JPEG", exif=exif))
+    at = data.index(b"JFIF\0") - 4
+    del data[at : at + 18]  # as cameras write it, without a JFIF header
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert read_picture(tmp_path / "a.jpg").rgb.shape == (48, 72, 3)
 
 
 def test_oblong_pixels_are_counted_as_they_are_shown(tmp_path: Path) -> None:

@@ -177,24 +177,31 @@ def _aspect(source: Path | bytes, picture: Any) -> float:
     A frame that was taken out of a broadcast film is stored as squeezed as the film, and says so here alone. Two numbers with no
     unit are width to height, as ffmpeg writes them; in dots per inch the denser side has the narrower pixels.
     """
+    with suppress(Exception):  # whatever a strange file holds in these places: text, fractions of 0
+        x, y = (float(value) for value in _aspect_told(source, picture))
+        if x > 0 and y > 0 and 1 / _MOST_ASPECT <= x / y <= _MOST_ASPECT and abs(x / y - 1) > _ROUNDING:
+            return x / y
+    return 1.0
+
+
+def _aspect_told(source: Path | bytes, picture: Any) -> tuple[Any, Any]:
+    """Two numbers in proportion to a pixel's width and height."""
     info = picture.info
-    x = y = 1.0
-    with suppress(Exception):  # whatever a strange file holds in these places
-        if picture.format == "GIF":
-            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-                told = file.read(13)[12]
-            x, y = (told + 15) / 64 if told else 1.0, 1.0
-        elif picture.format == "TIFF":
-            y, x = float(picture.tag_v2.get(_X_RESOLUTION, 1)), float(picture.tag_v2.get(_Y_RESOLUTION, 1))
-        elif info.get("jfif_unit") == 0:
-            x, y = info["jfif_density"]
-        elif "aspect" in info:
-            x, y = info["aspect"]
-        elif picture.format in ("JPEG", "PNG", "BMP"):
-            y, x = info.get("jfif_density") or info.get("dpi", (1, 1))
-    if not (x > 0 and y > 0 and 1 / _MOST_ASPECT <= x / y <= _MOST_ASPECT):
-        return 1.0
-    return float(x / y) if abs(x / y - 1) > _ROUNDING else 1.0
+    if picture.format == "GIF":
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+            told = file.read(13)[12]
+        return ((told + 15) / 64, 1) if told else (1, 1)
+    if info.get("jfif_unit") == 0:
+        return tuple(info["jfif_density"])
+    if "aspect" in info:
+        return tuple(info["aspect"])
+    if picture.format == "TIFF":
+        dense = picture.tag_v2.get(_X_RESOLUTION, 1), picture.tag_v2.get(_Y_RESOLUTION, 1)
+    elif picture.format in ("JPEG", "MPO", "PNG", "BMP"):
+        dense = info.get("jfif_density") or info.get("dpi", (1, 1))
+    else:
+        dense = 1, 1
+    return dense[1], dense[0]
 
 
 _X_RESOLUTION, _Y_RESOLUTION = 282, 283
