@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from browser import films
@@ -15,7 +16,7 @@ from mien.analyze import Analyzer
 from mien.study.definition import Study
 from mien.types import Timeline
 from mien.web.app import create_app
-from mien.web.database import now
+from mien.web.database import Room, now
 from mien.web.reports.worker import viewers_of
 from mien.web.settings import Settings
 from mien.web.studies.rooms import load_room, room_file
@@ -333,6 +334,21 @@ def test_a_recording_that_was_erased_is_told(client: TestClient, study: str) -> 
     room = ready(client, study, state="failed")
     assert "erased before" in room["error"]
     assert client.post(f"/api/studies/{study}/rooms/1/retry").status_code == 409
+
+
+def test_what_a_server_had_taken_in_when_it_ended_is_not_lost_with_its_recording(
+    client: TestClient, study: str, settings: Settings
+) -> None:
+    """An earlier mien moved the numbers, erased the recording, and then said that the room is ready."""
+    state = client.app.state  # type: ignore[attr-defined]
+    new(client, study, job=recorded(client), offset_s=-1.0)
+    was = ready(client, study)
+    room = state.rooms.known(study, 1)
+    with state.store.session() as rows:
+        rows.execute(update(Room).where(Room.id == room.id).values(state="analysing", job="gone", people=0))
+        state.tasks.add(rows, "room", f"{study}/rooms/{room.id}")
+    state.tasks.wake()
+    assert ready(client, study) == was
 
 
 def test_who_was_merged_or_hidden_by_hand_stays_so(client: TestClient, study: str) -> None:

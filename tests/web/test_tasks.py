@@ -14,7 +14,7 @@ from mien.web.database import Store, Task
 from mien.web.settings import Settings
 from mien.web.tasks.engine import Description
 from mien.web.tasks.process import Ended
-from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Runner
+from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind, Runner
 
 PATIENCE_S = 60.0
 
@@ -66,7 +66,7 @@ class Engine:
         return self.begun[k]
 
 
-class Sums:
+class Sums(Kind):
     """A kind of task."""
 
     kind, at_once = "sum", 1
@@ -225,6 +225,24 @@ def test_who_waits_for_a_task_is_told_how_it_ended_or_that_it_is_gone(runner: Ru
     for thread in waiting:
         thread.join(PATIENCE_S)
     assert found == {"a": DONE, "b": None, "unknown": None}
+
+
+def test_what_is_not_ready_lets_others_go_before_it_and_is_asked_again_once_one_has_ended(
+    runner: Runner, sums: Sums, engine: Engine
+) -> None:
+    held = {"a"}
+    sums.ready = lambda subject: subject not in held  # type: ignore[method-assign]
+    runner.start()
+    for subject in ("a", "b"):
+        add(runner, subject)
+    first = engine.number(0)
+    assert (state(runner, "a"), state(runner, "b")) == (WAITING, RUNNING)
+    held.clear()
+    first.end({"done": 1})
+    engine.number(1).end({"done": 2})
+    task = runner.wait("sum", "a")
+    assert task is not None
+    assert (task.state, state(runner, "b")) == (DONE, DONE)
 
 
 def test_forgetting_ends_all_that_is_below_a_subject_and_nothing_else(runner: Runner, engine: Engine) -> None:

@@ -67,14 +67,12 @@ class Services:
         await run_in_threadpool(self.jobs.tidy)
         await self.live.start()
         await self.watching.start()
-        await self.rooms.start()
         await run_in_threadpool(self.tasks.start)
         sweeping = asyncio.create_task(self.storage.sweep_for_ever())
         try:
             yield
         finally:
             sweeping.cancel()
-            await self.rooms.stop()
             await self.watching.stop()
             await self.live.stop()
             await run_in_threadpool(self.tasks.stop)

@@ -14,12 +14,14 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from mien.web.analyses.schema import JobOptions, JobProgress, JobView
 from mien.web.analyses.task import Analysis
-from mien.web.database import FINISHED, Job, Store
+from mien.web.database import FINISHED, Job, Store, Task
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.tasks.runner import Runner
@@ -180,6 +182,20 @@ class Jobs:
         """Erases a job and all its files, ending it first where it is under way; whether there was one."""
         self.writers.stop(id)
         there = self.store.delete_job(id)
+        self._remove(id)
+        self.tasks.wake()
+        self.removed(id)
+        self.queue_moved()
+        return there
+
+    def let_go(self, rows: Session, id: str) -> None:
+        """Erases a job that has ended and all its files, in a transaction of the caller's."""
+        rows.execute(delete_rows(Job).where(Job.id == id))
+        rows.execute(delete_rows(Task).where(Task.subject == id))
+        self._remove(id)
+        self.removed(id)
+
+    def _remove(self, id: str) -> None:
         folder = self.folder(id)
         doomed = folder.with_name(id + DOOMED)
         with contextlib.suppress(FileNotFoundError):
@@ -187,9 +203,6 @@ class Jobs:
         shutil.rmtree(doomed, ignore_errors=True)
         if doomed.exists():
             log.error("%s could not be erased whole; it is tried again each hour", doomed)
-        self.removed(id)
-        self.queue_moved()
-        return there
 
     # --- telling
 

@@ -14,7 +14,7 @@ from mien.web.analyses.schema import JobOptions
 from mien.web.database import Job, Store, Task
 from mien.web.settings import Settings
 from mien.web.tasks.engine import Description, python
-from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind
 from mien.web.uploads import Upload
 
 MEASURED_LOOKS = 20
@@ -39,7 +39,7 @@ class Pages(Protocol):
         ...
 
 
-class Analysis:
+class Analysis(Kind):
     """Analyses of files, as a kind of task; the subject is the job's id."""
 
     kind = "analysis"

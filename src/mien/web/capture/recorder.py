@@ -22,7 +22,7 @@ from mien.web.capture.wire import WireError
 from mien.web.database import Job, Store, Task, new_id, now
 from mien.web.settings import Settings
 from mien.web.tasks.engine import Description, python
-from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
@@ -37,7 +37,7 @@ SAVED_STATES = {DONE: "done", FAILED: "failed", CANCELLED: "failed"}
 log = logging.getLogger(__name__)
 
 
-class Recordings:
+class Recordings(Kind):
     """All recordings that are under way or being saved, and the kind of task that saves them; its subject is the id of the job.
 
     erased   is called, from any thread, with the id of a recording's job where another process has erased it
@@ -225,9 +225,6 @@ class Recordings:
             too_long="The result took too long to make. What was recorded is kept; try it again.",
             crashed="The result could not be made: its process ended with {why}. What was recorded is kept; try it again.",
         )
-
-    def progress(self, subject: str) -> Callable[[Any], Any]:
-        return lambda told: told
 
     def follow(self, rows: Session, task: Task, done: Any) -> None:
         job = rows.scalar(select(Job).where(Job.id == task.subject).with_for_update())

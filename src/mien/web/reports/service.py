@@ -7,7 +7,7 @@ what had been measured and said by then, so that who withdraws later is gone fro
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from mien.web.reports.worker import ARCHIVE, FILES
 from mien.web.settings import Settings
 from mien.web.studies.service import REPORTS, Studies, locked, note
 from mien.web.tasks.engine import Description, python
-from mien.web.tasks.runner import DONE, FAILED, Runner
+from mien.web.tasks.runner import DONE, FAILED, Kind, Runner
 
 PACE, MOST_S = 4.0, 900.0
 TRY_AGAIN_AFTER = timedelta(seconds=30)
@@ -41,7 +41,7 @@ class Found:
     stale: bool
 
 
-class Reviews:
+class Reviews(Kind):
     """Gives reviews, and the kind of task that makes them; its subjects are "study/reports/now" or with a date. Its methods may be
     called from any thread.
 
@@ -140,9 +140,6 @@ class Reviews:
             too_long=f"it took longer than the {MOST_S / 60:g} minutes that a report may take",
             crashed="the process that made it ended unexpectedly; the server's output says more",
         )
-
-    def progress(self, subject: str) -> Callable[[Any], Any]:
-        return lambda told: told
 
     def follow(self, rows: Session, task: Task, done: Any) -> None:
         """What the task says is all there is to say."""

@@ -1,6 +1,5 @@
 """Films of studies: taken in as they are sent, and made ready one after the other, as tasks."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.studies.service import Studies, check_films_may_change, in_step, keep, locked, note, remove
 from mien.web.tasks.engine import Description, python
-from mien.web.tasks.runner import DONE, FAILED, Runner
+from mien.web.tasks.runner import DONE, FAILED, Kind, Runner
 from mien.web.uploads import Upload
 
 READY = "ready.mp4"
 
 
-class Films:
+class Films(Kind):
     """The films of all studies, and the kind of task that makes them ready; its subjects are "study/stimulus". Its methods may be
     called from any thread."""
 
@@ -122,9 +121,6 @@ class Films:
             too_long=f"{name}: took longer than the {most} minutes that one film may take; make it smaller",
             crashed=f"{name}: cannot be made ready; export it again, best as MP4 with H.264 and AAC",
         )
-
-    def progress(self, subject: str) -> Callable[[Any], Any]:
-        return lambda share: share
 
     def follow(self, rows: Session, task: Task, done: Any) -> None:
         id, _, stimulus = task.subject.partition("/")

@@ -146,6 +146,13 @@ def counted(film: Timeline) -> Counted:
     return Counted(tuple(ids[enough].tolist()), tuple(ids[~enough].tolist()), together)
 
 
+def counts(whole: Timeline, offset_s: float, clock: Clock | None, film_s: float | None) -> dict[str, Any]:
+    """What is known of a room: who of a recording is seen in the film, which lasts `film_s`, and how long the recording is."""
+    who = counted(on_film(whole, spans(offset_s, clock), film_s))
+    duration_s = float(whole.times[-1]) if len(whole) else 0.0
+    return {"duration_s": duration_s, "people": len(who.viewers), "left_out": len(who.left_out), "together": who.together}
+
+
 def alone(film: Timeline, track: int) -> Timeline:
     """The same with one person's rows only; all looks stay, so that it is known when the person was looked for and not seen."""
     keep = film.tracks == track

@@ -5,8 +5,6 @@ that job is done its numbers move into the study's folder, and the job is erased
 second of the film was seen when is kept apart from the numbers, so that it can be put right afterwards: see `room_clock`.
 """
 
-import asyncio
-import logging
 import os
 import re
 import threading
@@ -19,33 +17,33 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select, update
-from starlette.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 
 from mien.errors import MediaError
 from mien.study.definition import Study
 from mien.study_report.viewers import Viewer
 from mien.types import Timeline
-from mien.web.analyses.edits import Edits, ResultView
 from mien.web.analyses.schema import shown
 from mien.web.analyses.service import Jobs
 from mien.web.analyses.task import folder_bytes
-from mien.web.database import AuditEntry, Job, Room, Store, StudyRow
+from mien.web.database import FINISHED, AuditEntry, Job, Room, Store, StudyRow, Task
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.studies import room_clock
 from mien.web.studies.room_schema import Amount, Left, NewRoom, Proof, RoomChange
 from mien.web.studies.service import Studies, Who, note, touch
+from mien.web.tasks.engine import Description, python
+from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind
 
-FOLLOW_EVERY_S = 1.0
-"""How often jobs that rooms wait for are looked at."""
+TAKING_IN_MOST_S = 3600.0
+ROOM_STATES = {WAITING: "analysing", RUNNING: "analysing", DONE: "ready", FAILED: "failed", CANCELLED: "failed"}
+"""A task's state → its room's."""
 
 VIEWER = re.compile(r"R(\d{1,6})-(\d{1,9})")
 """What a viewer of a room is called: the room's number, the track's."""
 
 FINISHED_SHARE = 0.9
 """Who is seen after this share of what the room saw of the film has watched it to the end."""
-
-log = logging.getLogger(__name__)
 
 
 def room_file(settings: Settings, room: Room) -> Path:
@@ -107,92 +105,77 @@ def _viewer(
     )
 
 
-class Rooms:
-    """The rooms of all studies. Its methods may be called from any thread, but for `start` and `stop`."""
+class Rooms(Kind):
+    """The rooms of all studies, and the kind of task that takes in what they are made of; its subjects are "study/rooms/room". Its
+    methods may be called from any thread."""
+
+    kind, at_once = "room", 1
 
     def __init__(self, settings: Settings, store: Store, studies: Studies, jobs: Jobs) -> None:
         self.settings, self.store, self.studies, self.jobs = settings, store, studies, jobs
-        self._waiting = True  # rooms may wait for jobs; at the start nobody knows
-        self._following: asyncio.Task[None] | None = None
-        self._stopping = False
         self._changing = threading.Lock()  # over what is counted in a room's file: once its clock stands still
+        self.command = python("mien.web.studies.room_worker")
+        jobs.tasks.add_kind(self)
 
-    # --- with the server
+    # --- as a kind of task
 
-    async def start(self) -> None:
-        """Takes in from now on what rooms wait for, what an earlier server left first."""
-        self._stopping = False
-        self._following = asyncio.create_task(self._follow_for_ever())
+    def ready(self, subject: str) -> bool:
+        """Once the job that it is made of has ended, or is gone."""
+        room = self._of(subject)
+        job = self.store.job(room.job or "") if room is not None else None
+        return job is None or job.state in FINISHED
 
-    async def stop(self) -> None:
-        """Ends after what is being taken in."""
-        self._stopping = True
-        if self._following is not None:
-            await self._following
-
-    async def _follow_for_ever(self) -> None:
-        left_s = 0.0
-        while not self._stopping:
-            if left_s <= 0 and self._waiting:
-                try:
-                    await run_in_threadpool(self.follow)
-                except Exception:
-                    log.exception("rooms could not be looked after; it is tried again")
-                left_s = FOLLOW_EVERY_S
-            await asyncio.sleep(0.1)
-            left_s -= 0.1
-
-    def follow(self) -> None:
-        """Takes in the jobs that are done, and says of those that failed."""
-        with self.store.reading() as rows:
-            waiting = list(rows.scalars(select(Room).where(Room.state == "analysing")))
-        self._waiting = bool(waiting)
-        for room in waiting:
-            try:
-                self._follow(room)
-            except Exception as error:
-                log.exception("a room could not be taken in")
-                self._put_down(room.id, state="failed", error=f"The recording could not be taken in: {error}")
-
-    def _follow(self, room: Room) -> None:
-        job = self.store.job(room.job or "")
-        if room_file(self.settings, room).is_file():  # a server that ended half-way has taken it in
-            self._taken_in(room)
-        elif job is None:
-            self._put_down(room.id, state="failed", job=None, error="Its recording was erased before it could be taken in.")
-        elif job.state == "done":
-            self._take_in(room, job)
-        elif job.state in ("failed", "cancelled"):
-            error = job.error or "The analysis was cancelled."
-            self._put_down(room.id, state="failed", error=error)
-
-    def _take_in(self, room: Room, job: Job) -> None:
-        try:
-            timeline = Timeline.load(self.jobs.folder(job.id) / "timeline.npz")
-        except MediaError as error:
-            self._put_down(room.id, state="failed", error=str(error))
-            return
-        merged = ResultView(timeline, Edits.of(job.edits)).shown  # who was merged or hidden by hand stays so; names do not
-        target = room_file(self.settings, room)
+    def describe(self, subject: str, detail: dict[str, Any]) -> Description:
+        """What the process reads. Raises `MediaError` where the job failed, or is gone."""
+        room = self._of(subject)
+        job = self.store.job(room.job or "") if room is not None else None
+        target = room_file(self.settings, room) if room is not None else None
+        if room is not None and target is not None and target.is_file():  # a server that ended half-way has taken it in
+            source, edits = target, {}
+        elif room is None or target is None or job is None:
+            raise MediaError("Its recording was erased before it could be taken in.")
+        elif job.state != "done":
+            raise MediaError(job.error or "The analysis was cancelled.")
+        else:
+            source, edits = self.jobs.folder(job.id) / "timeline.npz", job.edits
         target.parent.mkdir(parents=True, exist_ok=True)
-        room_clock.reseated(merged).save(target)
-        self._taken_in(room)
+        return Description(
+            command=tuple(self.command),
+            task={
+                "source": str(source),
+                "edits": edits,
+                "target": str(target),
+                "counted": self._counted(room),
+            },
+            most_s=TAKING_IN_MOST_S,
+            too_long="It took too long to take the recording in; try it again.",
+            crashed="The recording could not be taken in: its process ended with {why}; try it again.",
+        )
 
-    def _taken_in(self, room: Room) -> None:
-        """The numbers are in the study's folder: the job they came from goes."""
-        if room.job is not None and self.store.job(room.job) is not None:
-            self.jobs.erase(room.job)
-        with self._changing:
-            fresh = self._fresh(room)
-            if fresh is None:  # erased in this moment
-                room_file(self.settings, room).unlink(missing_ok=True)
-                return
-            known = self._put_down(room.id, state="ready", job=None, error=None, **self._counts(fresh))
-        self.studies.note(room.study_id, "mien", "room-ready", room=room.name, people=known.people if known else 0)
+    def follow(self, rows: Session, task: Task, done: Any) -> None:
+        """Once the numbers are in the study's folder the job they came from goes."""
+        room = rows.scalar(select(Room).where(Room.id == task.subject.rpartition("/")[2]).with_for_update())
+        if room is None:  # erased in this moment
+            return
+        room.state, room.error = ROOM_STATES[task.state], task.error
+        if task.state == DONE:
+            if room.job is not None:
+                self.jobs.let_go(rows, room.job)
+            known = done if done.pop("counted") == self._counted(room) else self._counts(room)
+            for name, value in (known | {"job": None}).items():
+                setattr(room, name, value)
+            note(rows, room.study_id, "mien", "room-ready", room=room.name, people=room.people)
+        elif task.state == FAILED and rows.scalar(select(Job.id).where(Job.id == room.job)) is None:
+            room.job = None
+        if task.state in (DONE, FAILED, CANCELLED):
+            touch(rows, room.study_id)
 
-    def _fresh(self, room: Room) -> Room | None:
+    def changed(self, subject: str, state: str | None) -> None:
+        """Pages ask by themselves."""
+
+    def _of(self, subject: str) -> Room | None:
         with self.store.reading() as rows:
-            return rows.get(Room, room.id)
+            return rows.get(Room, subject.rpartition("/")[2])
 
     def _put_down(self, id: str, *, tell: bool = True, **values: Any) -> Room | None:
         """Changes a room's row; None where it was erased. `tell`: what was made from the study's data is to be made again."""
@@ -204,14 +187,14 @@ class Rooms:
                 touch(rows, room.study_id)
             return room
 
+    def _counted(self, room: Room) -> dict[str, Any]:
+        """By what is counted who is seen in the film."""
+        stimulus = _study(self.studies.known(room.study_id)).stimulus(room.stimulus)
+        return {"offset_s": room.offset_s, "clock": room.clock, "film_s": stimulus.duration_s if stimulus else None}
+
     def _counts(self, room: Room) -> dict[str, Any]:
         """Who is seen in the film, counted in the room's file."""
-        whole = Timeline.load(room_file(self.settings, room))
-        stimulus = _study(self.studies.known(room.study_id)).stimulus(room.stimulus)
-        played = room_clock.spans(room.offset_s, room.clock)
-        who = room_clock.counted(room_clock.on_film(whole, played, stimulus.duration_s if stimulus else None))
-        duration_s = float(whole.times[-1]) if len(whole) else 0.0
-        return {"duration_s": duration_s, "people": len(who.viewers), "left_out": len(who.left_out), "together": who.together}
+        return room_clock.counts(Timeline.load(room_file(self.settings, room)), **self._counted(room))
 
     # --- what is asked for
 
@@ -263,12 +246,14 @@ class Rooms:
                 made_at=job.started_at or job.created_at,
             )
             rows.add(room)
+            rows.flush()
+            self.jobs.tasks.add(rows, self.kind, _subject(room))
             touch(rows, study_id)
             note(rows, study_id, "operator", "room-begun", room=name, stimulus=asked.stimulus, everybody_agreed=True)
         if job.kind == "live":
             self.store.update_job(job_id, name=f"Room {name}")
             self.jobs.changed(job_id)
-        self._waiting = True
+        self.jobs.tasks.wake()
         return room
 
     def change(self, study_id: str, name: int, asked: RoomChange) -> Room:
@@ -303,14 +288,17 @@ class Rooms:
             )
         if job.state != "done":
             self.jobs.retry(job.id)
-        self._waiting = True
-        return self._put_down(room.id, state="analysing", error=None) or room
+        with self.store.session() as rows:
+            self.jobs.tasks.add(rows, self.kind, _subject(room))
+        self.jobs.tasks.wake()
+        return self.known(study_id, name)
 
     def erase(self, study_id: str, name: int, who: Who = "operator") -> Proof:
         """Erases a room with all that was measured in it, and the job that it would have been made of. Raises `ApiError` 404."""
         room = self.known(study_id, name)
         file = room_file(self.settings, room)
         rows_gone, files_gone, bytes_gone = 1, 0, 0
+        self.jobs.tasks.forget(_subject(room))
         if room.job is not None and self.store.job(room.job) is not None:
             folder = self.jobs.folder(room.job)
             files_gone += sum(path.is_file() for path in folder.rglob("*"))
@@ -374,6 +362,10 @@ class Rooms:
                 )
             ],
         }
+
+
+def _subject(room: Room) -> str:
+    return f"{room.study_id}/rooms/{room.id}"
 
 
 def _study(row: StudyRow) -> Study:

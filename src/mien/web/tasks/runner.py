@@ -40,13 +40,17 @@ class Kind(Protocol):
     kind: str
     at_once: int
 
+    def ready(self, subject: str) -> bool:
+        """Whether a task that waits may begin. It is asked again whenever another task has moved."""
+        return True
+
     def describe(self, subject: str, detail: dict[str, Any]) -> Description:
         """What an engine has to do. Raises `MienError` where it cannot be done, fit to show."""
         ...
 
     def progress(self, subject: str) -> Callable[[Any], Any]:
         """What makes of all that is told while a task runs what is shown of it: one for each run."""
-        ...
+        return lambda told: told
 
     def follow(self, rows: Session, task: Task, done: Any) -> None:
         """Brings the feature's rows to the task's state, in the transaction that changes it. done: the answer, where it is done."""
@@ -92,7 +96,7 @@ class Runner:
         self.store, self.engine = store, engine or Processes()
         self._kinds: dict[str, Kind] = {}
         self._running: dict[str, Running] = {}
-        self._wake, self._moved = threading.Condition(), threading.Condition()
+        self._moved, self._moves = threading.Condition(), 0
         self._threads: list[threading.Thread] = []
         self._stopping = False
 
@@ -121,10 +125,8 @@ class Runner:
 
     def stop(self) -> None:
         """Ends what runs; it starts again with the next server."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify_all()
-        self._tell_waiters()
+        self._stopping = True
+        self.wake()
         for running in list(self._running.values()):
             running.end("stop")
         for thread in self._threads:
@@ -144,8 +146,9 @@ class Runner:
 
     def wake(self) -> None:
         """What waits is looked at now."""
-        with self._wake:
-            self._wake.notify_all()
+        with self._moved:
+            self._moves += 1
+            self._moved.notify_all()
 
     def task(self, kind: str, subject: str) -> Task | None:
         """The task, if there is one."""
@@ -169,7 +172,7 @@ class Runner:
         with self.store.session() as rows:
             mine = (Task.subject == subject) | Task.subject.startswith(f"{subject}/", autoescape=True)
             rows.execute(delete_rows(Task).where(mine))
-        self._tell_waiters()
+        self.wake()
         self._end(subject)
 
     def wait(self, kind: str, subject: str) -> Task | None:
@@ -178,10 +181,6 @@ class Runner:
             while (task := self.task(kind, subject)) is not None and task.state in (WAITING, RUNNING) and not self._stopping:
                 self._moved.wait(LOOK_EVERY_S)
             return task
-
-    def _tell_waiters(self) -> None:
-        with self._moved:
-            self._moved.notify_all()
 
     def finish(self, kind: str, prefix: str) -> None:
         """Does what waits of a kind whose subject begins so, in the thread that calls: where no server does it. What a server has
@@ -222,7 +221,7 @@ class Runner:
             task = rows.scalars(select(Task).where(Task.id == id)).one()
             self._kinds[task.kind].follow(rows, task, answer)
         self._kinds[task.kind].changed(task.subject, state)
-        self._tell_waiters()
+        self.wake()
         return task
 
     # --- working
@@ -230,13 +229,14 @@ class Runner:
     def _work_for_ever(self, kind: Kind) -> None:
         while not self._stopping:
             try:
+                seen = self._moves
                 found = self._next(kind)
                 if found is not None:
                     self._work(*found)
                     continue
-                with self._wake:
-                    if not self._stopping:
-                        self._wake.wait(timeout=10 * LOOK_EVERY_S)
+                with self._moved:  # what moved meanwhile is looked at, too
+                    if not self._stopping and self._moves == seen:
+                        self._moved.wait(10 * LOOK_EVERY_S)
             except Exception:
                 log.exception("the queue stumbled; it goes on")
                 time.sleep(1)
@@ -247,6 +247,8 @@ class Runner:
         with self.store.reading() as rows:
             waiting = list(rows.scalars(wanted))
         for task in waiting:
+            if not kind.ready(task.subject):
+                continue
             running = self._running[task.id] = Running(task.subject, task.kind)  # which may be ended from here on
             if self._change(task.id, (WAITING,), RUNNING, started_at=now(), ended_at=None, error=None) is not None:
                 return task, running
@@ -316,6 +318,5 @@ class Runner:
                             running.end("cancel")
             except Exception:
                 log.exception("it could not be seen whether tasks were cancelled; it is tried again")
-            with self._wake:
-                if not self._stopping:
-                    self._wake.wait(timeout=LOOK_EVERY_S)
+            with self._moved:
+                self._moved.wait_for(lambda: self._stopping, LOOK_EVERY_S)
