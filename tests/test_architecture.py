@@ -30,7 +30,7 @@ LAYERS = (
     {"report", "draw", "audience"},
     {"study_report"},
     {"terminal"},
-    {"cluster", "gather", "web", "cli", "demo"},
+    {"cluster", "gather", "scheduler", "web", "cli", "demo"},
     {"__main__"},
 )
 WEB_LAYERS = (

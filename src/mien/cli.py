@@ -219,6 +219,12 @@ def _analyze(commands: Any) -> None:
         help="of the files, only the K-th of N parts; auto takes K and N from a task of an array of SLURM or\n"
         "AWS Batch; afterwards: mien gather DIR",
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="hand several files to the workers of a Dask scheduler, tcp://HOST:8786, or to --jobs workers of\n"
+        "its own: local; all see the same files and DIR; needs: pip install 'mien[cluster]'",
+    )
 
 
 def analyze(options: argparse.Namespace) -> int:
@@ -255,6 +261,11 @@ def analyze(options: argparse.Namespace) -> int:
     if shard is not None:
         mine = shard.takes(range(len(sources)))
         sources, folders = [sources[i] for i in mine], [folders[i] for i in mine]
+    engine = None
+    if options.cluster is not None:
+        from mien.scheduler import Scheduler
+
+        engine = Scheduler(options.cluster, options.jobs)
     outcomes: list[Outcome] = []
     try:
         with _bars(sources, files=len(sources) > 1, jobs=options.jobs, shard=shard) as bars:
@@ -268,6 +279,7 @@ def analyze(options: argparse.Namespace) -> int:
                 debug=options.debug,
                 manifest=manifest,
                 retry_failed=options.retry_failed,
+                engine=engine,
             )
             for outcome in found:
                 bars.done(outcome)

@@ -554,6 +554,7 @@ def analyze_files(
     debug: bool = False,
     manifest: Manifest | None = None,
     retry_failed: bool = False,
+    engine: Callable[[Sequence["Task"]], Iterator[Outcome]] | None = None,
 ) -> Iterator[Outcome]:
     """Each file's outcome as it comes; a file that fails is an Outcome with its error, and the others go on.
 
@@ -564,6 +565,7 @@ def analyze_files(
     manifest      where it is kept what becomes of each file; a file on which another process works is then left to it, an
                   Outcome that is `unfinished`, and with `resume` one that failed before is not tried again
     retry_failed  but it is
+    engine        does the tasks in place of this machine's processes, such as a `mien.scheduler.Scheduler`
 
     Raises `ModelError` at once where the models cannot be had: no file would fare better.
     """
@@ -576,7 +578,9 @@ def analyze_files(
         else:
             yield before
     kept = None if manifest is None else _Kept(manifest, resume, retry_failed)
-    if jobs <= 1 or len(waiting) <= 1:
+    if engine is not None:
+        yield from engine([Task(source, folder, options, kept) for _, source, folder in waiting])
+    elif jobs <= 1 or len(waiting) <= 1:
         for number, source, folder in waiting:
             yield _attempt(source, folder, options, kept, analyzer, progress(number) if progress else None, debug=debug)
     else:
@@ -590,6 +594,27 @@ class _Kept:
     manifest: Manifest
     resume: bool
     retry_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file to be analysed, as it travels to whatever process does it."""
+
+    source: str
+    folder: Path
+    options: AnalysisOptions
+    kept: _Kept | None
+
+    def run(self) -> Outcome:
+        """Does it here, unless it was done or another process has it."""
+        return _attempt(self.source, self.folder, self.options, self.kept)
+
+    def died(self, error: str) -> Outcome:
+        """What becomes of it where the process that did it is gone: a failed file."""
+        if self.kept is not None and (record := self.kept.manifest.record(self.folder.name)) is not None:
+            with contextlib.suppress(OSError):
+                self.kept.manifest.keep(dataclasses.replace(record, state="failed", error=error))
+        return Outcome(shown_name(self.source), None, None, error)
 
 
 def _before(
@@ -643,11 +668,8 @@ def _in_processes(
                     yield pool.submit(_attempt, source, folder, options, kept, debug=debug).result()
                 except BrokenProcessPool:
                     name = shown_name(source)
-                    outcome = Outcome(name, None, None, f"{name}: the process that analysed it died; is there enough memory?")
-                    if kept is not None and (record := kept.manifest.record(folder.name)) is not None:
-                        with contextlib.suppress(OSError):
-                            kept.manifest.keep(dataclasses.replace(record, state="failed", error=outcome.error))
-                    yield outcome
+                    died = f"{name}: the process that analysed it died; is there enough memory?"
+                    yield Task(source, folder, options, kept).died(died)
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
