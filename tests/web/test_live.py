@@ -20,9 +20,10 @@ from media_files import png_header
 from mien.analyze import Analyzer
 from mien.demo import demo_film
 from mien.media import decode_picture, open_media
-from mien.types import Frame, Timeline
+from mien.types import Faces, Frame, Timeline
 from mien.web.app import create_app
 from mien.web.capture.recording import ROWS, Logged, Writer
+from mien.web.capture.views import Line, Read, Waiting
 from mien.web.capture.wire import HEADER, FrameHead, pack_frame
 from mien.web.settings import Settings
 from serving import Server
@@ -126,6 +127,14 @@ def folder(client: TestClient, id: str) -> Path:
 
 
 # --- frames and answers
+
+
+@pytest.mark.parametrize("size", [(361, 643), (1, 1), (4, 5)])
+def test_light_is_the_mean_luma_of_every_fourth_pixel(size: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(3).integers(0, 256, (*size, 3), np.uint8)
+    waiting = Waiting(Line(), FrameHead(0, 0.0), b"")
+    read = Read(waiting, rgb, Faces.none(), np.zeros((0, len(LABELS)), np.float32), LABELS, 0.0)
+    assert read.light == pytest.approx(float(rgb[::4, ::4].reshape(-1, 3).mean(axis=0) @ (0.299, 0.587, 0.114)), rel=1e-12)
 
 
 def test_a_frame_is_answered_with_its_faces(start: Callable[..., TestClient]) -> None:

@@ -94,14 +94,18 @@ def _job(request: Request, id: str) -> Any:
     return job
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
-def home(request: Request) -> Response:
-    return page(request, "home.html", "Analyse", nav="analyse")
+def _plain(name: str, path: str, title: str, nav: str) -> None:
+    """A page that its script fills."""
+
+    @router.api_route(path, methods=["GET", "HEAD"], name=name)
+    def plain(request: Request) -> Response:
+        return page(request, f"{name}.html", title, nav=nav)
 
 
-@router.api_route("/analyses", methods=["GET", "HEAD"])
-def analyses(request: Request) -> Response:
-    return page(request, "analyses.html", "All analyses", nav="analyses")
+_plain("home", "/", "Analyse", "analyse")
+_plain("analyses", "/analyses", "All analyses", "analyses")
+_plain("compare", "/compare", "Compare two", "analyses")
+_plain("live", "/live", "Live", "live")
 
 
 @router.api_route("/analyses/{id}", methods=["GET", "HEAD"])
@@ -117,16 +121,6 @@ def table(request: Request, id: str, name: str) -> Response:
         raise ApiError(404, "not_found", f"There is no such table; there are {', '.join(TABLES)}.")
     _, title, words = TABLES[name]
     return page(request, "table.html", title, nav="analyses", job=job, name=name, words=words, tables=TABLES)
-
-
-@router.api_route("/compare", methods=["GET", "HEAD"])
-def compare(request: Request) -> Response:
-    return page(request, "compare.html", "Compare two", nav="analyses")
-
-
-@router.api_route("/live", methods=["GET", "HEAD"])
-def live(request: Request) -> Response:
-    return page(request, "live.html", "Live", nav="live")
 
 
 @router.api_route("/stored", methods=["GET", "HEAD"])
