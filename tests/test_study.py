@@ -349,3 +349,9 @@ def test_texts_that_are_there_stay_and_others_are_made() -> None:
     assert set(study.consent.text) == {"en", "de"}
     with pytest.raises(ValueError, match="wanted one of en, fr, de, tr"):
         default_consent("es", study)
+
+
+@pytest.mark.parametrize(("kind", "answer"), [("long", "\ud83d"), ("short", "a\udc00"), ("number", 10**400), ("scale5", 10**400)])
+def test_an_answer_that_cannot_be_kept_is_refused(kind: Any, answer: Any) -> None:
+    with pytest.raises(DataError):
+        Question("q", kind).check(answer)

@@ -178,7 +178,7 @@ class Question:
 
     def _text(self, answer: Any) -> tuple[Any, str]:
         most = SHORT_LETTERS_MAX if self.kind == "short" else LONG_LETTERS_MAX
-        fits = isinstance(answer, str) and len(answer.strip()) <= most and "\0" not in answer
+        fits = isinstance(answer, str) and len(answer.strip()) <= most and _can_be_stored(answer)
         return (answer.strip() if fits else None), f"a text of at most {most} letters"
 
     def _emotions(self, answer: Any) -> tuple[Any, str]:
@@ -644,7 +644,7 @@ def _plain(thing: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e300
 
 
 def _whole(value: Any, least: int, most: int) -> int | None:

@@ -281,7 +281,7 @@ class Store:
             if self.file is not None:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
             arguments = {"timeout": BUSY_TIMEOUT_S} if sqlite else {}
-            self.engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=not sqlite)
+            self.engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=not sqlite, hide_parameters=True)
         except ArgumentError:
             raise DataError(f"wanted a database's address such as postgresql://user@host/mien, but got {url!r}") from None
         except ModuleNotFoundError as error:
