@@ -781,7 +781,21 @@ def test_doctor_names_what_is_broken(capsys: pytest.CaptureFixture[str], monkeyp
 # --- help
 
 
-COMMANDS = ["analyze", "live", "serve", "study", "demo", "data", "evaluate", "train", "compare", "export", "models", "doctor"]
+COMMANDS = [
+    "analyze",
+    "gather",
+    "live",
+    "serve",
+    "study",
+    "demo",
+    "data",
+    "evaluate",
+    "train",
+    "compare",
+    "export",
+    "models",
+    "doctor",
+]
 
 
 @pytest.mark.parametrize(
