@@ -189,7 +189,7 @@ def squeezed(path: Path, pictures: list[np.ndarray], aspect: Fraction) -> Path:
         context.sample_aspect_ratio = stream.sample_aspect_ratio = aspect
         for rgb in pictures:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[: context.height]), format="rgb24")
-            out.mux(stream.encode(frame.reformat(width=context.width, interpolation="BICUBIC")))
+            out.mux(stream.encode(frame.reformat(width=context.width, interpolation="LANCZOS")))
         out.mux(stream.encode(None))
     return path
 
@@ -202,7 +202,7 @@ def test_a_face_in_oblong_pixels_appears_as_in_square_ones(tmp_path: Path, hoppe
     films = [mien.Analyzer().video(squeezed(tmp_path / "a.mp4", [square_rgb], shape)) for shape in (Fraction(1), aspect)]
     square, oblong = films
     assert len(square.boxes) == len(oblong.boxes) == 1
-    assert np.abs(square.boxes - oblong.boxes).max() < 0.1 * (square.boxes[0, 2] - square.boxes[0, 0])
+    assert np.abs(square.boxes - oblong.boxes).max() < 4
     assert np.abs(square.emotions - oblong.emotions).max() < 0.1
 
 

@@ -339,9 +339,9 @@ class _bars:
         from mien.media import shown_name
 
         self.sources, self.files, self.jobs, self.shard = sources, files, jobs, shard
-        self._sizes = {shown_name(source): _bytes(source) for source in sources}
+        self._names = [shown_name(source) for source in sources]
+        self._sizes = {name: _bytes(source) for name, source in zip(self._names, sources, strict=True)}
         self._total, self._done, self._count = float(sum(self._sizes.values())), 0.0, 0
-        self._number = 0
         self._files: Any = None
         self._film: Any = None
         self._started = self._said = time.monotonic()
@@ -361,7 +361,7 @@ class _bars:
     def progress(self, number: int) -> Callable[[int, float, float | None], None]:
         self._close_film()
         name = Path(self.sources[number]).name
-        size = _bytes(self.sources[number])
+        size = self._sizes[self._names[number]]
 
         def advance(frames: int, time_s: float, total_s: float | None) -> None:
             if self._film is None:
