@@ -25,12 +25,6 @@ TOKEN = "a-token-of-many-letters"
 Opened = Callable[..., TestClient]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_loaded_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model is loaded when a test needs it."""
-    monkeypatch.setattr("mien.web.app.WARM_AFTER_S", 3600.0)
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """The defaults, with an empty data folder."""

@@ -127,6 +127,28 @@ app.run(Settings(port=0, data_dir=Path(sys.argv[1])), ready)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
 
 
+def test_the_model_is_read_ahead_once_the_server_answers(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys, threading, time
+import mien.web.app as app
+from mien.web.settings import Settings
+from pathlib import Path
+
+def wait():
+    while not any(thread.name == "warm" for thread in threading.enumerate()):
+        time.sleep(0.01)
+    for thread in threading.enumerate():
+        if thread.name == "warm":
+            thread.join()
+    print("onnxruntime" in sys.modules)
+    os.kill(os.getpid(), signal.SIGINT)
+
+app.run(Settings(port=0, data_dir=Path(sys.argv[1])), lambda address: threading.Thread(target=wait).start())
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "data")], capture_output=True, text=True, timeout=START_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
 def test_the_second_start_needs_no_alembic(tmp_path: Path) -> None:
     """The schema is compared without it, which is a third of a second."""
     Store(f"sqlite:///{tmp_path / 'db'}").migrate()

@@ -193,6 +193,16 @@ def test_folders_without_a_job_go_after_a_day(client: TestClient, app: FastAPI) 
     assert folders(app) == {"new"}  # which may be an upload that comes in
 
 
+def test_another_sweep_may_be_faster(client: TestClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hourly one runs beside "erase everything": what it took meanwhile is gone, and the rest still goes."""
+    jobs = app.state.settings.data_dir / "jobs"
+    (jobs / "stray").mkdir(parents=True)
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / "gone", folder / "stray"]))
+    app.state.storage.erase_all()
+    monkeypatch.undo()
+    assert folders(app) == set()
+
+
 def test_it_sweeps_at_the_start_and_again_and_again(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "SWEEP_EVERY_S", 0.05)
     app: Any = opened(retention_days=1).app

@@ -77,18 +77,14 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
         app.state.stopping = asyncio.Event()
-        warming = threading.Thread(target=info.warm, args=(app,), name="warm")
-        soon = loop.call_later(WARM_AFTER_S, warming.start)
         async with services.running():
             try:
                 yield
             finally:
                 app.state.stopping.set()
-                soon.cancel()
-                if warming.is_alive():  # Python must not end while it imports what is written in C++
-                    await run_in_threadpool(warming.join)
+                if app.state.warming.is_alive():  # Python must not end while it imports what is written in C++
+                    await run_in_threadpool(app.state.warming.join)
 
     app = FastAPI(
         title="mien",
@@ -106,6 +102,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
         setattr(app.state, name, service)
     app.state.security = guard
     app.state.stopping = asyncio.Event()
+    app.state.warming = threading.Thread(target=info.warm, args=(app,), name="warm")
     made = app.openapi
     app.openapi = lambda: app.openapi_schema or reference.complete(made())  # type: ignore[method-assign]
     for module in ROUTED:
@@ -202,6 +199,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
                     await super().startup(sockets)
                     if self.started:
                         ready(address(settings.host, settings.port))
+                        asyncio.get_running_loop().call_later(WARM_AFTER_S, app.state.warming.start)
 
                 def handle_exit(self, sig: int, frame: Any) -> None:
                     app.state.stopping.set()  # streams of events end by themselves, instead of being waited for

@@ -67,7 +67,10 @@ class Storage:
         for stray in folder.iterdir() if folder.is_dir() else ():
             if stray.name in known:
                 continue
-            old = time.time() - stray.stat().st_mtime >= older_than_s
+            try:
+                old = time.time() - stray.stat().st_mtime >= older_than_s
+            except FileNotFoundError:  # another sweep was faster
+                continue
             worth = (stray / "result").exists() or (stray / "rows.log").exists()
             if stray.name.endswith(DOOMED) or (old and (results or not worth)):
                 shutil.rmtree(stray, ignore_errors=True)
