@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mien.cli import main
+from mien.models import load_model
 from mien.training import commands
 from mien.training.layers import count_parameters
 from mien.training.networks import NETWORKS, ORIGINS, build
@@ -127,6 +128,14 @@ def test_models_show_prints_the_layers_of_a_recipe_and_of_a_bundle(capsys: pytes
     out = capsys.readouterr().out
     assert out.startswith("efficientnet-lite0: 96 × 96 × 1 → ferplus (8), fer2013 (7)\n")
     assert "Trainable params: 3,389,647\n" in out
+
+
+@pytest.mark.parametrize("name", ["mien-lite0", "mien-small"])
+def test_parameters_are_counted_one_way(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a shipped model's card says is what its layers add up to."""
+    assert main(["models", "show", name, "--layers"]) == 0
+    parameters = load_model(name).spec.evaluation["parameters"]
+    assert f"Total params: {parameters:,}\n" in capsys.readouterr().out
 
 
 def test_the_layers_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
