@@ -23,7 +23,7 @@ import mien
 SOURCE = Path(mien.__file__).parent
 
 LAYERS = (
-    {"types", "labels", "errors", "page_file", "cells"},
+    {"types", "labels", "errors", "page_file", "cells", "whole_file"},
     {"crop", "cuts", "media", "models", "flow", "episodes", "study", "manifest", "shard"},
     {"detect", "emotion", "track", "follow", "turn"},
     {"analyze"},
@@ -51,6 +51,7 @@ WEB_LOOSE_MAX = 14
 # media: pictures of any kind and labelled films are read with the code that reads them in use.
 TRAINING_MAY = {
     "cells",
+    "whole_file",
     "terminal",
     "page_file",
     "crop",

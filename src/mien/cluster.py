@@ -41,6 +41,7 @@ from mien.manifest import FOLDER, MOST_DEATHS, Manifest, Record
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
 from mien.turn import upright
 from mien.types import FrameResult, MediaInfo, Timeline
+from mien.whole_file import whole_file
 
 MEDIA_SUFFIXES = frozenset(
     f".{name}"
@@ -815,18 +816,14 @@ def write_index(outcomes: Sequence[Outcome], path: Path) -> None:
     cannot be written.
     """
     check_index(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_INDEX)
             for row in index_rows(outcomes):
                 writer.writerow([safe(cell) for cell in row.values()])
-        partial.replace(path)
     except OSError as error:
         raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     write_joined(outcomes, path.parent)
 
 
@@ -842,24 +839,20 @@ def write_joined(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
         with contextlib.suppress(OSError, StopIteration), table.open(newline="", encoding="utf-8") as file:
             columns.update(dict.fromkeys(next(csv.reader(file))))
     target = folder / "faces.csv"
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         if len(columns) == 1:
             for left in (target, target.with_suffix(".parquet")):
                 left.unlink(missing_ok=True)
             return []
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with whole_file(target) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
             writer.writeheader()
             for source, table in tables:
                 with contextlib.suppress(FileNotFoundError), table.open(newline="", encoding="utf-8") as one:
                     writer.writerows({"file": safe(source), **row} for row in csv.DictReader(one))
-        partial.replace(target)
         return [target, *_as_parquet(target)]
     except OSError as error:
         raise MediaError(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 _WORDS = frozenset(("file", "expression", "flags"))
@@ -875,7 +868,6 @@ def _as_parquet(table: Path) -> list[Path]:
     except ImportError:
         return []
     target = table.with_suffix(".parquet")
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     with table.open(newline="", encoding="utf-8") as file:
         columns = next(csv.reader(file))
     # Named, not guessed from the first block, in which a column can be empty that has numbers later.
@@ -884,18 +876,15 @@ def _as_parquet(table: Path) -> list[Path]:
 
     def write(types: dict[str, Any]) -> None:
         with (
+            whole_file(target) as part,
             arrow_csv.open_csv(table, convert_options=arrow_csv.ConvertOptions(column_types=types)) as blocks,
-            parquet.ParquetWriter(partial, blocks.schema) as writer,
+            parquet.ParquetWriter(part, blocks.schema) as writer,
         ):
             for block in blocks:
                 writer.write_batch(block)
 
     try:
-        try:
-            write(types)
-        except pyarrow.ArrowInvalid:  # a table of another version has words where numbers are wanted
-            write(dict.fromkeys(columns, words))
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+        write(types)
+    except pyarrow.ArrowInvalid:  # a table of another version has words where numbers are wanted
+        write(dict.fromkeys(columns, words))
     return [target]

@@ -13,6 +13,7 @@ from mien import page_file
 from mien.cluster import Outcome, check_index, index_rows, is_result, kept_summary, write_index
 from mien.errors import MediaError
 from mien.manifest import Manifest
+from mien.whole_file import whole_file
 
 _MARK = '<meta name="generator" content="mien gather">'
 
@@ -45,14 +46,11 @@ def gather(out: Path) -> Gathered:
     write_index(outcomes, out / "files.csv")
     rows = list(index_rows(outcomes))
     notes = _differences(outcomes)
-    partial = out / f".{page.name}.partial"
     try:
-        partial.write_text(_page(rows, notes, out), encoding="utf-8")
-        partial.replace(page)
+        with whole_file(page) as part:
+            part.write_text(_page(rows, notes, out), encoding="utf-8")
     except OSError as error:
         raise MediaError(f"{page}: cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     files = [path for name in ("files.csv", "faces.csv", "faces.parquet", "index.html") if (path := out / name).exists()]
     return Gathered(tuple(outcomes), dict(Counter(row["status"] for row in rows)), tuple(files), notes)
 

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import MediaError
 from mien.labels import knows_valence, valence
+from mien.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pandas
@@ -401,15 +402,11 @@ class Timeline:
         target = Path(path)
         facts = {"format": _FORMAT, "info": asdict(self.info), "labels": self.labels, "settings": self.settings}
         text = np.frombuffer(json.dumps(facts).encode("ascii"), np.uint8)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with part.open("wb") as file:
+            with whole_file(target) as part, part.open("wb") as file:
                 np.savez(file, facts=text, **{name: getattr(self, name) for name in _COLUMNS})
-            part.replace(target)
         except OSError as error:
             raise MediaError(f"{target.name}: cannot be written: {error.strerror or error}") from error
-        finally:
-            part.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -66,7 +66,7 @@ def test_a_run_folder_gets_its_page_and_its_curves(run: Path, tmp_path: Path) ->
         assert f"{100 * row['score']:.1f} %" in text
         assert f"{row['train_loss']:.4f}" in text
     assert "Not worked out yet" in text
-    assert not list(folder.glob("*.partial"))
+    assert not list(folder.glob(".*.part"))
 
 
 def test_with_scores_of_publictest_it_shows_the_confusion(run: Path, data: Path, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from mien.errors import MediaError
 from mien.media.film import Film
 from mien.media.read import Media, Playing, open_media
-from mien.media.words import part_of, reason, remedy
+from mien.media.words import reason, remedy
 from mien.media.write import VideoWriter
 from mien.types import MediaInfo
+from mien.whole_file import whole_file
 
 BROWSER_SIDE_MAX_PX = 1920
 _BROWSER_PIXELS = {"yuv420p", "yuvj420p"}
@@ -93,14 +94,11 @@ def _read_to_its_end(media: Media, tell: Callable[[float | None], None]) -> None
 
 
 def _copied(source: Path, target: Path) -> None:
-    part = part_of(target)
     try:
-        shutil.copyfile(source, part)
-        part.replace(target)
+        with whole_file(target) as part:
+            shutil.copyfile(source, part)
     except OSError as error:
         raise MediaError(f"{target}: cannot be written: {reason(error)}; {remedy(error)}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _made_anew(

@@ -2,11 +2,9 @@
 
 import errno
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import av
 
@@ -49,8 +47,3 @@ def utf8(path: str) -> Iterator[str]:
             yield link
     else:
         yield path
-
-
-def part_of(target: Path) -> Path:
-    """A name beside `target` for what is not yet whole: the same disk, so that the renaming is one step."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")

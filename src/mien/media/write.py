@@ -16,7 +16,8 @@ from mien.errors import MediaError
 from mien.media.film import MAX_FILM_PIXELS, Film, guarded
 from mien.media.read import open_media
 from mien.media.shown import Rgb, check_rgb
-from mien.media.words import part_of, reason, remedy, utf8
+from mien.media.words import reason, remedy, utf8
+from mien.whole_file import part_of, whole_file
 
 
 def write_picture(path: str | os.PathLike[str], rgb: Rgb) -> None:
@@ -31,14 +32,11 @@ def write_picture(path: str | os.PathLike[str], rgb: Rgb) -> None:
     check_rgb(rgb, None)
     from PIL import Image
 
-    part = part_of(target)
     try:
-        Image.fromarray(np.ascontiguousarray(rgb)).save(part, form, quality=92)
-        part.replace(target)
+        with whole_file(target) as part:
+            Image.fromarray(np.ascontiguousarray(rgb)).save(part, form, quality=92)
     except OSError as error:
         raise MediaError(f"{target}: cannot be written: {reason(error)}; {remedy(error)}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 _TICKS = 90_000  # per second: 1/90000 holds 24, 25, 30, 50 and 60 frames a second exactly, and 1001ths to 11 microseconds

@@ -15,6 +15,7 @@ from mien.training.layouts import SPLITS
 from mien.training.paper_tables import markdown
 from mien.training.run_folder import read_json, read_run, write_json
 from mien.training.run_page import comparison_page, write_run_page
+from mien.whole_file import whole_file
 
 
 def compare(
@@ -107,6 +108,5 @@ def write_tables(experiment: Experiment, results: Sequence[Result], out: Path) -
     }
     write_csv(results, out / "table.csv")
     for name, text in texts.items():
-        partial = out / f"{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(out / name)
+        with whole_file(out / name) as part:
+            part.write_text(text, encoding="utf-8")

@@ -19,6 +19,7 @@ from mien.labels import FERPLUS_COLUMNS, LABEL_SETS, OWN, own_word
 from mien.training.layouts import SEED, SHARES, SIDE, SPLITS, Face, find_layout, fingerprint, read_fer2013, read_layout
 from mien.training.votes import read_ferplus, refuse, strict_labels, vote_targets
 from mien.types import Faces
+from mien.whole_file import whole_file
 
 __all__ = [
     "SIDE",
@@ -192,10 +193,9 @@ def load_faces(
     else:
         faces = _framed(folder, name, crop, align, shares, seed, progress)
         cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_suffix(f".{os.getpid()}.partial.npz")
         arrays: dict[str, Any] = {field.name: np.asarray(getattr(faces, field.name)) for field in dataclasses.fields(FaceSet)}
-        np.savez(partial, **arrays)
-        partial.replace(cached)
+        with whole_file(cached) as part, part.open("wb") as file:
+            np.savez(file, **arrays)
     return faces[np.isin(faces.split, splits)]
 
 

@@ -28,6 +28,7 @@ from mien.labels import FERPLUS
 from mien.training.evaluate import one_vs_rest
 from mien.training.recipe import Recipe, Stage, recipe_from
 from mien.training.run_folder import RunFolder, read_json, read_run
+from mien.whole_file import whole_file
 
 CLAIMS: dict[str, tuple[type, ...]] = {
     "accuracy": (float,),
@@ -460,8 +461,7 @@ def mcnemar(results: Sequence[Result]) -> McNemar | None:
 
 def write_csv(results: Sequence[Result], path: Path) -> None:
     """A row per run: run, row, seed, status, the keys of `COLUMNS`, the paper's figures as paper_…, failure. Seconds and shares."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         claimed = [key for key in CLAIMS if key not in _OWN_TABLES]
         writer.writerow(["run", "row", "seed", "status", *(k for k, _ in COLUMNS), *(f"paper_{k}" for k in claimed), "failure"])
@@ -471,7 +471,6 @@ def write_csv(results: Sequence[Result], path: Path) -> None:
             claims = [cell.claims.get(key, "") for key in claimed]
             values = [_cell(own[key]) for key, _ in COLUMNS]
             writer.writerow([cell.folder, cell.row, cell.recipe.seed, result.status, *values, *claims, result.failure])
-    partial.replace(path)
 
 
 def _cell(value: Any) -> Any:

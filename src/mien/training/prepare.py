@@ -52,6 +52,7 @@ from mien.training.layouts import (
 from mien.training.one_film import across_splits, small
 from mien.training.votes import refuse
 from mien.types import Faces
+from mien.whole_file import whole_file
 
 VIDEO_SUFFIXES = frozenset((".avi", ".mp4", ".flv", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv"))
 
@@ -269,19 +270,13 @@ def write_folder(
     return facts
 
 
-def _write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def _write_tables(out: Path, facts: dict[str, Any], listed: Sequence[tuple[str, Row]], problems: Sequence[tuple[str, str]]) -> None:
     """data.json comes last: a folder without it is none that `load_faces` takes."""
     _write_list(out / "problems.csv", ("file", "problem"), problems)
-    partial = out / ".faces.csv.partial"
-    write_prepared(partial, listed)
-    partial.replace(out / "faces.csv")
-    _write_whole(out / "data.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    with whole_file(out / "faces.csv") as part:
+        write_prepared(part, listed)
+    with whole_file(out / "data.json") as part:
+        part.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _write_list(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -514,7 +509,8 @@ def _one_film(clip: Clip, name: str, out: Path, looking: _Looking) -> dict[str, 
             shutil.rmtree(pictures)
         if part["faces"]:
             shutil.move(folder, pictures)
-    _write_whole(record, json.dumps(part) + "\n")
+    with whole_file(record) as whole:
+        whole.write_text(json.dumps(part) + "\n", encoding="utf-8")
     return part
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mien.errors import DataError
 from mien.training.recipe import Recipe, recipe_from
+from mien.whole_file import whole_file
 
 Scores = Mapping[str, Any]
 
@@ -182,6 +183,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, found: Mapping[str, Any]) -> None:
     """Whole or not at all, so that a kill leaves no half of it."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(found) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as part:
+        part.write_text(json.dumps(found) + "\n", encoding="utf-8")

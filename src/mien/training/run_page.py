@@ -33,6 +33,7 @@ from mien.training.experiment import (
 )
 from mien.training.paper_tables import paper_tables
 from mien.training.run_folder import RunFolder, read_run
+from mien.whole_file import whole_file
 
 SERIES = ("#2b6cb0", "#c43a31", "#4c8c2b", "#6a4fb3", "#e6a700", "#00897b", "#d35fb7", "#8a8f98")
 """Colours of the lines, in their order; after the last they begin again."""
@@ -85,9 +86,8 @@ def write_run_page(run: Path) -> Path:
 
     try:
         curves_picture(found.epochs, run / "curves.png", title=found.recipe.name)
-        partial = run / "report.partial"
-        partial.write_text(run_page(found), encoding="utf-8")
-        partial.replace(run / "report.html")
+        with whole_file(run / "report.html") as part:
+            part.write_text(run_page(found), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{run}: its page cannot be written: {error.strerror}") from error
     return run / "report.html"

@@ -50,6 +50,7 @@ from mien.training.recipe import Recipe, recipe_from
 from mien.training.run_folder import ended_stages, kept_epoch, read_rows
 from mien.training.start import WEIGHT_FILES, is_run, load_imagenet, start_from_bundle
 from mien.training.teachers import teacher_targets
+from mien.whole_file import whole_file
 
 _MEANT = (
     "Checkpoint directory .* exists and is not empty",  # recipe.json is there before, and a run that goes on has all its files
@@ -339,12 +340,10 @@ class _Log(Callback):
 
     def _write(self, path: Path, row: dict[str, Any]) -> None:
         self.rows[path].append(row)
-        partial = path.with_suffix(".partial")
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
             writer.writerows(self.rows[path])
-        partial.replace(path)
 
 
 def train(
@@ -461,9 +460,8 @@ def _taught(recipe: Recipe, data: Path, run: Path, layout: str) -> dict[str, NDA
     if not kept.is_file():
         asked: dict[str, Any] = {"temperature": recipe.teacher_temperature, "own": recipe.labels, "layout": layout}
         found = teacher_targets(recipe.teachers, data, tuple(recipe.heads), **asked)
-        partial = kept.with_suffix(f".{os.getpid()}.partial.npz")
-        np.savez(partial, allow_pickle=False, **found)
-        partial.replace(kept)
+        with whole_file(kept) as part, part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **found)
     with np.load(kept) as file:
         return {name: file[name] for name in file.files}
 

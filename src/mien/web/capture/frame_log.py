@@ -24,6 +24,7 @@ from mien.errors import MediaError
 from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
 from mien.web.capture import old_logs
 from mien.web.capture.log_file import RECORD_BYTES, Log, bodies, records
+from mien.whole_file import whole_file
 
 PICTURES = "pictures.log"
 FORMAT = "mien-frames 1"
@@ -261,14 +262,13 @@ class FrameWriter:
 
     def _anew(self, path: Path, facts: Mapping[str, Any], found: FrameLog) -> Log:
         """The log with other facts or of an older format, written anew; whatever stops that leaves the old one."""
-        anew = path.with_name(f"{path.name}.new")
-        log = Log(anew)
-        log.append(_facts(facts))
-        ends = np.cumsum(found.rows["faces"])
-        for head, end in zip(found.rows, ends.tolist(), strict=True):
-            log.append(self._packed(head, found.faces[end - head["faces"] : end]))
-        log.close()
-        anew.replace(path)
+        with whole_file(path) as anew:
+            log = Log(anew)
+            log.append(_facts(facts))
+            ends = np.cumsum(found.rows["faces"])
+            for head, end in zip(found.rows, ends.tolist(), strict=True):
+                log.append(self._packed(head, found.faces[end - head["faces"] : end]))
+            log.close()
         return Log(path, keep_bytes=path.stat().st_size)
 
     def add(self, row: Row, picture: bytes) -> None:

@@ -24,6 +24,7 @@ from mien.web.settings import Settings
 from mien.web.studies.service import Studies
 from mien.web.tasks.child import work
 from mien.web.writers import Writers
+from mien.whole_file import whole_file
 
 PAPERS = {"review.pdf": "a4", "review-letter.pdf": "letter"}
 """File → its paper."""
@@ -54,30 +55,30 @@ def make(task: dict[str, Any]) -> list[str]:
         people = viewers_of(settings, store, row, until)
     if "review.json" in wanted:
         review = _build(studies, row, study, people, until)
-        _write(folder / "review.json", review)
+        with whole_file(folder / "review.json") as part:
+            part.write_text(json.dumps(review, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
     else:
         review = json.loads((folder / "review.json").read_text(encoding="utf-8"))
     for name in wanted:
-        part = folder / f".{name}.part"
-        if name == "review.html":
-            from mien.study_report import page
-
-            page.html(review, part)
-        elif name in PAPERS:
-            from mien.study_report import paper
-
-            paper.pdf(review, part, paper=PAPERS[name])
-        elif name in TABLES:
-            from mien.study_report import tables
-
-            tables.write_one(part, name, review, study, people)
-        elif name == ARCHIVE:
-            with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
-                for one in FILES:
-                    packed.write(folder / one, one)
-        else:
+        if name == "review.json":
             continue
-        part.replace(folder / name)
+        with whole_file(folder / name) as part:
+            if name == "review.html":
+                from mien.study_report import page
+
+                page.html(review, part)
+            elif name in PAPERS:
+                from mien.study_report import paper
+
+                paper.pdf(review, part, paper=PAPERS[name])
+            elif name in TABLES:
+                from mien.study_report import tables
+
+                tables.write_one(part, name, review, study, people)
+            elif name == ARCHIVE:
+                with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
+                    for one in FILES:
+                        packed.write(folder / one, one)
     return wanted
 
 
@@ -124,12 +125,6 @@ def _invited(studies: Studies, id: str) -> int | None:
     """How many people may come by the links of a study; None where one of them has no limit."""
     links = [1 if link.one_time else link.limit for link in studies.invitations(id)]
     return None if None in links else sum(filter(None, links))
-
-
-def _write(path: Path, review: dict[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(review, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
-    part.replace(path)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,26 @@
+"""A file that is whole or not there: written beside its name, which it gets in one step."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def part_of(target: Path) -> Path:
+    """A name beside `target` for what is not yet whole: the same disk, so that the renaming is one step; nobody else's."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A path to write to, which gets the name `target` where the block ends, in place of an older file.
+
+    Whatever ends the block sooner leaves the older file as it was and nothing beside it. Raises `OSError` where the block wrote
+    nothing, and where it cannot be renamed.
+    """
+    part = part_of(target)
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
