@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import importlib.util
 import json
 import os
@@ -574,6 +575,7 @@ def _serve(commands: Any) -> None:
 
 def serve(options: argparse.Namespace) -> int:
     _needs_web("mien serve")
+    gc.disable()  # what the imports make stays: looking through it again and again would be a tenth of the start
     from mien.web.app import run
     from mien.web.settings import Settings
 
@@ -587,13 +589,18 @@ def serve(options: argparse.Namespace) -> int:
     )
 
     def ready(address: str) -> None:
+        gc.freeze()
+        gc.enable()
         print(f"mien is at {address}  (Ctrl-C ends it)", flush=True)
         if options.open:
             import webbrowser
 
             webbrowser.open(address)
 
-    run(settings, ready)
+    try:
+        run(settings, ready)
+    finally:
+        gc.enable()
     print("mien has stopped", flush=True)
     return 0
 

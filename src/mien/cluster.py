@@ -515,7 +515,7 @@ def write_results(
     report.timeline_csv(timeline, folder / "timeline.csv")
     report.episodes_csv(episodes, folder / "episodes.csv")
     summary = report.summary_json(timeline, episodes, folder / "summary.json", speed=speed, names=names)
-    report.png(timeline, folder / "emotions.png", names=names)
+    plot = report.png(timeline, folder / "emotions.png", names=names)
     if len(timeline.track_ids) > 1 and len(timeline) > 1:
         report.png_tracks(timeline, folder / "tracks.png", names=names)
     shown: Any = None
@@ -535,6 +535,7 @@ def write_results(
         summary=summary,
         annotated=shown,
         names=names,
+        plot=plot,
     )
     timeline.save(folder / "timeline.npz")
     if keep is not None:

@@ -27,7 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import __version__, page_file
+from mien import __version__, bar_chart, page_file
 from mien.cells import safe
 from mien.errors import MediaError
 from mien.labels import colours_of, knows_valence, valence
@@ -64,6 +64,7 @@ _PLOT_BUDGET = 60_000  # all lines of the page together, points × series
 _RIBBON_SLOTS = 600
 _STILLS_FORMAT = "mien-stills 1"
 _TRACKS_SHOWN = 30
+_FACES_CHARTED = 12
 _EPISODES_SHOWN = 120
 _NAMES_TOLD = 6  # in the headline
 _LASTS_S = 1.0  # an episode is worth a headline from here on; of a shorter film half of it
@@ -625,13 +626,15 @@ def _curve(timeline: Timeline, rows: NDArray[np.int64] | None = None) -> _Curve:
 # --- static plots -----------------------------------------------------------------------------------------------------------------
 
 
-def png(timeline: Timeline, path: StrPath, *, names: Mapping[int, str] | None = None) -> None:
+def png(timeline: Timeline, path: StrPath, *, names: Mapping[int, str] | None = None) -> bytes:
     """Static plot for papers, 2000 × 900 pixels: every emotion against time, mean over tracks, gaps where nobody is.
 
-    A picture gives bars for each face instead, with their `names`. Curves are the smoothed scores. Raises `MediaError` where it
-    cannot be written.
+    A picture gives bars for each face instead, with their `names`. Curves are the smoothed scores. Gives back what it wrote. Raises
+    `MediaError` where it cannot be written.
     """
-    _save(_png(timeline, names=names), path)
+    content = _png(timeline, names=names)
+    _save(content, path)
+    return content
 
 
 def png_tracks(timeline: Timeline, path: StrPath, *, most: int = 12, names: Mapping[int, str] | None = None) -> None:
@@ -648,13 +651,14 @@ def _png(
     timeline: Timeline,
     *,
     people: Sequence[_Person] | None = None,
-    title: bool = True,
-    dpi: int = 200,
     names: Mapping[int, str] | None = None,
 ) -> bytes:
-    figure = _figure(timeline, people=people, title=title, names=names)
+    if len(timeline) == 1 and len(timeline.frame_rows):  # lines would be points
+        faces = [face_name(track, names) for track in timeline.tracks[:_FACES_CHARTED].tolist()]
+        return bar_chart.png(timeline.info.name, faces, timeline.labels, timeline.emotions, colours_of(timeline.labels))
+    figure = _figure(timeline, people=people, names=names)
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": f"mien {__version__}"})
+    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": f"mien {__version__}"})
     # A figure and its pixels refer to each other: 10 MB that would still be there while the next one is drawn.
     del figure
     gc.collect()
@@ -675,41 +679,32 @@ def _figure(
     timeline: Timeline,
     *,
     people: Sequence[_Person] | None = None,
-    title: bool = True,
     names: Mapping[int, str] | None = None,
 ) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     colours = colours_of(timeline.labels)
-    picture = len(timeline) == 1 and len(timeline.frame_rows) > 0
     rows = max(1, len(people)) if people is not None else 1
-    if picture:
-        rows = min(len(timeline.frame_rows), 12)
     # To Matplotlib an hour is 30 MB; to the eye it is 2000 pixels.
     edges = np.linspace(timeline.times[0], timeline.times[-1], _PNG_WIDTH) if len(timeline) else np.zeros(0)
     figure = Figure(figsize=(10, 4.5 if rows == 1 else 1.2 + 1.7 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, 1, squeeze=False, sharex=not picture)[:, 0]
-    if title:
-        name = _drawable(timeline.info.name)
-        figure.suptitle(name, x=0.012, ha="left", fontsize=12, fontweight="bold", parse_math=False)
+    axes = figure.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
+    name = _drawable(timeline.info.name)
+    figure.suptitle(name, x=0.012, ha="left", fontsize=12, fontweight="bold", parse_math=False)
     for i, ax in enumerate(axes):
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color("#9aa0a8")
         ax.tick_params(colors="#40454d", labelsize=9)
-        if picture:
-            _draw_bars(ax, timeline, i, colours, face_name(int(timeline.tracks[i]), names))
-            continue
         if people:
             ax.set_title(_drawable(face_name(people[i].id, names)), loc="left", fontsize=9, color="#40454d", parse_math=False)
         curve = _curve(timeline, people[i].rows if people else None)
         _draw_curves(ax, *curve.drawn(edges), timeline, colours)
-    if not picture:
-        clock = len(timeline) > 0 and float(timeline.times[-1]) >= 120
-        axes[-1].set_xlabel("time (min:s)" if clock else "time (s)", fontsize=9, color="#40454d")
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize=8.5, handlelength=1.4)
+    clock = len(timeline) > 0 and float(timeline.times[-1]) >= 120
+    axes[-1].set_xlabel("time (min:s)" if clock else "time (s)", fontsize=9, color="#40454d")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize=8.5, handlelength=1.4)
     return figure
 
 
@@ -741,18 +736,6 @@ def _draw_curves(ax: "Axes", times: _Values, values: _Values, timeline: Timeline
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _clock(x, 120)))
     if not len(timeline.frame_rows):
         ax.text(0.5, 0.5, "No face was found", transform=ax.transAxes, ha="center", va="center", fontsize=13, color="#6b7078")
-
-
-def _draw_bars(ax: "Axes", timeline: Timeline, row: int, colours: Sequence[str], name: str) -> None:
-    scores = timeline.emotions[row]
-    names = [_drawable(name) for name in timeline.labels]
-    bars = ax.barh(range(len(names)), scores, color=colours, height=0.7)
-    ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
-    ax.set_xlim(0, 1.08)
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100%"])
-    ax.bar_label(bars, [f"{s:.0%}" for s in scores], padding=4, fontsize=8.5, color="#40454d")
-    ax.set_title(_drawable(name), loc="left", fontsize=9, color="#40454d", parse_math=False)
 
 
 @functools.cache
@@ -1042,6 +1025,7 @@ def html(
     summary: Mapping[str, Any] | None = None,
     annotated: NDArray[np.uint8] | StrPath | None = None,
     names: Mapping[int, str] | None = None,
+    plot: bytes | None = None,
 ) -> None:
     """One self-contained page that opens offline, on any screen and on paper; about 2 MB, most of it Plotly's script.
 
@@ -1051,11 +1035,12 @@ def html(
     annotated  (H, W, 3) uint8 RGB: the annotated picture, shown at the top; or the path of an annotated film or picture that lies
                beside the page, which is linked by its name
     names      of tracks, where they have some; the others are "Face 1" and so on
+    plot       what `png` gave back, for paper and where no script runs; drawn here where None
 
     Long films are thinned out for the plot (see `decimate`), which the page says. Every text from outside is escaped.
     Raises `MediaError` where the file cannot be written.
     """
-    page = _Page(timeline, episodes, stills, summary or {}, annotated, names).render()
+    page = _Page(timeline, episodes, stills, summary or {}, annotated, names, plot).render()
     with _writing(path) as file:
         file.writelines(page)
 
@@ -1071,13 +1056,14 @@ class _Page:
         facts: Mapping[str, Any],
         annotated: NDArray[np.uint8] | StrPath | None,
         names: Mapping[int, str] | None,
+        plot: bytes | None,
     ) -> None:
         if episodes is None:
             from mien.episodes import find_episodes
 
             episodes = find_episodes(timeline)
         self.timeline, self.episodes, self.stills, self.facts, self.annotated = timeline, episodes, stills, facts, annotated
-        self.names = names
+        self.names, self.plot = names, plot
         self.labels = timeline.labels
         self.index = {name: k for k, name in enumerate(timeline.labels)}
         tracks = len(timeline.track_ids)
@@ -1197,7 +1183,7 @@ class _Page:
         if not self.alone:
             options += "".join(f'<option value="{person.id}">{self._name(person.id)}</option>' for person in self.people)
         alone = " hidden" if self.alone else ""
-        plot = _data(_png(self.timeline, title=False, dpi=150, names=self.names), "png")
+        plot = _data(self.plot or _png(self.timeline, names=self.names), "png")
         self.curves = self._series()
         thinned = (
             " This is a long film, so the lines are thinned out: each span of time shows its lowest and highest value; "
@@ -1225,7 +1211,7 @@ class _Page:
 <div class="chips" role="group" aria-label="Expressions shown">{chips}</div>
 <div class="plot" id="plot" role="img"
  aria-label="Probability of each expression against time; the same values are in timeline.csv"></div></div>
-<img class="plot-static" src="{plot}" width="1500" height="675" style="height:auto"
+<img class="plot-static" src="{plot}" width="2000" height="900" style="height:auto"
  alt="Probability of each expression against time, mean over all faces">
 <h3 class="ribbon-title small soft">Leading expression</h3>
 <div class="ribbons">{rows}
