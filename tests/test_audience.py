@@ -1,5 +1,6 @@
 """Audience: many Timelines onto one clock, and what must hold for any of them."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from audiences import LABELS, gaps, many, of, strangers, timeline
 from mien import audience
-from mien.audience import Audience, align
+from mien.audience import Audience, align, smooth
 from mien.labels import valence
 from mien.types import Timeline
 
@@ -211,6 +212,36 @@ def test_smoothing_is_a_gaussian_over_what_was_seen() -> None:
     for wrong in (-1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="smoothing must be 0 s or more"):
             rough.smoothed(wrong)
+
+
+def test_a_drawn_curve_is_smoothed_within_its_stretches() -> None:
+    rng = np.random.default_rng(1)
+    curves, known = rng.random((2, 60)), rng.random(60) > 0.06
+    ends = sorted({0, 41, 60, *np.flatnonzero(~known), *(np.flatnonzero(~known) + 1)})
+    found = smooth(curves, known, 2.0, [41])
+    for start, end in itertools.pairwise(ends):
+        for t in range(start, end):
+            far = min(t - start, end - 1 - t, 8)
+            lags = np.arange(-far, far + 1)
+            kernel = np.exp(-0.5 * (lags / 2) ** 2)
+            np.testing.assert_allclose(found[:, t], curves[:, t + lags] @ kernel / kernel.sum())
+    np.testing.assert_array_equal(smooth(curves, known, 0), curves)
+    with pytest.raises(ValueError, match="sd must be 0 cells or more"):
+        smooth(curves, known, -1)
+    with pytest.raises(ValueError, match="known must have shape"):
+        smooth(curves, known[1:], 1)
+    assert smooth([], [], 1).shape == (0,)
+
+
+def test_a_drawn_curve_reaches_over_no_edge_and_no_cut() -> None:
+    values, known = np.zeros(40), np.ones(40, bool)
+    values[1:5] = values[19:] = 1.0
+    found = smooth(values, known, 2.0, [19])
+    assert found[0] == 0  # what the film shows later is not told at its beginning
+    np.testing.assert_array_equal(found[13:19], 0)
+    np.testing.assert_array_equal(found[19:], 1)
+    slope = np.linspace(0, 1, 40)
+    np.testing.assert_allclose(smooth(slope, known, 3.0), slope)  # nor is a slope bent at its ends
 
 
 def test_some_of_the_viewers() -> None:

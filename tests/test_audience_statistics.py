@@ -440,18 +440,35 @@ def test_groups_that_differ_for_a_while() -> None:
     np.testing.assert_allclose(back.difference, -found.difference, atol=1e-6)
 
 
-@pytest.mark.parametrize(("viewers", "gappy"), [(10, False), (24, True)])
-def test_groups_by_lot_differ_as_often_as_they_may(viewers: int, gappy: bool) -> None:
+@pytest.mark.parametrize(("viewers", "gappy", "smoothing"), [(10, False, 0.0), (24, True, 0.0), (12, True, 3.0)])
+def test_groups_by_lot_differ_as_often_as_they_may(viewers: int, gappy: bool, smoothing: float) -> None:
     rng = np.random.default_rng(viewers)
     trials = 150
+    groups = [i % 2 for i in range(viewers)]
     found = [
-        audience.compare(strangers(rng, viewers, 100, gappy=gappy), [i % 2 for i in range(viewers)], "valence", draws=199, seed=i)
+        audience.compare(
+            strangers(rng, viewers, 100, gappy=gappy), groups, "valence", smoothing_cells=smoothing, cuts=[50], draws=199, seed=i
+        )
         for i in range(trials)
     ]
     high = likely(0.05, trials)[1]
     assert np.mean([f.p <= 0.05 for f in found]) <= high
     assert np.mean([f.outside.any() for f in found]) <= high
     assert sum(f.outside.any() for f in found) > 0
+
+
+def test_smoothing_shows_a_difference_that_flicker_hides() -> None:
+    rng = np.random.default_rng(25)
+    values = rng.normal(0, 0.3, (20, 120))
+    values[:10, 40:60] += 0.16
+    raw, smoothed = (audience.compare(of(values), [0] * 10 + [1] * 10, "happiness", smoothing_cells=sd) for sd in (0.0, 3.0))
+    assert raw.outside.sum() <= 2
+    assert smoothed.outside.sum() >= 10
+    assert smoothed.p < min(raw.p, 0.01)
+    known = np.ones(120, bool)
+    np.testing.assert_allclose(smoothed.difference, audience.smooth(raw.difference, known, 3.0), atol=1e-6)
+    where = np.flatnonzero(smoothed.outside)
+    assert 37 <= where.min() <= where.max() <= 62
 
 
 def test_a_groups_p_is_scipys() -> None:

@@ -50,6 +50,9 @@ _DAMPED = 1 / 3
 _POOLED = 10_000
 """So many windows of shifted viewers make the band of windowed synchrony, of ten shifts at least."""
 
+_LEFT_DRAWS = 200
+"""So many deals tell how much noise smoothing leaves at each time."""
+
 _SHARE_SEEN = 0.25
 """A moment needs at least this share of the most viewers that are seen at a time: the mean of the last two is no audience."""
 
@@ -220,6 +223,41 @@ class Audience:
             looked=self.looked[rows],
             baselines=None if self.baselines is None else self.baselines[rows],
         )
+
+
+# --- smoothing
+
+
+def smooth(values: ArrayLike, known: ArrayLike, sd: float, cuts: Sequence[int] = ()) -> NDArray[np.float64]:
+    """Curves (…, T) as they are drawn: through a Gaussian with a standard deviation of `sd` cells.
+
+    known  (T,) bool, where there is a value; values elsewhere are neither read nor changed
+    cuts   cells at which something else begins, as when many have left: nothing is smoothed over them
+
+    The Gaussian ends at four standard deviations, and at the nearer end of its stretch, on both sides alike: what comes after a
+    film's beginning is not told at its beginning, and the first and the last value of a stretch are as measured. That is for the
+    eye; for tests `Audience.smoothed` leaves as much noise at an end as elsewhere, or nearly. It is worked out from the curves
+    alone, so that who has those learns nothing more from it. Raises `ValueError` for arrays that do not fit each other, and for
+    less than 0.
+    """
+    given = np.asarray(values, np.float64)
+    length = given.shape[-1]
+    there = _fixed(known, "known", (length,), np.bool_)
+    if not 0 <= sd < math.inf:
+        raise ValueError(f"sd must be 0 cells or more, but got {sd}")
+    cells = np.arange(length)
+    begins = np.isin(cells, [0, *cuts]) | ~there | ~np.concatenate([[False], there[:-1]])
+    first = np.maximum.accumulate(np.where(begins, cells, 0))
+    after = np.minimum.accumulate(np.concatenate([np.where(begins, cells, length)[1:], [length]])[::-1])[::-1] if length else cells
+    room = np.where(there, np.minimum(cells - first, after - 1 - cells), 0)
+    there_only = np.where(there, given, 0)
+    total, weight = there_only.copy(), np.ones(length)
+    for far in range(1, min(math.floor(4 * sd), int(room.max(initial=0))) + 1):
+        inner = slice(far, length - far)
+        share = np.where(room[inner] >= far, math.exp(-0.5 * (far / sd) ** 2), 0)
+        total[..., inner] += share * (there_only[..., : -2 * far] + there_only[..., 2 * far :])
+        weight[inner] += 2 * share
+    return np.asarray(np.where(there, total / weight, given), np.float64)
 
 
 # --- onto one clock
@@ -473,8 +511,8 @@ def _intervals(
             own -= moved * moved
             own /= freedom
             least = np.float32(_DAMPED) * error[part, None].astype(np.float32)
-            # Where all are alike nothing moves, whatever it is divided by.
-            moved /= np.where(least > 0, np.sqrt(np.maximum(own, least * least, out=own), out=own), 1)
+            # Where all are alike nothing moves, whatever it is divided by; so small an error has no square in float32.
+            moved /= np.where(least > 1e-18, np.sqrt(np.maximum(own, least * least, out=own), out=own), 1)
             moved.sort(axis=1)
             end[:, part] = _quantiles_of_sorted(moved, (1 - tail, tail))
     found = []
@@ -1068,11 +1106,20 @@ class Difference:
 
 
 def compare(
-    audience: Audience, groups: Sequence[Hashable], signal: str, *, level: float = 0.95, draws: int = 1000, seed: int = 0
+    audience: Audience,
+    groups: Sequence[Hashable],
+    signal: str,
+    *,
+    smoothing_cells: float = 0.0,
+    cuts: Sequence[int] = (),
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> Difference:
     """Where two groups of viewers differ.
 
-    groups  for each viewer the value of its group; None for those of neither. Two values must occur; the first to occur is first
+    groups           for each viewer the value of its group; None for those of neither. Two values must occur; the first is first
+    smoothing_cells  the difference is smoothed, and so are those it is compared with; see `smooth`, which the cuts go to as well
 
     Viewers are dealt to the groups anew, `draws` times. The largest difference anywhere, measured in its standard error, makes
     the band, so that a film in which the groups are alike is inside of it from beginning to end in `level` of all cases (maximum
@@ -1098,6 +1145,7 @@ def compare(
     sd = np.sqrt((spread.astype(np.float64) ** 2).sum(axis=0) / np.maximum(there - 1, 1))
     sd += sd[there > 1].mean() if (there > 1).any() else 0.0
     mask = seen.astype(np.float32)
+    both = (first[:, None] & seen).any(axis=0) & (~first[:, None] & seen).any(axis=0)
 
     def parted(rows: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
         """(D, T) differences, their standard errors, and how many are in the first and in the second group."""
@@ -1107,21 +1155,32 @@ def compare(
         sum1 = (one @ spread).astype(np.float64)
         sum2 = spread.sum(axis=0, dtype=np.float64) - sum1
         gap = np.where((n1 > 0) & (n2 > 0), sum1 / np.maximum(n1, 1) - sum2 / np.maximum(n2, 1), 0)
+        gap = smooth(gap, both, smoothing_cells, cuts)
         return gap, sd * np.sqrt(1 / np.maximum(n1, 1) + 1 / np.maximum(n2, 1)), n1, n2
 
-    def largest(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def against_error(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         gap, error, n1, n2 = parted(rows)
         fine = (n1 > 1) & (n2 > 1) & (error > _STILL)
-        return np.asarray(np.where(fine, np.abs(gap) / np.where(fine, error, 1), 0).max(axis=1, initial=0), np.float64)
+        return np.asarray(np.where(fine, np.abs(gap) / np.where(fine, error, 1), 0), np.float64)
 
     rng = np.random.default_rng(seed)
     dealt = np.stack([rng.permutation(first) for _ in range(draws)])
+    # Smoothing leaves more noise at ends and cuts than elsewhere: what comes out there by chance must not be the bound for all.
+    left = np.ones(len(there))
+    if smoothing_cells:
+        left = np.sqrt(np.mean(against_error(dealt[:_LEFT_DRAWS]) ** 2, axis=0))
+        left = np.maximum(left, left.max(initial=0) / 100)
+        left[left == 0] = 1
+
+    def largest(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.asarray((against_error(rows) / left).max(axis=1, initial=0), np.float64)
+
     chunk = max(1, _CACHE_BYTES // (32 * max(len(there), 1)))
     null = np.concatenate([largest(dealt[k : k + chunk]) for k in range(0, draws, chunk)])
     gap, error, n1, n2 = (row[0] for row in parted(first[None]))
     tested = (n1 > 1) & (n2 > 1)
     limit = float(np.quantile(null, level, method="higher"))
-    band = np.where(tested, limit * error + 1e-9, 0)
+    band = np.where(tested, limit * error * left + 1e-9, 0)
     p = _p(null, float(largest(first[None])[0]))
     return Difference(signal, (kinds[0], kinds[1]), audience.times, np.stack([n1, n2]), gap, -band, band, tested, p, level)
 

@@ -135,7 +135,7 @@ def test_nothing_is_cut_off(offline: Offline, kind: str) -> None:
 def test_what_happened_stands_at_the_top(offline: Offline) -> None:
     page = offline(review())
     expect(page.locator("h1")).to_have_text(
-        "Happiness peaks at 0:34, 4 s after “Joke”: it rose in 8 of 10 viewers. Three more moments stand out."
+        "Happiness appears most at 0:34, 4 s after “Joke”: it rose in 8 of 10 viewers. Three more moments stand out."
     )
     assert page.locator("h1").bounding_box()["y"] < 120
 
@@ -199,7 +199,7 @@ def test_a_moment_leads_to_its_time_and_signal(offline: Offline) -> None:
     page.get_by_role("button", name="1:08 · valence").click()
     stands(page, "1:08: valence ")
     assert page.get_by_role("radio", name="Valence").is_checked()
-    expect(page.get_by_text("happiness minus the strongest unpleasant expression")).to_be_visible()
+    expect(page.get_by_text("happiness minus the largest unpleasant expression")).to_be_visible()
     page.get_by_role("button", name="1:34 · surprise").click()
     expect(page.locator(".cursor")).to_have_attribute("aria-valuetext", re.compile("surprise 49%"))
     assert page.get_by_role("radio", name="Expressions").is_checked()
@@ -208,11 +208,16 @@ def test_a_moment_leads_to_its_time_and_signal(offline: Offline) -> None:
 @pytest.mark.more
 def test_expressions_are_chosen_and_the_baseline_is_named(offline: Offline) -> None:
     page = offline(review())
-    expect(page.get_by_text("Raw: how strongly faces appear")).to_be_visible()
+    expect(page.get_by_text("Raw: how sure the program is that a face appears")).to_be_visible()
     page.get_by_role("button", name="sadness", exact=True).click()
     expect(page.locator(".cursor")).to_have_attribute("aria-valuetext", re.compile("sadness"))
     page.get_by_role("button", name="happiness", exact=True).click()
     expect(page.locator(".cursor")).not_to_have_attribute("aria-valuetext", re.compile("happiness"))
+    said = "How sure the program is that a face appears to show it"
+    expect(page.locator(".plot").get_by_text(f"{said}; smoothed, σ = 0.25 s")).to_have_count(1)
+    page.get_by_role("radio", name="As measured").check()
+    expect(page.locator(".plot").get_by_text(f"{said}; as measured")).to_have_count(1)
+    expect(page.get_by_text("The line is the mean of the viewers, as measured")).to_be_visible()
     page.get_by_role("radio", name="Baseline-corrected").check()
     expect(page.get_by_text("Baseline-corrected: how far each face is from its own calm look in the 5 s")).to_be_visible()
     expect(page.locator(".cursor")).to_have_attribute("aria-valuetext", re.compile(" point"))
@@ -335,7 +340,13 @@ def test_it_prints_dark_on_light(offline: Offline, tmp_path: Path, scheme: str) 
     page.pdf(path=str(path), format="A4")
     document = pypdfium2.PdfDocument(path)
     text = " ".join(" ".join(one.get_textpage().get_text_range() for one in document).split())
-    for words in ("Happiness peaks at 0:34", "Simulated.", "Moments that stand out", "R1-2 (in the room)", "How it was made"):
+    for words in (
+        "Happiness appears most at 0:34",
+        "Simulated.",
+        "Moments that stand out",
+        "R1-2 (in the room)",
+        "How it was made",
+    ):
         assert words in text
     for one in document:
         picture = one.render(scale=0.5).to_pil().convert("L")

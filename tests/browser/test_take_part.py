@@ -270,7 +270,7 @@ def test_the_whole_way(open_page: Open, camera: Any, study: Invited, width: int,
     sound(page, width)
     press(page, "English")
     on(page, "Two shapes")
-    for words in ("Ada Lovelace", "About 240 times a minute", "Article 50", "after 90 days", "voluntary"):
+    for words in ("Ada Lovelace", "About 4 times a second", "Article 50", "after 90 days", "voluntary"):
         expect(page.locator("main")).to_contain_text(words)
     sound(page, width)
     press(page, "Continue")

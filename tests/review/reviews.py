@@ -121,6 +121,8 @@ def stimulus(
         "times": [],
         "attention": [],
         "n": [],
+        "steps": [],
+        "sigma_s": 0,
         "curves": None,
         "groups": {},
         "differences": {},
@@ -137,6 +139,7 @@ def stimulus(
         "times": times.tolist(),
         "attention": _numbers(n / max(viewers, 1)),
         "n": n.tolist(),
+        "sigma_s": 0.25 if seconds < 1200 else 0,
         "curves": {
             "raw": _curves(story, viewers, strength=1.0, seed=1, seen=seen),
             "corrected": _curves(story, viewers, strength=1.0, seed=1, seen=seen, shift=1.0),
@@ -189,10 +192,11 @@ def stimulus(
                 "value": value,
                 "rise": rise,
                 "threshold": 0.21,
+                "measured": value + 0.02,
                 "share": round(tenths / max(viewers, 1), 3),
                 "viewers": who,
                 "still": _still(at),
-                "says": f"{signal.capitalize()} rose in {tenths} of {viewers} viewers",
+                "says": f"{signal.capitalize()} appeared to rise in {tenths} of {viewers} viewers",
             }
         )
     part["moments"].append(
@@ -204,7 +208,7 @@ def stimulus(
             "value": -0.2,
             "rise": -0.22,
             "threshold": -0.1,
-            "says": "Valence fell in 6 of 10 viewers",
+            "says": "Valence appeared to fall in 6 of 10 viewers",
         }
     )
     for k, (label, at, end) in enumerate((("Joke", 30.0, None), ("Quiet scene", 58.0, 80.0), ("Logo", 120.0, None))):
@@ -437,6 +441,7 @@ def review(
                 "Curves are means over the viewers, smoothed with a Gaussian of 2 s; the band is 95%, by bootstrap.",
                 "mien 0.1.0 with the model mien-lite0.",
             ],
+            "paragraph": "Faces of 10 viewers were read 2 times a second with mien 0.1.0; curves are means over the viewers.",
         },
         "variables": [
             {

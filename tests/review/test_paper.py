@@ -223,5 +223,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_kept_review_with_the_former_name_of_the_smoothing_is_told_as_before(tmp_path: Path) -> None:
     made = review()
+    for film in made["stimuli"]:
+        del film["sigma_s"], film["steps"]
     made["methods"]["smoothing_s"] = made["methods"].pop("curve_sigma_s")
     assert "smoothed over 2 s" in Read(made, tmp_path).flat

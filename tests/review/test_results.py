@@ -1,5 +1,6 @@
 """The review of simulated viewers whose truth is known, and that it never tells of few."""
 
+import csv
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien import audience
+from mien import __version__, audience
 from mien.labels import FERPLUS
 from mien.study.definition import Study
 from mien.study_report import results, sample, tables
@@ -63,8 +64,18 @@ def test_it_is_plain_json_and_says_what_it_is(whole: tuple[dict[str, Any], list[
     assert review["counts"]["measured"] == review["counts"]["shown"] == 10
     assert (review["counts"]["finished"], review["counts"]["left"]) == (9, 1)
     text = " ".join(review["methods"]["text"])
-    for words in ("standard deviation of 1 s", "bootstrap", "Baseline-corrected", "Raw", "fewer than 3"):
+    for words in ("standard deviation of 1 s", "bootstrap", "Baseline-corrected", "how sure the program is", "fewer than 3"):
         assert words in text
+    for words in (
+        "SIMULATED, NOT MEASURED",
+        "10 viewers",
+        "2 times a second",
+        f"mien {__version__}",
+        "n = 10",
+        "% of 1,",
+        "1,000 draws",
+    ):
+        assert words in review["methods"]["paragraph"]
 
 
 def test_the_planted_moments_stand_out_where_they_are(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
@@ -81,7 +92,7 @@ def test_curves_are_the_mean_of_those_seen(whole: tuple[dict[str, Any], list[Vie
     review, viewers = whole
     part = film(review)
     assert set(part["curves"]["raw"]) == set(part["curves"]["corrected"]) == SIGNALS
-    seen = audience.align([v.timelines[STIMULUS] for v in viewers], step_s=0.5, end_s=72.0).smoothed(1.0)
+    seen = audience.align([v.timelines[STIMULUS] for v in viewers], step_s=0.5, end_s=72.0)
     looked = seen.looked.sum(axis=0)
     assert part["n"] == [int(n) if many >= 3 else None for n, many in zip(seen.seen.sum(axis=0), looked, strict=True)]
     with np.errstate(invalid="ignore"):
@@ -97,6 +108,46 @@ def test_curves_are_the_mean_of_those_seen(whole: tuple[dict[str, Any], list[Vie
     for curve in part["curves"]["raw"].values():
         rows = zip(curve["low"], curve["mean"], curve["high"], strict=True)
         assert all(low <= mean <= high for low, mean, high in rows if mean is not None)
+
+
+def spot(scores: dict[str, float]) -> Viewer:
+    """A viewer of 6 s, read twice a second: neutral, but happiness as given at each time."""
+    times = np.arange(0, 6, 0.5)
+    joy = np.array([scores.get(f"{t:g}", 0.004) for t in times])
+    rows = np.zeros((len(times), len(FERPLUS)))
+    rows[:, 0], rows[:, 1] = 1 - joy, joy
+    return Viewer("", {STIMULUS: timeline_of(times, rows, np.ones(len(times), bool), STIMULUS, 0.5)}, quality={"finished": True})
+
+
+def test_curves_and_tables_of_a_short_spot_are_as_measured(tmp_path: Path) -> None:
+    """Three viewers at .004, .043, .004 of whom the smoothed page once said 43 % at its very beginning."""
+    later = {"1": 0.9, "1.5": 0.9, "2": 0.9}
+    viewers = [replace(spot(later | {"0": first}), name=str(k)) for k, first in enumerate((0.004, 0.043, 0.004), 1)]
+    of = study(stimuli=[DEFINITION["stimuli"][0] | {"duration_s": 6.0}], markers=[], smallest_group=3, curve_sigma_s=2)
+    review = build(of, viewers)
+    part = film(review)
+    assert part["curves"]["raw"]["happiness"]["mean"][:5] == [0.017, 0.004, 0.9, 0.9, 0.9]
+    assert part["sigma_s"] == 0  # a tenth of a second is less than a look
+    assert "Nothing is smoothed in the drawings, either." in " ".join(review["methods"]["text"])
+    tables.wide(tmp_path / "wide.csv", review, of, viewers)
+    with open(tmp_path / "wide.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["happiness_mean"] for row in rows[:3]] == ["0.017", "0.004", "0.9"]
+
+
+def test_the_drawings_smoothing_follows_the_length_of_the_film() -> None:
+    for seconds, sigma_s in ((30.0, 0.5), (72.0, 1.2), (600.0, 2.0)):
+        viewers = simulate({STIMULUS: seconds}, {}, HALF, seed=2)
+        of = study(stimuli=[DEFINITION["stimuli"][0] | {"duration_s": seconds}], markers=[], curve_sigma_s=2)
+        assert film(build(of, viewers))["sigma_s"] == sigma_s
+
+
+def test_steps_in_who_is_there_are_told() -> None:
+    left = people(left_s=dict.fromkeys(range(1, 5), 36.0))
+    (step,) = film(build(study(), left))["steps"]
+    assert (step["before"], step["after"]) == (10, 6)
+    assert step["time_s"] == pytest.approx(36, abs=0.6)
+    assert film(build(study(), people()))["steps"] == []
 
 
 def test_the_marker_before_the_joke_tells_the_laugh(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
@@ -126,13 +177,16 @@ def test_two_groups_are_compared_where_both_are_shown(whole: tuple[dict[str, Any
     for kind in ("raw", "corrected"):
         assert set(found[kind]) == SIGNALS
         for signal, one in found[kind].items():
-            means = zip(*(groups[value][kind][signal]["mean"] for value in found["groups"]), strict=True)
-            for gap, low, high, (often, rarely) in zip(one["difference"], one["low"], one["high"], means, strict=True):
+            means = np.array([groups[value][kind][signal]["mean"] for value in found["groups"]], float)  # NaN where not shown
+            known = np.isfinite(means).all(axis=0)
+            cuts = np.searchsorted(found["times"], [step["time_s"] for step in part["steps"]]).tolist()
+            wanted = audience.smooth(np.where(known, means[0] - means[1], 0), known, part["sigma_s"] / 0.5, cuts)
+            for gap, low, high, both, want in zip(one["difference"], one["low"], one["high"], known, wanted, strict=True):
                 assert (gap is None) == (low is None) == (high is None)
-                if None in (often, rarely):
+                if not both:
                     assert gap is None
                 elif gap is not None:
-                    assert gap == pytest.approx(often - rarely, abs=2e-4)
+                    assert gap == pytest.approx(want, abs=2e-4)
                     assert low < 0 < high
 
 

@@ -28,7 +28,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_it_says_what_it_shows_and_where_it_is(told: tuple[Path, str]) -> None:
     out, text = told
-    assert "sample study: Happiness peaks at" in text
+    assert "sample study: Happiness appears most at" in text
     assert "“Joke: the hat”" in text
     assert sample.SIMULATED in text
     assert {path.name for path in out.iterdir()} == set(FILES)

@@ -105,6 +105,7 @@ def test_moments_are_those_of_the_review(folder: Path, review: dict[str, Any]) -
     rows = read(folder / "moments.csv")
     wanted = review["stimuli"][0]["moments"]
     assert [(row["signal"], float(row["time_s"])) for row in rows] == [(m["signal"], m["time_s"]) for m in wanted]
+    assert [float(row["measured"]) for row in rows] == [m["measured"] for m in wanted]
     assert [row["viewers"].split("|") for row in rows] == [m["viewers"] or [""] for m in wanted]
 
 

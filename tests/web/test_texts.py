@@ -7,7 +7,7 @@ import pytest
 
 import mien.web
 from mien.labels import FERPLUS
-from mien.study.definition import LANGUAGES
+from mien.study.definition import LANGUAGES, how_often
 from mien.web.studies.texts import best_language, said, texts
 
 WEB = Path(mien.web.__file__).parent
@@ -119,3 +119,10 @@ def test_said() -> None:
 )
 def test_the_language_that_is_liked_best(accepted: str, asked: str | None, language: str) -> None:
     assert best_language(accepted, asked) == language
+
+
+def test_pages_and_consent_texts_tell_one_rate() -> None:
+    for language in LANGUAGES:
+        assert said("rate.once", language) == how_often(language, 1)
+        assert said("rate.times", language).replace("{n}", "2") == how_often(language, 0.5)
+        assert said("rate.every", language).replace("{n}", "3") == how_often(language, 3)

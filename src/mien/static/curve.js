@@ -84,3 +84,25 @@ export function words(values, most = 3) {
   const told = Object.entries(values).filter(([, v]) => v !== null && v >= 0.005).sort((a, b) => b[1] - a[1]).slice(0, most);
   return told.map(([label, value]) => `${label} ${Math.round(value * 100)}%`).join(", ");
 }
+
+/**
+ * A curve, null in its gaps, through a Gaussian with a standard deviation of `sd` values; the same as `mien.audience.smooth`: it ends
+ * at four of these and at the nearer end of the stretch, on both sides alike. `cuts` are positions at which another stretch begins.
+ */
+export function smooth(values, sd, cuts = []) {
+  const begins = new Set(cuts), from = [], to = [], out = [...values];
+  const joined = (i) => i > 0 && values[i - 1] !== null && !begins.has(i);
+  values.forEach((value, i) => (from[i] = value === null ? -1 : joined(i) ? from[i - 1] : i));
+  for (let i = values.length - 1; i >= 0; i--) to[i] = values[i] === null ? -1 : i + 1 < values.length && values[i + 1] !== null && !begins.has(i + 1) ? to[i + 1] : i;
+  values.forEach((value, i) => {
+    if (value === null) return;
+    let sum = value, weight = 1;
+    for (let far = 1, most = Math.min(Math.floor(4 * sd), i - from[i], to[i] - i); far <= most; far++) {
+      const share = Math.exp(-0.5 * (far / sd) ** 2);
+      sum += share * (values[i - far] + values[i + far]);
+      weight += 2 * share;
+    }
+    out[i] = sum / weight;
+  });
+  return out;
+}

@@ -92,6 +92,7 @@ STIMULI_MAX, QUESTIONS_MAX, OPTIONS_MAX, VARIABLES_MAX, MARKERS_MAX = 50, 200, 1
 EVERY_S = (0.1, 10.0)
 BASELINE_S = (0.0, 60.0)
 CURVE_SIGMA_S = (0.0, 30.0)
+SIGMA_OF_DURATION = 60
 RETENTION_DAYS = (1, 3650)
 SMALLEST_GROUP = (1, 1000)
 FILM_S_MAX = 24 * 3600.0
@@ -254,11 +255,17 @@ def film_of(stimulus: Stimulus) -> str:
     return f"the film of “{stimulus.title or stimulus.id}”"
 
 
+def drawn_sigma_s(curve_sigma_s: float, duration_s: float) -> float:
+    """With which standard deviation, in seconds, curves of a stimulus of so many seconds are smoothed when they are drawn: what the
+    study says, and of a short one no more than a sixtieth of it, or a spot of 20 s would be one bump."""
+    return min(curve_sigma_s, duration_s / SIGMA_OF_DURATION)
+
+
 @dataclass(frozen=True, slots=True)
 class Study:
     """A whole study. `every_s` is how often a face is looked at, `baseline_s` how long before the first film, both in seconds;
-    `smallest_group` is the fewest viewers of whom anything is shown. Curves of viewers are smoothed by a Gaussian in time with the
-    standard deviation `curve_sigma_s`, in seconds."""
+    `smallest_group` is the fewest viewers of whom anything is shown. Curves are drawn smoothed by a Gaussian in time whose
+    standard deviation is `curve_sigma_s` seconds at most: see `drawn_sigma_s`."""
 
     title: str = ""
     about: Words = field(default_factory=dict)
@@ -678,7 +685,7 @@ def default_consent(language: str, study: Study) -> str:
         "what": words[what].format(films=len(films)),
         "minutes": words["minutes"].format(minutes=max(1, round(minutes))) if minutes else "",
         "questions": words["questions"] if study.before or study.after else "",
-        "often": _often(words, study.every_s, comma=language != "en"),
+        "often": how_often(language, study.every_s),
         "kept": words[study.keep],
         "days": study.retention_days,
         "group": study.smallest_group,
@@ -686,9 +693,12 @@ def default_consent(language: str, study: Study) -> str:
     return "\n\n".join(paragraph.format(**facts) for paragraph in text.strip().split("\n\n"))
 
 
-def _often(words: Mapping[str, str], every_s: float, *, comma: bool) -> str:
+def how_often(language: str, every_s: float) -> str:
+    """How often a face is looked at, in words: "about 2 times a second", "etwa alle 3 Sekunden"."""
+    words = _CONSENT[language]
+
     def number(value: float) -> str:
-        return f"{value:.1f}".removesuffix(".0").replace(".", "," if comma else ".")
+        return f"{value:.1f}".removesuffix(".0").replace(".", "." if language == "en" else ",")
 
     if every_s == 1:
         return words["once"]

@@ -21,11 +21,12 @@ def headline(review: Mapping[str, Any]) -> str:
     if not standing:
         many = _viewers(max(film["viewers"] for film in films))
         what = "No moment stands out from what chance alone would give"
-        return f"{what}, in {many}." if len(films) == 1 else f"{what}, in none of the {len(films)} films."
+        where = "" if len(films) == 1 else f", in none of the {len(films)} films"
+        return f"{what}{where}, in what the faces of {many} appeared to show."
     moment = clearest([one for _, one in standing])
     film = next(film for film, one in standing if one is moment)
     signal = "Valence" if moment["signal"] == "valence" else str(moment["signal"]).capitalize()
-    verb = "is lowest" if moment["direction"] == "down" else "peaks"
+    verb = "appears " + ("lowest" if moment["direction"] == "down" else "highest" if moment["signal"] == "valence" else "most")
     scale = film["duration_s"] or film["times"][-1]
     where = f"In “{_cut(film['title'])}” {signal[0].lower()}{signal[1:]}" if len(films) > 1 else signal
     near = _marked(film, float(moment["time_s"]))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+import numpy as np
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4, LETTER
@@ -30,7 +31,7 @@ from reportlab.platypus import (
     Table,
 )
 
-from mien import __version__
+from mien import __version__, audience
 from mien.errors import MediaError
 from mien.study_report.headline import clock, headline
 from mien.study_report.paper_charts import (
@@ -294,10 +295,30 @@ class _Document:
     def _colour(self, signal: str) -> str:
         return VALENCE if signal == "valence" else str(self.review["colours"][signal]["light"])
 
-    def _trace(self, signal: str, times: Sequence[float], curve: Json, name: str = "") -> Trace:
-        return Trace(
-            name or signal, self._colour(signal), DASHES.get(signal, ()), times, curve["mean"], curve["low"], curve["high"]
-        )
+    def _smoothing(self, film: Json) -> str:
+        """How the curves of a film are drawn, in words."""
+        m = self.review["methods"]  # of kept reports `curve_sigma_s` may have its former name, and the numbers are smoothed
+        if "sigma_s" not in film:
+            return f"smoothed over {m.get('curve_sigma_s', m.get('smoothing_s')):g} s"
+        sigma_s = film["sigma_s"]
+        return f"smoothed by a Gaussian of {sigma_s:g} s, over no edge and no step in who is there" if sigma_s else "as measured"
+
+    def _trace(self, film: Json, curve: Json, times: Sequence[float], name: str, colour: str, dash: tuple[int, ...] = ()) -> Trace:
+        """A curve as it is drawn: smoothed, over no gap and no step in who is there."""
+        rows = [curve[part] for part in ("mean", "low", "high")]
+        step_s = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+        sigma_s = film.get("sigma_s") or 0.0
+        if 2 * sigma_s >= step_s:
+            known = np.array([value is not None for value in rows[0]])
+            values = [[0.0 if value is None else value for value in row] for row in rows]
+            cuts = np.searchsorted(times, [step["time_s"] for step in film.get("steps", ())]).tolist()
+            calm = audience.smooth(values, known, sigma_s / step_s, cuts)
+            rows = [[float(v) if k else None for v, k in zip(row, known, strict=True)] for row in calm]
+        return Trace(name, colour, dash, times, *rows)
+
+    def _line(self, film: Json, kind: str, signal: str) -> Trace:
+        curve = film["curves"][kind][signal]
+        return self._trace(film, curve, film["times"], signal, self._colour(signal), DASHES.get(signal, ()))
 
     def _liveliest(self, film: Json) -> list[str]:
         """The signals of the highest moments, else those that vary most."""
@@ -320,7 +341,7 @@ class _Document:
             return [_text(title, HEADING), _text(f"{film['viewers']} viewers so far.{why}")] if several else []
         end = film["duration_s"] or film["times"][-1]
         main = self._liveliest(film)
-        traces = [self._trace(signal, film["times"], film["curves"]["raw"][signal]) for signal in main]
+        traces = [self._line(film, "raw", signal) for signal in main]
         chart = curves(
             self.width,
             262,
@@ -331,11 +352,10 @@ class _Document:
             synchrony=film["synchrony"],
             attention=(film["times"], film["attention"]),
         )
-        m = self.review["methods"]  # of kept reports `curve_sigma_s` may have its former name
         words = (
-            "How strongly faces appear to show each expression, from 0 to 100% (raw). The line is the mean of the viewers, "
-            f"smoothed over {m.get('curve_sigma_s', m.get('smoothing_s')):g} s; the band is where the mean lies with "
-            f"{m['level']:.0%} certainty. Triangles are moments that stand out."
+            "How sure the program is that a face appears to show each expression, from 0 to 100% (raw). The line is the mean of "
+            f"the viewers, {self._smoothing(film)}; the band is where the mean lies with {self.review['methods']['level']:.0%} "
+            "certainty. Triangles are moments that stand out."
         )
         items = [(trace.name, trace.colour, trace.dash) for trace in traces]
         head = [_text(title if several else "The film and its audience", HEADING), legend(self.width, items), Spacer(0, 2), chart]
@@ -472,12 +492,12 @@ class _Document:
     def _small(self, film: Json, end: float, kind: str, signals: Sequence[str]) -> list[Flowable]:
         """A small chart for each signal, three in a row; those of shares on one scale."""
         each = self.width / 3
-        shared = [self._trace(s, film["times"], film["curves"][kind][s]) for s in signals if s not in ("valence", "neutral")]
+        shared = [self._line(film, kind, s) for s in signals if s not in ("valence", "neutral")]
         how = "change" if kind == "corrected" else "share"
         common = reach(shared, how)
         cells = []
         for signal in signals:
-            trace = self._trace(signal, film["times"], film["curves"][kind][signal])
+            trace = self._line(film, kind, signal)
             apart = signal in ("valence", "neutral")
             own = "valence" if signal == "valence" else how
             chart = curves(
@@ -492,7 +512,10 @@ class _Document:
         neutral = [label for label in self.labels if label == "neutral"]
         signals = [*(label for label in self.labels if label != "neutral"), *neutral, "valence"]
         rows = self._small(film, end, "raw", signals)
-        words = "Raw means. Valence is happiness minus the strongest unpleasant expression, from −1 to +1; above 0 is pleasant."
+        words = (
+            f"Means, {self._smoothing(film)}. Apparent valence is happiness minus the largest unpleasant expression, from −1 to "
+            "+1; above 0 is pleasant."
+        )
         parts: list[Flowable] = [KeepTogether([_text("Every expression", HEADING), _text(words, NOTE), rows[0]]), *rows[1:]]
         if film["curves"]["corrected"]:
             changed = self._small(film, end, "corrected", [*self._liveliest(film), "valence"][:3])
@@ -517,9 +540,7 @@ class _Document:
             charts: list[Flowable] = []
             for signal in [*self._liveliest(film)[:1], "valence"]:
                 traces = [
-                    Trace(
-                        name, colour, dash, g["times"], g["raw"][signal]["mean"], g["raw"][signal]["low"], g["raw"][signal]["high"]
-                    )
+                    self._trace(film, g["raw"][signal], g["times"], name, colour, dash)
                     for (name, colour, dash), (_, _, g) in zip(names, shown, strict=True)
                 ]
                 kind = "valence" if signal == "valence" else "share"
@@ -750,6 +771,7 @@ class _Document:
         facts = [
             _text(f"{_cut(film['title'], 120)}: {' '.join(film['facts'])}", NOTE) for film in review["stimuli"] if film["facts"]
         ]
+        paragraph = review["methods"].get("paragraph")
         care = (
             "People show the same feeling in different ways, and a face can be posed, polite or at rest. Programs of this kind "
             "are often wrong, more so for faces turned away, badly lit or covered, and for people unlike those they learned from. "
@@ -767,6 +789,7 @@ class _Document:
             *(Paragraph(escape(line), item, bulletText="•") for line in review["methods"]["text"][2:]),
             Spacer(0, 4),
             *facts,
+            *([_text("Methods, ready to paste", SUBHEADING), _text(paragraph)] if paragraph else []),
         ]
 
 

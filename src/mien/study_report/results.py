@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import __version__, audience
+from mien import audience
 from mien.audience import Audience
 from mien.labels import FERPLUS
 from mien.report import CAVEAT, LAW, colours
+from mien.study.definition import drawn_sigma_s
 from mien.study_report.answers import agreement, questions, said
 from mien.study_report.headline import clearest, clock, headline
+from mien.study_report.methods import MARKER_S, methods
 from mien.study_report.small_groups import Group, may_show
 from mien.study_report.stills import still, strip
 from mien.study_report.viewers import Viewer, comparable
@@ -32,9 +34,10 @@ TIMES_MAX = 3600
 DRAWN_MAX = 1200
 GROUP_DRAWN_MAX = 600
 DRAWS, SHIFTS, LEVEL, WINDOW_S = 1000, 200, 0.95, 30.0
-MARKER_S = 5.0
 GOOD_FACE_SHARE, POOR_FACE_SHARE = 0.9, 0.6
 GOOD_LOST_SHARE, GOOD_OTHERS_SHARE = 0.1, 0.1
+STEP_SHARE = 0.1
+"""Of the viewers: fewer that come or go at once are no step."""
 VALENCE = "valence"
 
 Json = dict[str, Any]
@@ -98,7 +101,15 @@ def build(
         "colours": colours(labels),
         "counts": _counts(viewers, measured, counts, bool(hidden)),
         "hidden": hidden,
-        "methods": _methods(definition, measured, others, parts, simulated),
+        "methods": methods(
+            definition,
+            measured,
+            [part.json for part in parts],
+            step_s=max((part.step_s for part in parts), default=0.0) or float(definition["every_s"]),
+            numbers={"level": LEVEL, "draws": DRAWS, "shifts": SHIFTS, "window_s": WINDOW_S},
+            simulated=simulated,
+            notes=[*_measured_otherwise(others), *(note for part in parts for note in part.notes)],
+        ),
         "variables": [
             {
                 "id": variable["id"],
@@ -200,28 +211,32 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
     }
     pictures = {"strip": strip(film, duration_s)}
     if len(viewers) < of.smallest or duration_s <= 0:
-        nothing = dict.fromkeys(("attention", "n", "curves", "synchrony")) | {"differences": {}}
+        nothing = dict.fromkeys(("attention", "n", "curves", "synchrony")) | {"differences": {}, "steps": [], "sigma_s": 0}
         markers = [_marker(m, {}) for m in _markers(of)]
         return _Part(head | {"times": []} | nothing | {"groups": {}, "moments": [], "markers": markers, **pictures, "facts": []})
     step_s = of.step_s or max(float(of.definition["every_s"]), duration_s / (TIMES_MAX - 1))
     fine = _aligned(of, viewers, step_s)
     drawn_step_s = max(step_s, duration_s / (DRAWN_MAX - 1))
     drawn = fine if drawn_step_s == step_s else _aligned(of, viewers, drawn_step_s)
-    sigma_s = float(of.definition["curve_sigma_s"])
-    fine_smooth, smooth = fine.smoothed(sigma_s), drawn.smoothed(sigma_s)
-    corrected = smooth.corrected() if smooth.baselines is not None else None
+    sigma_s = drawn_sigma_s(float(of.definition["curve_sigma_s"]), duration_s)
+    fine_smooth = fine.smoothed(sigma_s)
+    corrected = drawn.corrected() if drawn.baselines is not None else None
     looked = drawn.looked.sum(axis=0)
     enough = drawn.seen.sum(axis=0) >= of.smallest
+    n = _list(drawn.seen.sum(axis=0), 0, looked >= of.smallest)
+    steps = _steps(drawn.times, n, drawn_step_s)
     with ThreadPoolExecutor(1) as beside:  # synchrony is half of a review's time, and numpy lets two threads work at once
         synchrony = beside.submit(_synchrony, fine_smooth, of.smallest)
         json = head | {
             "times": _list(drawn.times, 3),
             "attention": _list(drawn.attention, 4, looked >= of.smallest),
-            "n": _list(drawn.seen.sum(axis=0), 0, looked >= of.smallest),
-            "curves": {"raw": _curves(smooth, enough), "corrected": _curves(corrected, enough) if corrected else None},
-            "groups": (groups := _groups(of, viewers, smooth, corrected)),
-            "differences": _differences(of, viewers, smooth, corrected, groups),
-            "moments": _moments(fine_smooth, of.smallest, film),
+            "n": n,
+            "steps": steps,
+            "sigma_s": _rounded(sigma_s, 3) if 2 * sigma_s >= drawn_step_s else 0,
+            "curves": {"raw": _curves(drawn, enough), "corrected": _curves(corrected, enough) if corrected else None},
+            "groups": (groups := _groups(of, viewers, drawn, corrected)),
+            "differences": _differences(of, viewers, drawn, corrected, groups, sigma_s, steps),
+            "moments": _moments(fine, fine_smooth, of.smallest, film),
             "markers": [_marker(m, _effects(fine, m, of.smallest)) for m in _markers(of)],
             **pictures,
         }
@@ -245,6 +260,16 @@ def _aligned(of: _Of, viewers: Sequence[Viewer], step_s: float) -> Audience:
         names=[viewer.name for viewer in viewers],
         baselines=rest,
     )
+
+
+def _steps(times: NDArray[np.float64], n: Sequence[int | None], step_s: float) -> list[Json]:
+    """Where so many come or go from one cell to the next that the mean is another audience's: a tenth of the most, two at least."""
+    most = max((one for one in n if one is not None), default=0)
+    return [
+        {"time_s": _rounded(time_s - step_s / 2, 3), "before": before, "after": after}
+        for time_s, before, after in zip(times[1:], n, n[1:], strict=False)
+        if before is not None and after is not None and abs(after - before) >= max(2, STEP_SHARE * most)
+    ]
 
 
 def _curves(of: Audience, enough: _Mask) -> Json:
@@ -277,13 +302,22 @@ def _groups(of: _Of, viewers: Sequence[Viewer], raw: Audience, corrected: Audien
         found.setdefault(variable, {})[value] = {
             "n": int(mask.sum()),
             "times": _list(raw.times, 3),
+            "seen": _list(raw.seen[mask].sum(axis=0), 0, times),
             "raw": _curves(raw.only(mask), times),
             "corrected": _curves(corrected.only(mask), times) if corrected else None,
         }
     return found
 
 
-def _differences(of: _Of, viewers: Sequence[Viewer], raw: Audience, corrected: Audience | None, groups: Json) -> Json:
+def _differences(
+    of: _Of,
+    viewers: Sequence[Viewer],
+    raw: Audience,
+    corrected: Audience | None,
+    groups: Json,
+    sigma_s: float,
+    steps: Sequence[Json],
+) -> Json:
     """Of each variable of which two groups are shown, and no more, how they differ, where both are shown; and by chance."""
     members = _members(of.definition, viewers)
     found: Json = {}
@@ -296,15 +330,20 @@ def _differences(of: _Of, viewers: Sequence[Viewer], raw: Audience, corrected: A
         known = np.array([None not in pair for pair in zip(*means, strict=True)], bool)
         kinds = {"raw": raw, "corrected": corrected}
         found[variable] = {"groups": [one, other], "times": shown[one]["times"]} | {
-            kind: _difference(_thinned(given), side, one, known) if given else None for kind, given in kinds.items()
+            kind: _difference(_thinned(given), side, one, known, sigma_s, steps) if given else None for kind, given in kinds.items()
         }
     return found
 
 
-def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Mask) -> Json:
+def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Mask, sigma_s: float, steps: Sequence[Json]) -> Json:
+    """Of the times that are shown alone, and smoothed after the means are taken: so it tells no more than the two curves do."""
+    shown = replace(of, seen=of.seen & known, emotions=np.where(known[:, None], of.emotions, np.float32(0)))
+    apart_s = float(np.median(np.diff(of.times))) if len(of.times) > 1 else of.step_s
+    cells = sigma_s / apart_s if 2 * sigma_s >= apart_s else 0.0
+    cuts = np.searchsorted(of.times, [step["time_s"] for step in steps]).tolist()
     found = {}
     for signal in of.signals:
-        gap = audience.compare(of, side, signal, level=LEVEL, draws=DRAWS)
+        gap = audience.compare(shown, side, signal, smoothing_cells=cells, cuts=cuts, level=LEVEL, draws=DRAWS)
         sign = 1 if gap.groups[0] == first else -1
         low, high = (gap.low, gap.high) if sign > 0 else (-gap.high, -gap.low)
         there = known & gap.tested
@@ -352,18 +391,20 @@ def _synchrony(of: Audience, smallest: int) -> Json | None:
     }
 
 
-def _moments(of: Audience, smallest: int, film: str | PathLike[str] | None) -> list[Json]:
+def _moments(measured: Audience, of: Audience, smallest: int, film: str | PathLike[str] | None) -> list[Json]:
+    """`of` is what was `measured`, smoothed: there the moments are looked for."""
     found = []
     n_seen = of.seen.sum(axis=0)
     for moment in audience.moments(of, shifts=SHIFTS, level=LEVEL):
-        if n_seen[np.abs(of.times - moment.time_s).argmin()] < smallest:
+        at = int(np.abs(of.times - moment.time_s).argmin())
+        if n_seen[at] < smallest:
             continue
         meanwhile = (of.times >= moment.start_s) & (of.times <= moment.end_s)
         n = int(of.seen[:, meanwhile].any(axis=1).sum())
         rose = len(moment.rose)
         told = rose == 0 or rose >= smallest
         named = told and (n <= rose or n - rose >= smallest)
-        verb = "rose" if moment.direction == "peak" else "fell"
+        verb = "appeared to rise" if moment.direction == "peak" else "appeared to fall"
         many = f"{rose} of {n}" if told else f"fewer than {smallest} of {n}"
         found.append(
             {
@@ -375,6 +416,7 @@ def _moments(of: Audience, smallest: int, film: str | PathLike[str] | None) -> l
                 "value": _rounded(moment.value),
                 "rise": _rounded(moment.rise),
                 "threshold": _rounded(moment.threshold),
+                "measured": _rounded(measured.signal(moment.signal)[:, at].sum(dtype=np.float64) / n_seen[at]),
                 "share": _rounded(rose / n) if told else None,
                 "n": n,
                 "viewers": list(moment.rose) if named else [],
@@ -425,8 +467,12 @@ def _facts(part: Json, drawn: Audience, smallest: int) -> list[str]:
         found.append("No moment stands out from what chance would give.")
     if (synchrony := part["synchrony"]) and synchrony["isc"] is not None and synchrony["p"] is not None:
         than = "more alike than" if synchrony["p"] < 1 - LEVEL else "no more alike than"
-        found.append(f"The viewers' valence moved {than} chance would make it (mean correlation {synchrony['isc']:.2f}).")
+        found.append(f"The viewers' apparent valence moved {than} chance would make it (mean correlation {synchrony['isc']:.2f}).")
     return found
+
+
+def _measured_otherwise(others: Sequence[str]) -> tuple[str, ...]:
+    return (f"Measured by a model that names other expressions, and so in no curve: {', '.join(others)}.",) if others else ()
 
 
 def _baseline_notes(viewers: Sequence[Viewer], drawn: Audience, of: _Of) -> tuple[str, ...]:
@@ -437,59 +483,6 @@ def _baseline_notes(viewers: Sequence[Viewer], drawn: Audience, of: _Of) -> tupl
     if drawn.baselines is None:
         return (f"{title}: only {own} of {len(viewers)} viewers have a rest face; too few to correct by it.",)
     return (f"{title}: {own} of {len(viewers)} viewers have a rest face of their own; for the others the mean of these stands in.",)
-
-
-def _methods(
-    definition: Json, measured: Sequence[Viewer], others: Sequence[str], parts: Sequence[_Part], simulated: str | None
-) -> Json:
-    sigma_s, baseline_s, smallest = definition["curve_sigma_s"], definition["baseline_s"], definition["smallest_group"]
-    step_s = max((part.step_s for part in parts), default=0.0) or float(definition["every_s"])
-    text = [
-        f"Made by mien {__version__}{_models(measured)}.",
-        simulated or f"Faces were read every {definition['every_s']:g} s, on the film's own clock through pauses and stalls.",
-        f"Curves are drawn every {step_s:.3g} s, each point the mean over a viewer's looks within that time"
-        + (f", smoothed by a Gaussian with a standard deviation of {sigma_s:g} s." if sigma_s else ", not smoothed."),
-        "Raw: the probability that the model gives each expression. Baseline-corrected: the same minus that of the viewer's own "
-        f"rest face, measured for {baseline_s:g} s before the film; 0 means as at rest.",
-        "Valence: the probability of happiness minus the largest among anger, sadness, fear, disgust and contempt.",
-        f"Bands: {LEVEL:.0%} intervals of the mean, by bootstrap over viewers ({DRAWS} draws).",
-        "Synchrony: each viewer's correlation with the mean of all others, averaged. Its band is what remains when each viewer's "
-        f"curve is shifted in time by chance ({SHIFTS} times); the curve over time uses windows of {WINDOW_S:g} s.",
-        "Moments: where the mean rises above (or valence falls below) all but "
-        f"{1 - LEVEL:.0%} of the highest peaks of whole films shifted by chance.",
-        f"Markers: the mean of the {MARKER_S:g} s before a marker against the {MARKER_S:g} s after it, or as long as it lasts; of "
-        "viewers seen in both.",
-        "Groups: where two groups of a kind are shown, one curve minus the other; its band holds all of what comes out in "
-        f"{LEVEL:.0%} of cases when viewers are dealt to the groups by chance ({DRAWS} times; the highest point of a film).",
-        "Attention: of the viewers who were being measured, the share in whom a face was found.",
-        f"Nothing is shown of fewer than {smallest} viewers, nor what would give it away by subtraction.",
-    ]
-    if others:
-        text.append(f"Measured by a model that names other expressions, and so in no curve: {', '.join(others)}.")
-    text += [note for part in parts for note in part.notes]
-    return {
-        "step_s": _rounded(step_s, 4),
-        "curve_sigma_s": sigma_s,
-        "level": LEVEL,
-        "draws": DRAWS,
-        "shifts": SHIFTS,
-        "window_s": WINDOW_S,
-        "baseline_s": baseline_s,
-        "text": text,
-    }
-
-
-def _models(measured: Sequence[Viewer]) -> str:
-    """ " with the model mien-lite0 (sha256 1a2b3c4d…)", from the settings of the timelines."""
-    found = set()
-    for viewer in measured:
-        for timeline in viewer.timelines.values():
-            then = (one["settings"] for one in timeline.settings.get("then", ()))  # another one may have gone on
-            for settings in (timeline.settings, *then):
-                if model := settings.get("models", {}).get("expression"):
-                    found.add(f"{model.get('name')} (sha256 {str(model.get('sha256', ''))[:12]}…)")
-    several = "s" if len(found) > 1 else ""
-    return f" with the model{several} {', '.join(sorted(found))}" if found else ""
 
 
 # --- viewers

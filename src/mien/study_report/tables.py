@@ -103,7 +103,7 @@ def long(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
 def wide(path: StrPath, review: Json, study: Any, viewers: Sequence[Viewer]) -> None:
     """A row per drawn time of each film.
 
-    stimulus, time_s, viewers_seen, attention; for each signal `<signal>_mean`, `_low`, `_high`, raw, then the same with
+    stimulus, time_s, viewers_seen, attention; for each signal `<signal>_mean`, `_low`, `_high`, as measured, then the same with
     `_corrected`; then `valence_<viewer>`, the raw, unsmoothed valence of each single viewer. Empty where unknown or not shown.
     """
     viewers, _ = comparable(viewers)
@@ -201,14 +201,15 @@ def people(path: StrPath, review: Json) -> None:
 
 
 def moments(path: StrPath, review: Json) -> None:
-    """The moments of the review, `viewers` with "|" between their names."""
+    """The moments of the review, `viewers` with "|" between their names. value, rise and threshold are those of the smoothed mean,
+    in which moments are looked for; measured is the mean at that time as it was measured."""
     columns = ("signal", "direction", "time_s", "start_s", "end_s", "value", "rise", "threshold", "share", "says")
     rows = (
-        [part["id"], *(moment[name] for name in columns), "|".join(moment["viewers"])]
+        [part["id"], *(moment[name] for name in columns), "|".join(moment["viewers"]), moment.get("measured")]
         for part in review["stimuli"]
         for moment in part["moments"]
     )
-    _write(path, (_line(row) for row in (["stimulus", *columns, "viewers"], *rows)))
+    _write(path, (_line(row) for row in (["stimulus", *columns, "viewers", "measured"], *rows)))
 
 
 class _Echo:

@@ -42,7 +42,7 @@ export class Curves extends Plot {
   }
 
   /**
-   * Draws {lines: [{key, name, signal, group, times, mean, low, high}], corrected, valence, synchrony, attention, times, markers,
+   * Draws {lines: [{key, name, signal, group, times, mean, low, high}], title, corrected, valence, synchrony, attention, times, markers,
    * moments}. `group` is the position of a group or null. With a `difference`, {title, times, values, low, high}, of two groups that
    * stands in the place of the synchrony.
    */
@@ -106,7 +106,7 @@ export class Curves extends Plot {
     const layout = super.layout(range);
     const soft = token("--muted"), rule = token("--line");
     const [bottom, top] = extent(view), below = view.difference ?? view.synchrony;
-    layout.margin = { l: 62, r: 10, t: view.markers.length ? 46 : 22, b: 28 };
+    layout.margin = { l: 62, r: 10, t: view.markers.length ? 62 : 26, b: 28 };
     layout.xaxis.anchor = "y3";
     if (this.paper) Object.assign(layout, { autosize: false, width: PAPER_WIDTH, height: PAPER_HEIGHT });
     const row = (domain, more) => ({ gridcolor: rule, zeroline: false, fixedrange: true, domain, ...more });
@@ -121,6 +121,7 @@ export class Curves extends Plot {
     layout.yaxis3 = row([0, 0.075], { range: [0, 1.05], tickvals: [0, 1], tickformat: ".0%" });
     const title = (text, y) => ({ text, x: 0, xref: "paper", xanchor: "left", y, yref: "paper", yanchor: "bottom", showarrow: false, font: { size: 12, color: soft } });
     layout.annotations = [
+      ...(view.title ? [{ ...title(plain(narrow.matches ? view.title.replace(/.*; /, "") : view.title), 1), yshift: view.markers.length ? 36 : 4 }] : []),
       ...(view.difference ? [title(plain(narrow.matches ? "Difference (grey: by chance)" : `${view.difference.title}; in the grey band it could be by chance`), 0.275)] : []),
       ...(view.synchrony && !view.difference ? [title(narrow.matches ? "How alike (grey: by chance)" : "How alike the viewers’ curves were; in the grey band they could be by chance", 0.275)] : []),
       ...(view.attention ? [title(narrow.matches ? "Faces found" : "Share of viewers whose face was found", 0.08)] : []),

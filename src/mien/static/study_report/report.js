@@ -1,6 +1,6 @@
 // The report of a study: what happened, the film in step with the curves, moments, markers, viewers, answers, methods.
 
-import { nearest, usualStep } from "../curve.js";
+import { nearest, smooth, usualStep } from "../curve.js";
 import { dot, stroke } from "../emotions.js";
 import { h, say } from "../element.js";
 import { clock, duration, percent, several, span } from "../format.js";
@@ -52,7 +52,7 @@ function liveliest(part, labels) {
  * editable: markers can be changed, by edit({stimulus, time_s, marker}) (marker null: a new one) and erase({stimulus, marker}).
  */
 export function show(root, review, { film = () => null, acts = [], back = null, editable = false, edit = null, erase = null } = {}) {
-  const state = { stimulus: review.stimuli[0]?.id ?? null, valence: false, signals: null, group: "", corrected: false, sort: "name", down: false, t: 0 };
+  const state = { stimulus: review.stimuli[0]?.id ?? null, valence: false, signals: null, group: "", corrected: false, measured: false, sort: "name", down: false, t: 0 };
   const places = Object.fromEntries(
     ["head", "films", "view", "moments", "markers", "synchrony", "viewers", "answers", "agreement", "methods"].map((name) => [name, h("section", { id: `review-${name}` })]),
   );
@@ -117,19 +117,30 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
 
   // --- film and curves ----------------------------------------------------------------------------------------------------------
 
+  /** By how many seconds the lines are smoothed now; null in reports that were kept before 0.5, whose numbers are. */
+  const smoothing = () => (part()?.sigma_s === undefined ? null : state.measured ? 0 : part().sigma_s);
+
+  /** A curve as it is drawn: as measured, or smoothed, over no gap and no step in who is there. */
+  function calm(times, curve) {
+    const sigma = smoothing(), step = usualStep(times);
+    if (!sigma || 2 * sigma < step) return { times, ...curve };
+    const cuts = (part().steps ?? []).map(({ time_s }) => times.findIndex((t) => t >= time_s));
+    return { times, ...Object.fromEntries(["mean", "low", "high"].map((name) => [name, smooth(curve[name], sigma / step, cuts)])) };
+  }
+
   /** The lines that are shown now. */
   function lines() {
     const now = part(), kind = corrected() ? "corrected" : "raw";
     const signals = state.valence ? ["valence"] : review.labels.filter((label) => state.signals.has(label));
     if (!state.group) {
-      return signals.map((signal) => ({ key: signal, name: signal, signal, group: null, times: now.times, ...now.curves[kind][signal] }));
+      return signals.map((signal) => ({ key: signal, name: signal, signal, group: null, ...calm(now.times, now.curves[kind][signal]) }));
     }
     const variable = review.variables.find((one) => one.id === state.group), groups = now.groups[state.group] ?? {};
     return variable.values.flatMap((value, k) => {
       const group = groups[value.id];
       if (!group) return [];
       const curves = (corrected() ? group.corrected : group.raw) ?? group.raw;
-      return signals.slice(0, 1).map((signal) => ({ key: value.id, name: `${value.title} (${group.n})`, signal, group: k, times: group.times, ...curves[signal] }));
+      return signals.slice(0, 1).map((signal) => ({ key: value.id, name: `${value.title} (${group.n})`, signal, group: k, ...calm(group.times, curves[signal]) }));
     });
   }
 
@@ -253,13 +264,20 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     show() {
       const now = part(), all = lines();
       this.controls(now);
-      const moments = state.group || corrected() ? [] : now.moments.filter((m) => all.some((line) => line.signal === m.signal)).map((m) => ({ ...m, y: m.value }));
+      const line = (m) => all.find(({ signal }) => signal === m.signal);
+      const moments = state.group || corrected() ? [] : now.moments.filter(line).map((m) => ({ ...m, y: line(m).mean[nearest(now.times, m.time_s)] ?? m.value }));
       this.curves.set({
-        lines: all, corrected: corrected(), valence: state.valence, times: now.times, attention: now.attention,
+        lines: all, corrected: corrected(), title: this.axis(), valence: state.valence, times: now.times, attention: now.attention,
         synchrony: now.synchrony, difference: difference(now, all[0]?.signal), markers: now.markers, moments,
       });
       this.apart(now, all[0]?.signal);
       this.tell();
+    }
+
+    /** What the curves are, over the plot: so nobody takes a drawing for a measurement. */
+    axis() {
+      const sigma = smoothing(), what = state.valence ? "Apparent valence" : "How sure the program is that a face appears to show it";
+      return `${what}; ${sigma === null ? "smoothed" : sigma ? `smoothed, σ = ${sigma} s` : "as measured"}`;
     }
 
     /** Whether the two groups differ by more than chance would have it, and where. */
@@ -279,7 +297,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     controls(now) {
       const again = () => this.show();
       const variables = review.variables.filter((variable) => Object.keys(now.groups[variable.id] ?? {}).length);
-      const print = JSON.stringify([state.valence, state.group, state.corrected, [...state.signals], variables, Boolean(now.curves.corrected)]);
+      const print = JSON.stringify([state.valence, state.group, state.corrected, state.measured, [...state.signals], variables, Boolean(now.curves.corrected), now.sigma_s]);
       if (print === this.controlled) return;
       this.controlled = print;
       if (!this.tools.children.length || JSON.stringify(variables) !== this.toolsOf) {
@@ -293,6 +311,10 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
           }),
           ...(now.curves.corrected ? [switcher("Values", [["", "Raw"], ["corrected", "Baseline-corrected"]], state.corrected ? "corrected" : "", (value) => {
             state.corrected = value === "corrected";
+            again();
+          })] : []),
+          ...(now.sigma_s ? [switcher("Smoothing", [["", "Smoothed"], ["measured", "As measured"]], state.measured ? "measured" : "", (value) => {
+            state.measured = value === "measured";
             again();
           })] : []),
           ...(variables.length ? [select("Viewers", [["", "all together"], ...variables.map((v) => [v.id, `by group: ${v.title}`])], state.group, (value) => {
@@ -314,11 +336,13 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       for (const chip of this.chips.children) chip.setAttribute("aria-pressed", String(state.signals.has(chip.dataset.label)));
       const m = review.methods; // of kept reports `curve_sigma_s` may have its former name
       const what = state.valence
-        ? "Valence: happiness minus the strongest unpleasant expression, from −1 to +1; above 0 is pleasant."
+        ? "Apparent valence: happiness minus the largest unpleasant expression, from −1 to +1; above 0 is pleasant."
         : corrected()
           ? `Baseline-corrected: how far each face is from its own calm look in the ${m.baseline_s} s before the film.`
-          : "Raw: how strongly faces appear to show each expression, from 0 to 100%.";
-      say(this.words, `${what} The line is the mean of the viewers, smoothed over ${m.curve_sigma_s ?? m.smoothing_s} s; the band is where the mean lies with ${Math.round(m.level * 100)}% certainty.`);
+          : "Raw: how sure the program is that a face appears to show each expression, from 0 to 100%.";
+      const sigma = smoothing();
+      const drawn = sigma === null ? `smoothed over ${m.curve_sigma_s ?? m.smoothing_s} s` : sigma ? `smoothed by a Gaussian of ${sigma} s, over no edge and no step in who is there` : "as measured";
+      say(this.words, `${what} The line is the mean of the viewers, ${drawn}; the band is where the mean lies with ${Math.round(m.level * 100)}% certainty.`);
     }
 
     update(now) {
@@ -555,6 +579,21 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     ].filter(Boolean);
   }
 
+  /** A text to take along. */
+  function pasted(text) {
+    const quote = h("blockquote", { class: "break methods-paragraph" }, text), copy = h("button", { type: "button", class: "small no-print" }, "Copy");
+    copy.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        say(copy, "Copied");
+      } catch { // without https, or opened as a file: there is no clipboard of its own
+        getSelection().selectAllChildren(quote);
+        say(copy, "Press Ctrl+C to copy");
+      }
+    });
+    return h("div", { class: "stack tight" }, quote, h("div", { class: "row" }, copy));
+  }
+
   function methods() {
     return [
       heading("methods", "How to read this page"),
@@ -564,6 +603,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         h("p", {}, review.law),
         h("h3", {}, "How it was made"),
         h("ul", {}, ...review.methods.text.map((line) => h("li", { class: "break" }, line))),
+        ...(review.methods.paragraph ? [h("h3", {}, "Methods, ready to paste"), pasted(review.methods.paragraph)] : []),
         ...review.stimuli.filter((one) => one.facts?.length).map((one) => h("p", { class: "small soft break" }, `${one.title}${one.duration_s ? `, ${duration(one.duration_s)}` : ""}: ${one.facts.join(" ")}`))),
     ];
   }

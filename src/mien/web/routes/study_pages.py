@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from mien.study.definition import LANGUAGES, PURPOSES, REFUSED, Study, default_consent
+from mien.study.definition import LANGUAGES, PURPOSES, REFUSED, Study, default_consent, how_often
 from mien.web.database import StudyRow
 from mien.web.errors import ApiError
 from mien.web.routes.pages import page, templates
@@ -92,7 +92,7 @@ def _told(study: Study, language: str) -> Facts:
     kept = "about.kept_pictures" if study.keep == "pictures" else "about.kept_scores"
     return [
         (said("about.what", language), _filled(what, language, films)),
-        (said("about.measured", language), _filled("about.measured_text", language, round(60 / study.every_s))),
+        (said("about.measured", language), _measured("about.measured_text", study, language)),
         (said("about.ai", language), said("about.ai_text", language)),
         (said("about.kept", language), f"{said(kept, language)} {_erased(study, language)}"),
         (said("about.free", language), said("about.free_text", language)),
@@ -104,12 +104,17 @@ def _told_in_a_room(study: Study, language: str) -> Facts:
     """The same of a camera that sees many: nobody has a code there, and pictures are never kept."""
     kept = said("notice.kept_text", language)
     return [
-        (said("about.measured", language), _filled("notice.measured_text", language, round(60 / study.every_s))),
+        (said("about.measured", language), _measured("notice.measured_text", study, language)),
         (said("about.ai", language), said("about.ai_text", language)),
         (said("about.kept", language), f"{kept} {_erased(study, language)}"),
         (said("notice.free", language), said("notice.free_text", language)),
         (said("about.who", language), study.contact),
     ]
+
+
+def _measured(key: str, study: Study, language: str) -> str:
+    often = how_often(language, study.every_s)
+    return said(key, language).replace("{Often}", often[0].upper() + often[1:])
 
 
 def _filled(key: str, language: str, n: int) -> str:

@@ -24,7 +24,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mien.errors import DataError
-from mien.study.definition import Study
+from mien.study.definition import Study, drawn_sigma_s
 from mien.web.capture import participant_log as logs
 from mien.web.capture.frame_log import Row
 from mien.web.database import Invitation, Participant, Store, StudyRow, new_id, now
@@ -34,7 +34,6 @@ from mien.web.settings import Settings
 from mien.web.studies.service import LinkState, Studies, Who, link_state, note, touch
 
 if TYPE_CHECKING:
-    from mien.audience import Audience
     from mien.study_report.viewers import Viewer
     from mien.types import Timeline
 
@@ -373,9 +372,12 @@ class Participants:
         study = self.study_of(participant)
         viewer = load_viewer(self.store, self.settings, study, participant)
         titles = {stimulus["id"]: stimulus.get("title", "") for stimulus in study.definition.get("stimuli", [])}
-        sigma_s = Study.read(study.definition).curve_sigma_s
+        sigma_s, lasts = (
+            Study.read(study.definition).curve_sigma_s,
+            {id: t.times.max(initial=0) for id, t in viewer.timelines.items()},
+        )
         films = [
-            {"id": id, "title": titles[id]} | drawn(viewer.timelines[id], sigma_s)
+            {"id": id, "title": titles[id]} | drawn(viewer.timelines[id], drawn_sigma_s(sigma_s, float(lasts[id])))
             for id in participant.order
             if id in viewer.timelines
         ]
@@ -563,26 +565,25 @@ def load_viewer(
     )
 
 
-def drawn(timeline: "Timeline", curve_sigma_s: float) -> dict[str, Any]:
+def drawn(timeline: "Timeline", sigma_s: float) -> dict[str, Any]:
     """A Timeline of one person as at most `CURVE_POINTS_MAX` points: times, and of each label and valence the mean, None where
     nobody was found; the same smoothed as the report's curves are; and the share of those times in which each label leads."""
-    from mien.audience import align
+    from mien.audience import align, smooth
 
     times = timeline.times
     step_s = max(0.5, float(times[-1] - times[0]) / CURVE_POINTS_MAX) if len(times) else 0.5
     measured = align([timeline], step_s=step_s, start_s=step_s / 2, max_gap_s=0)
-    smooth = measured.smoothed(curve_sigma_s)
     seen, looked = measured.seen[0], measured.looked[0]
 
-    def values(audience: "Audience", name: str) -> list[float | None]:
-        found = audience.signal(name)[0]
+    def values(name: str, sd: float = 0.0) -> list[float | None]:
+        found = smooth(measured.signal(name)[0], seen, sd)
         return [round(float(value), 4) if there else None for value, there in zip(found[looked], seen[looked], strict=True)]
 
     lead = np.bincount(measured.emotions[0][seen].argmax(axis=1), minlength=len(timeline.labels)) if seen.any() else None
     return {
         "times": [round(float(t), 3) for t in measured.times[looked]],
-        "signals": {name: values(measured, name) for name in measured.signals},
-        "curves": {name: values(smooth, name) for name in measured.signals},
+        "signals": {name: values(name) for name in measured.signals},
+        "curves": {name: values(name, sigma_s / step_s) for name in measured.signals},
         "leads": {} if lead is None else dict(zip(timeline.labels, (lead / lead.sum()).round(4).tolist(), strict=True)),
         "face_share": round(float(seen[looked].mean()), 4) if looked.any() else None,
     }

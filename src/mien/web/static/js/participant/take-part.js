@@ -169,18 +169,26 @@ function first() {
 const steps = () => ["about", "consent", "code", study.before.length && "before", "camera", ...study.stimuli.map((_, k) => `film:${k}`), study.after.length && "after"].filter(Boolean);
 const at = (step) => progress(steps().indexOf(step) + 1, steps().length);
 
+/** {whole, films} in minutes, the films' rounded as in the consent text; null where nobody knows how long one lasts. */
 function minutes() {
   const films = study.stimuli.map(({ duration_s }) => duration_s);
   if (films.includes(null)) return null;
-  const questions = study.before.length + study.after.length;
-  return Math.ceil(films.reduce((sum, seconds) => sum + seconds, 0) / 60 + MINUTES_BESIDE_FILMS + questions / 4);
+  const questions = study.before.length + study.after.length, seconds = films.reduce((sum, one) => sum + one, 0);
+  return { whole: Math.ceil(seconds / 60 + MINUTES_BESIDE_FILMS + questions / 4), films: Math.max(1, Math.round(seconds / 60)) };
+}
+
+/** How often a picture is sent, as the consent text says it: "About 2 times a second". */
+function often() {
+  const { every_s } = study, rate = (value) => number(Math.round(value * 10) / 10);
+  const words = every_s === 1 ? t("rate.once") : every_s < 1 ? t("rate.times", { n: rate(1 / every_s) }) : t("rate.every", { n: rate(every_s) });
+  return words[0].toLocaleUpperCase() + words.slice(1);
 }
 
 function about() {
   at("about");
   const films = study.stimuli.filter(({ kind }) => kind === "film"), long = minutes();
   const what = films.length === 0 ? () => t("about.what_event") : films.length === 1 ? () => t("about.what_film") : () => t("about.what_films", { n: films.length });
-  const time = () => (long === null ? t("about.time_open") : t("about.time_text", { time: quantity(long, "minute") }));
+  const time = () => (long === null ? t("about.time_open") : t("about.time_text", { time: quantity(long.whole, "minute"), films: quantity(long.films, "minute") }));
   const part = (title, ...texts) => h("section", {}, w("h2", {}, title), ...texts.map((text) => w("p", {}, text)));
   const fact = (title, text) => h("div", {}, w("dt", {}, title), w("dd", {}, text));
   show(
@@ -190,7 +198,7 @@ function about() {
     h(
       "div", { class: "explained" },
       part(() => t("about.what"), what, ...(study.before.length + study.after.length ? [() => t("about.what_questions")] : [])),
-      part(() => t("about.measured"), () => t("about.measured_text", { n: number(Math.round(60 / study.every_s)) })),
+      part(() => t("about.measured"), () => t("about.measured_text", { Often: often() })),
       part(() => t("about.kept"), study.keep === "pictures" ? () => t("about.kept_pictures") : () => t("about.kept_scores"), () => (study.retention_days === 1 ? t("about.kept_day") : t("about.kept_days", { n: study.retention_days }))),
       part(() => t("about.ai"), () => t("about.ai_text")),
       part(() => t("about.free"), () => t("about.free_text")),

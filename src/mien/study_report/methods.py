@@ -1,0 +1,132 @@
+"""How a study's report was made: a list of what was done, and a paragraph of it that can be pasted into a paper."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mien import __version__
+from mien.study_report.viewers import Viewer
+
+MARKER_S = 5.0
+
+Json = dict[str, Any]
+
+
+def methods(
+    definition: Mapping[str, Any],
+    measured: Sequence[Viewer],
+    films: Sequence[Mapping[str, Any]],
+    *,
+    step_s: float,
+    numbers: Mapping[str, Any],
+    simulated: str | None,
+    notes: Sequence[str] = (),
+) -> Json:
+    """What the report says of itself.
+
+    films    the stimuli as the report has them        step_s  seconds of a cell of its curves
+    numbers  level, draws, shifts and window_s, as they were used
+    notes    what else is to be said
+    """
+    level, draws, shifts = numbers["level"], numbers["draws"], numbers["shifts"]
+    baseline_s, smallest = definition["baseline_s"], definition["smallest_group"]
+    text = [
+        f"Made by mien {__version__}{_with(_models(measured))}.",
+        simulated or f"Faces were read {rate(definition['every_s'])}, on the film's own clock through pauses and stalls.",
+        f"Curves and tables hold what was measured: a point every {step_s:.3g} s, the mean over the viewers of each one's looks "
+        f"within that time. {_smoothing(films)}",
+        "A score is how sure the program is that a face appears to show an expression, from 0 to 100%. Baseline-corrected: the "
+        f"same minus that of the viewer's own rest face, measured for {baseline_s:g} s before the film; 0 means as at rest.",
+        "Valence: the score of happiness minus the largest among anger, sadness, fear, disgust and contempt.",
+        f"Bands: {level:.0%} intervals of the mean, by bootstrap over viewers ({draws} draws).",
+        "Synchrony: each viewer's correlation with the mean of all others, averaged. Its band is what remains when each viewer's "
+        f"curve is shifted in time by chance ({shifts} times); the curve over time uses windows of {numbers['window_s']:g} s.",
+        "Moments: where the smoothed mean rises above (or valence falls below) all but "
+        f"{1 - level:.0%} of the highest peaks of whole films shifted by chance.",
+        f"Markers: the mean of the {MARKER_S:g} s before a marker against the {MARKER_S:g} s after it, or as long as it lasts; of "
+        "viewers seen in both.",
+        "Groups: where two groups of a kind are shown, one curve minus the other, smoothed; its band holds all of what comes out "
+        f"in {level:.0%} of cases when viewers are dealt to the groups by chance ({draws} times; the highest point of a film).",
+        "Attention: of the viewers who were being measured, the share in whom a face was found.",
+        f"Nothing is shown of fewer than {smallest} viewers, nor what would give it away by subtraction.",
+        *notes,
+    ]
+    return {
+        **numbers,
+        "step_s": round(step_s, 4),
+        "curve_sigma_s": definition["curve_sigma_s"],
+        "baseline_s": baseline_s,
+        "text": text,
+        "paragraph": _paragraph(definition, measured, films, step_s, numbers, simulated),
+    }
+
+
+def rate(every_s: float) -> str:
+    """How often, in words: "2 times a second", "once a second", "every 3 s"."""
+    if every_s == 1:
+        return "once a second"
+    return f"{1 / every_s:.3g} times a second" if every_s < 1 else f"every {every_s:g} s"
+
+
+def _paragraph(
+    definition: Mapping[str, Any],
+    measured: Sequence[Viewer],
+    films: Sequence[Mapping[str, Any]],
+    step_s: float,
+    numbers: Mapping[str, Any],
+    simulated: str | None,
+) -> str:
+    """The methods in one paragraph, with versions, settings, coverage, and what to cite."""
+    shown = [film for film in films if film["curves"]]
+    watched = "; ".join(f"“{film['title']}” ({film['duration_s']:g} s, n = {film['viewers']})" for film in shown)
+    looks = sum(int(viewer.quality.get("looks") or 0) for viewer in measured)
+    found = sum(int(viewer.quality.get("with_face") or 0) for viewer in measured)
+    coverage = f"; a face was found in {min(1.0, found / looks):.1%} of {looks:,} readings" if looks else ""
+    rests = sum(viewer.baseline is not None for viewer in measured)
+    rest = f" A rest face was measured in {rests} of them, for {definition['baseline_s']:g} s before the film." if rests else ""
+    return " ".join(
+        [
+            *([f"SIMULATED, NOT MEASURED: {simulated}"] if simulated else []),
+            f"Faces of {len(measured)} viewers were read {rate(definition['every_s'])} from camera pictures with mien {__version__}"
+            f"{_with(_models(measured))} while they watched {watched or 'the stimulus'}{coverage}.{rest}",
+            "For each face mien gives a score for each of several expressions: how sure the program is that the face appears to "
+            "show it, which is not what a person feels.",
+            f"Readings were put on the stimulus' own clock and averaged in cells of {step_s:.3g} s; curves are means over those "
+            f"viewers in whom a face was found, as measured, with {numbers['level']:.0%} intervals by bootstrap-t over viewers "
+            f"({numbers['draws']:,} draws). {_smoothing(films)}",
+            "Moments that stand out, and how alike viewers moved (inter-subject correlation, leave-one-out), were tested against "
+            f"{numbers['shifts']} sets of the same viewers shifted in time (maximum statistic over time and expressions).",
+            "Changes at markers were tested by sign flips, differences between two groups by permutation (maximum statistic over "
+            "time).",
+            f"Nothing is reported of fewer than {definition['smallest_group']} viewers.",
+            "Software: The mien authors, mien: apparent facial expressions in pictures, films and live cameras, through time, "
+            f"version {__version__}, Apache-2.0.",
+        ]
+    )
+
+
+def _smoothing(films: Sequence[Mapping[str, Any]]) -> str:
+    sigmas = sorted({film["sigma_s"] for film in films if film.get("curves")})
+    if not any(sigmas):
+        return "Nothing is smoothed in the drawings, either."
+    several = " to ".join(f"{sigma:g}" for sigma in dict.fromkeys((sigmas[0], sigmas[-1])))
+    return (
+        f"Drawings are smoothed by a Gaussian with a standard deviation of {several} s, over no edge and no step in who is there."
+    )
+
+
+def _with(models: Sequence[str]) -> str:
+    return f" with the model{'s' if len(models) > 1 else ''} {', '.join(models)}" if models else ""
+
+
+def _models(measured: Sequence[Viewer]) -> list[str]:
+    """["mien-lite0 (sha256 1a2b3c4d…)"], from the settings of the timelines."""
+    found = set()
+    for viewer in measured:
+        for timeline in viewer.timelines.values():
+            then = (one["settings"] for one in timeline.settings.get("then", ()))  # another one may have gone on
+            for settings in (timeline.settings, *then):
+                for model in (settings.get("models", {}).get(kind) for kind in ("expression", "detector")):
+                    if model and model.get("name"):
+                        sha256 = str(model.get("sha256") or "")
+                        found.add(model["name"] + (f" (sha256 {sha256[:12]}…)" if sha256 else ""))
+    return sorted(found)
