@@ -481,7 +481,7 @@ def p4(experiment: Experiment, results: Sequence[Result]) -> Parts:
             here = percent(ends[name][number]) if number < len(ends[name]) else "–"
             cells.append([f"{told}, after stage {number + 1}", paper, here])
     run = first_run(row_named(results, "lite0-two-stages"))
-    seen = "Not run yet."
+    seen = "Lite0's two stages have not been run yet."
     if run is not None and len(ends["lite0-two-stages"]) == 2:
         frozen, free = ends["lite0-two-stages"]
         seen = (
