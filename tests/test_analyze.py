@@ -414,6 +414,17 @@ def test_closing_early_ends_the_thread_and_the_source(kind: str) -> None:
     assert source.taken < 200 or kind == "camera"
 
 
+@pytest.mark.parametrize("kind", ["video", "camera", "frames"])
+def test_results_end_where_no_more_are_wanted(kind: str) -> None:
+    source = FakeMedia(frames(walk(HAPPY, n=200)), kind=kind)
+    seen: list[Any] = []
+    for result in analyzer().stream(source.frames() if kind == "frames" else source, until=lambda: bool(seen)):
+        seen.append(result)
+    assert len(seen) == 1
+    assert threads() == []
+    assert source.closed == 1
+
+
 def test_closing_early_closes_frames_that_the_caller_still_holds() -> None:
     source = FakeMedia(frames(walk(HAPPY, n=5)))
     held = source.frames()

@@ -184,7 +184,7 @@ from pathlib import Path
 from fakes import FakeOptions
 from mien.cluster import analyze_file
 print("begun", flush=True)
-analyze_file(sys.argv[1], Path(sys.argv[2]), FakeOptions(pause_s=0.1))
+analyze_file(sys.argv[1], Path(sys.argv[2]), FakeOptions(told=True))
 """
 
 
@@ -194,7 +194,10 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path, older:
     source, target = short_film(tmp_path / "talk.mp4", n=300), tmp_path / "talk.mien"
     if older:
         make_result(target)
-    with subprocess.Popen([sys.executable, "-c", KILLED, source, target], cwd=Path(__file__).parent) as run:
+    with subprocess.Popen([sys.executable, "-c", KILLED, source, target], cwd=Path(__file__).parent, stdin=subprocess.PIPE) as run:
+        assert run.stdin is not None
+        run.stdin.write(bytes(250))
+        run.stdin.flush()
         deadline = time.monotonic() + 120
         while not any(p.stat().st_size for p in tmp_path.glob(".talk.mien-*/.*")):  # until the film in the temporary folder grows
             assert run.poll() is None, "it ended before it could be killed"
@@ -452,22 +455,90 @@ def test_ctrl_c_keeps_what_a_watched_recording_has(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_in_the_midst_of_a_frame_keeps_the_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = VideoWriter._mux
-    calls: list[int] = []
+    real = VideoWriter.write
+    times: list[float] = []
 
-    def mux(self: VideoWriter, packets: list[Any]) -> None:
-        calls.append(len(packets))
-        if len(calls) == 4:
-            os.kill(os.getpid(), signal.SIGINT)
-        real(self, packets)
+    def write(self: VideoWriter, rgb: Any, time_s: float) -> None:
+        times.append(time_s)
+        if len(times) == 4:
+            signal.raise_signal(signal.SIGINT)
+        real(self, rgb, time_s)
 
-    monkeypatch.setattr(VideoWriter, "_mux", mux)
+    monkeypatch.setattr(VideoWriter, "write", write)
     media = FakeMedia(frames([(i / 10, [FACE]) for i in range(50)]))
     outcome = record(media, tmp_path / "out", AnalysisOptions(), ANALYZER, watch=lambda r: True)
     assert outcome.summary is not None
     assert outcome.summary["sampled_frames"] == 4
     with open_media(tmp_path / "out" / "annotated.mp4") as film:
         assert len(list(film.frames())) == 4
+
+
+def test_wherever_ctrl_c_falls_each_frame_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each call that a recording makes between its first frame and its last, in turn."""
+    monkeypatch.setattr(cluster, "write_results", lambda timeline, *_, **__: {"times": timeline.times.tolist()})
+    calls = falls_at = 0
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        if event in ("call", "c_call"):
+            calls += 1
+            if calls == falls_at:
+                signal.raise_signal(signal.SIGINT)
+
+    def watch(result: Any) -> bool:
+        sys.setprofile(note if result.time_s < 0.2 else None)
+        return True
+
+    def recorded(at: int) -> list[float]:
+        nonlocal calls, falls_at
+        calls, falls_at = 0, at
+        media = FakeMedia(frames([(i / 10, [FACE]) for i in range(3)]))
+        try:
+            outcome = record(media, tmp_path / "out", AnalysisOptions(annotated=False), ANALYZER, watch=watch)
+        finally:
+            sys.setprofile(None)
+        assert outcome.summary is not None
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        times: list[float] = outcome.summary["times"]
+        return times
+
+    assert recorded(0) == [0.0, 0.1, 0.2]
+    most = calls
+    assert most > 100
+    found = {tuple(recorded(at)) for at in range(1, most, 7)}
+    assert found == {(0.0,), (0.0, 0.1), (0.0, 0.1, 0.2)}
+
+
+def test_a_second_ctrl_c_is_not_held_back(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def watch(result: Any) -> bool:
+        asked.append(result.time_s)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        asked.append(-1.0)
+        return True
+
+    media = FakeMedia(frames([(i / 10, [FACE]) for i in range(5)]))
+    outcome = record(media, tmp_path / "out", AnalysisOptions(annotated=False), ANALYZER, watch=watch)
+    assert asked == [0.0]
+    assert outcome.summary is not None
+    assert outcome.summary["sampled_frames"] == 1
+
+
+def test_ctrl_c_in_the_midst_of_a_frame_leaves_nothing_of_an_analysis(tmp_path: Path) -> None:
+    """Of one that nobody watches."""
+    media = FakeMedia(frames([(i / 10, [FACE]) for i in range(5)]))
+    told: list[int] = []
+
+    def progress(frames: int, *_: Any) -> None:
+        told.append(frames)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        record(media, tmp_path / "out", AnalysisOptions(), ANALYZER, progress=progress)
+    assert told == [1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_password_of_an_address_is_not_told(tmp_path: Path) -> None:

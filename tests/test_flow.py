@@ -152,6 +152,26 @@ def test_leaving_early_ends_the_thread_and_closes_the_source(flow: Any, fail_at_
 
 
 @pytest.mark.parametrize("flow", [prefetch, Latest])
+def test_a_consumer_that_wants_no_more_does_not_wait_for_an_item(flow: Any) -> None:
+    source = Source(ENDLESS, hold=True)
+    gate = source.gate
+    assert gate is not None
+    got: list[int] = []
+
+    def until() -> bool:
+        if got and source.gate is not None:
+            source.gate = None  # else closing would wait for the item under way
+            gate.release()
+        return bool(got)
+
+    gate.release()
+    for item in flow(source, until=until):
+        got.append(item)
+    assert got == [0]
+    assert source.closed_in is not None
+
+
+@pytest.mark.parametrize("flow", [prefetch, Latest])
 def test_an_error_at_the_consumer_ends_the_thread(flow: Any) -> None:
     source = Source(ENDLESS)
 

@@ -16,7 +16,7 @@ from mien.cuts import Changed, Cuts
 from mien.detect import DETECTORS, Detector, Watch, YuNet
 from mien.emotion import EmotionModel, Expressions, Smoothing
 from mien.errors import MediaError
-from mien.flow import Latest, prefetch
+from mien.flow import Latest, Until, prefetch
 from mien.media import Media, held_picture, rgb_of, rotated
 from mien.models import Bundle
 from mien.track import Tracker
@@ -184,12 +184,15 @@ class Analyzer:
             rotate = 0 if is_array or hasattr(source, "convert") else turn_of(self.detector, [frame.rgb])
         return Frame(0, 0.0, rotated(frame.rgb, rotate), rotate)
 
-    def stream(self, source: FrameSource | Iterable[Frame], every: float | None = None) -> Iterator[FrameResult]:
+    def stream(
+        self, source: FrameSource | Iterable[Frame], every: float | None = None, *, until: Until | None = None
+    ) -> Iterator[FrameResult]:
         """One result after the other, as the frames come.
 
         source  an opened media, or frames in order of time
         every   seconds between the frames that are looked at; None or 0 takes each one. For an opened media only: of frames
                 that come from elsewhere each one is taken
+        until   asked before each frame, and while none comes: the results end where it says so
 
         Of an opened film its cuts end tracks (see `mien.cuts`); frames that come from elsewhere, and cameras, are taken as uncut.
         Files never drop a frame; of a camera the newest frame is taken and those that came too fast are left out. Raises
@@ -202,15 +205,17 @@ class Analyzer:
                 raise ValueError(f"every is for an opened media, but got {every} and frames; leave out those not to be looked at")
             frames: Iterable[Frame] = source
         elif source.info.kind == "camera":
-            frames = Latest(source.frames(every))
+            frames = Latest(source.frames(every), until)
         else:
             shown = source.shown(every) if isinstance(source, Media) else source.frames(every)
-            frames, cuts = prefetch(shown, _ahead(source.info)), Cuts()
+            frames, cuts = prefetch(shown, _ahead(source.info), until), Cuts()
         held = isinstance(source, Media)
         before: tuple[int, Faces, NDArray[np.float32]] | None = None
         iterator = iter(frames)
         try:
             for frame in iterator:
+                if until is not None and until():
+                    return
                 changed = None if cuts is None else cuts.look(frame.rgb, frame.time_s)
                 if held and before is not None and before[0] == frame.index:  # the same picture, still shown
                     _, found, emotions = before

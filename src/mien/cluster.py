@@ -419,30 +419,29 @@ def record(
                 film = stack.enter_context(
                     VideoWriter(scratch / "annotated.mp4", info.width, info.height, fps_hint=fps, sound_from=sound)
                 )
-            results = stack.enter_context(closing(analyzer.stream(media, options.every)))  # type: ignore[type-var]
             try:
-                while True:
-                    try:
-                        result = next(results, None)
-                    except MediaError as error:
-                        # What was decoded before the damage is worth having; without a single frame there is nothing to have.
-                        if not len(recorder):
-                            raise
-                        damage = error
-                        break
-                    if result is None:
-                        break
-                    _check_length(info, result.time_s, options.max_film_s)
-                    recorder.add(result)
-                    if stills is not None:
-                        stills.add(result)
-                    if film is not None:
-                        with _uninterrupted():
+                with _between_frames() as until, closing(analyzer.stream(media, options.every, until=until)) as results:  # type: ignore[type-var]
+                    while True:
+                        try:
+                            result = next(results, None)
+                        except MediaError as error:
+                            # What was decoded before the damage is worth having; without a single frame there is nothing to have.
+                            if not len(recorder):
+                                raise
+                            damage = error
+                            break
+                        if result is None:
+                            break
+                        _check_length(info, result.time_s, options.max_film_s)
+                        recorder.add(result)
+                        if stills is not None:
+                            stills.add(result)
+                        if film is not None:
                             film.write(draw.annotate(result), result.time_s)
-                    if progress is not None:
-                        progress(len(recorder), result.time_s, info.duration_s)
-                    if watch is not None and not watch(result):
-                        break
+                        if progress is not None:
+                            progress(len(recorder), result.time_s, info.duration_s)
+                        if watch is not None and not watch(result):
+                            break
             except KeyboardInterrupt:
                 if watch is None or not len(recorder):
                     raise
@@ -470,23 +469,31 @@ def record(
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C and a polite kill wait until the block is done: a film that is interrupted within a frame is given up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _between_frames() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and a polite kill wait for the end of the block, which is given a function that tells whether one has come.
+
+    Wherever they fall, a row of the table, a film that is written and what OpenCV has in hand do not survive an exception in their
+    midst: OpenCV takes the whole process with it. A second one does not wait.
+    """
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    caught = [number for number, handler in before.items() if handler is signal.default_int_handler]
-    for number in caught:
-        signal.signal(number, lambda number, _: came.append(number))
+
+    def note(number: int, _: object) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    caught: list[int] = []
+    if threading.current_thread() is threading.main_thread():
+        caught += [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is signal.default_int_handler]
     try:
-        yield
+        for number in caught:
+            signal.signal(number, note)
+        yield lambda: bool(came)
     finally:
         for number in caught:
-            signal.signal(number, before[number])
-    if came:
-        raise KeyboardInterrupt
+            signal.signal(number, signal.default_int_handler)
+        if came:
+            raise KeyboardInterrupt
 
 
 def write_results(

@@ -6,24 +6,29 @@ early, and both raise at the consumer what went wrong at the producer, after all
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+Until = Callable[[], bool]
+"""Whether the consumer wants no more; asked while it waits for an item, so that one that never comes holds nobody up."""
+
+_ASK_S = 0.1
 _PATIENCE_S = 10.0  # a producer that hangs in a driver or a socket is left behind after this; its thread is a daemon
 
 
-def prefetch(items: Iterable[T], size: int = 4) -> Iterator[T]:
+def prefetch(items: Iterable[T], size: int = 4, until: Until | None = None) -> Iterator[T]:
     """The items in their order, fetched up to `size` ahead by one background thread.
 
     The thread starts with the first item asked for. It ends, and the iterator is closed in it, when the items are exhausted, when
-    they raise (the exception comes out here, after the items before it), or when this generator is closed or dropped; closing
-    waits for the item under way, 10 s at most. Raises `ValueError` where `size` is less than 1.
+    they raise (the exception comes out here, after the items before it), when `until` says so while no item is there, or when this
+    generator is closed or dropped; closing waits for the item under way, 10 s at most. Raises `ValueError` where `size` is less
+    than 1.
     """
     if size < 1:
         raise ValueError(f"size must be 1 or more, but got {size}")
-    return _handed_over(_Belt[T](items, size, keep="all"))
+    return _handed_over(_Belt[T](items, size, keep="all", until=until))
 
 
 class Latest(Generic[T]):
@@ -31,12 +36,12 @@ class Latest(Generic[T]):
 
     for frame in (newest := Latest(camera.frames())): ...
 
-    One background thread drains the items as fast as they come. When they end, the last one is still given. Errors and early ends
-    are as in `prefetch`. It can be gone through once: a second iteration is a `ValueError`.
+    One background thread drains the items as fast as they come. When they end, the last one is still given. Errors, early ends and
+    `until` are as in `prefetch`. It can be gone through once: a second iteration is a `ValueError`.
     """
 
-    def __init__(self, items: Iterable[T]) -> None:
-        self._belt = _Belt[T](items, 1, keep="newest")
+    def __init__(self, items: Iterable[T], until: Until | None = None) -> None:
+        self._belt = _Belt[T](items, 1, keep="newest", until=until)
         self._begun = False
 
     @property
@@ -54,8 +59,8 @@ class Latest(Generic[T]):
 class _Belt(Generic[T]):
     """A bounded queue with a producer thread. `queue.Queue` cannot be closed from the taking end; one condition does both."""
 
-    def __init__(self, items: Iterable[T], size: int, keep: str) -> None:
-        self.items, self.size, self.keep = items, size, keep
+    def __init__(self, items: Iterable[T], size: int, keep: str, until: Until | None) -> None:
+        self.items, self.size, self.keep, self.until = items, size, keep, until
         self.waiting: deque[T] = deque()
         self.dropped = 0
         self.ended = False  # the producer has no more
@@ -103,7 +108,9 @@ class _Belt(Generic[T]):
         """The next item. Raises the producer's error, or `StopIteration` at the end."""
         with self.change:
             while not self.waiting and not self.ended:
-                self.change.wait()
+                if self.until is not None and self.until():
+                    raise StopIteration
+                self.change.wait(None if self.until is None else _ASK_S)
             if self.waiting:
                 self.change.notify_all()
                 return self.waiting.popleft()
