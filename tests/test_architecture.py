@@ -34,7 +34,7 @@ LAYERS = (
     {"__main__"},
 )
 WEB_LAYERS = (
-    {"settings", "errors", "database", "uploads", "security", "writers", "migrations"},
+    {"settings", "errors", "database", "incoming", "uploads", "security", "writers", "migrations"},
     {"tasks"},
     {"analyses"},
     {"capture"},

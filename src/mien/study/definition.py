@@ -8,7 +8,6 @@ A study that is being made may lack almost everything; what is there must be rig
 per language, {"en": "…", "fr": "…"}; where a language lacks, the study's first one stands in.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -87,6 +86,8 @@ EMOTION_MOST = 4
 """An emotion is answered from 0, not at all, to this, very strongly."""
 
 SHORT_LETTERS_MAX, LONG_LETTERS_MAX = 200, 4000
+NUMBER_MOST = 1e12
+"""No number, of a definition or an answer, is larger: means and their spread can be worked out of any."""
 TITLE_LETTERS_MAX, TEXT_LETTERS_MAX = 200, 20_000
 STIMULI_MAX, QUESTIONS_MAX, OPTIONS_MAX, VARIABLES_MAX, MARKERS_MAX = 50, 200, 100, 20, 500
 EVERY_S = (0.1, 10.0)
@@ -154,6 +155,13 @@ class Question:
             raise DataError(f"{self._name()}: wanted {wanted}, but got {answer!r:.60}")
         return kept
 
+    def fits(self, answer: Any) -> bool:
+        """Whether `check` would keep it, as it is kept already."""
+        try:
+            return answer is not None and _ANSWERS[self.kind](self, answer)[0] is not None
+        except TypeError:
+            return False
+
     def _name(self) -> str:
         return next((title for title in self.title.values() if title.strip()), self.id)[:80]
 
@@ -172,14 +180,14 @@ class Question:
         return _whole(answer, 1, most), f"a whole number from 1 to {most}"
 
     def _number(self, answer: Any) -> tuple[Any, str]:
-        least, most = -math.inf if self.min is None else self.min, math.inf if self.max is None else self.max
+        least, most = -NUMBER_MOST if self.min is None else self.min, NUMBER_MOST if self.max is None else self.max
         fits = _is_number(answer) and least <= answer <= most
         bounds = [f"{word} {bound:g}" for word, bound in (("from", self.min), ("to", self.max)) if bound is not None]
         return (float(answer) if fits else None), " ".join(["a number", *bounds])
 
     def _text(self, answer: Any) -> tuple[Any, str]:
         most = SHORT_LETTERS_MAX if self.kind == "short" else LONG_LETTERS_MAX
-        fits = isinstance(answer, str) and len(answer.strip()) <= most and _can_be_stored(answer)
+        fits = isinstance(answer, str) and len(answer.strip()) <= most and can_be_stored(answer)
         return (answer.strip() if fits else None), f"a text of at most {most} letters"
 
     def _emotions(self, answer: Any) -> tuple[Any, str]:
@@ -468,7 +476,7 @@ class _Fields:
 
     def text(self, name: str, most: int = TITLE_LETTERS_MAX) -> str:
         value = self.given.get(name, "")
-        if not isinstance(value, str) or len(value) > most or not _can_be_stored(value):
+        if not isinstance(value, str) or len(value) > most or not can_be_stored(value):
             raise self.wrong(name, f"a text of at most {most} letters")
         return value.strip()
 
@@ -482,7 +490,7 @@ class _Fields:
         for language, text in value.items():
             if language not in LANGUAGES:
                 raise DataError(f"{self.at(name)}: wanted texts in {', '.join(LANGUAGES)}, but got one in {language!r:.60}")
-            if not isinstance(text, str) or len(text) > most or not _can_be_stored(text):
+            if not isinstance(text, str) or len(text) > most or not can_be_stored(text):
                 raise DataError(f"{self.at(name)}.{language}: wanted a text of at most {most} letters, but got {text!r:.60}")
         return {language: value[language] for language in LANGUAGES if language in value}
 
@@ -498,7 +506,7 @@ class _Fields:
             raise self.wrong(name, f"a number of {unit} from {span[0]:g} to {span[1]:g}")
         return float(value)
 
-    def optional_number(self, name: str, span: tuple[float, float] = (-1e12, 1e12)) -> float | None:
+    def optional_number(self, name: str, span: tuple[float, float] = (-NUMBER_MOST, NUMBER_MOST)) -> float | None:
         return None if self.given.get(name) is None else self.number(name, span, "any kind" if span[0] < 0 else "seconds", 0.0)
 
     def whole(self, name: str, span: tuple[int, int], default: int) -> int:
@@ -651,7 +659,7 @@ def _plain(thing: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e300
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= NUMBER_MOST
 
 
 def _whole(value: Any, least: int, most: int) -> int | None:
@@ -661,7 +669,7 @@ def _whole(value: Any, least: int, most: int) -> int | None:
     return int(value)
 
 
-def _can_be_stored(text: str) -> bool:
+def can_be_stored(text: str) -> bool:
     """Databases keep neither NUL nor halves of letters."""
     return "\0" not in text and not any(0xD800 <= ord(letter) < 0xE000 for letter in text)
 

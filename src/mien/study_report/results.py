@@ -54,6 +54,7 @@ def build(
     at: datetime | None = None,
     counts: Mapping[str, int] | None = None,
     live: bool = False,
+    left_out: Sequence[str] = (),
     simulated: str | None = None,
 ) -> Json:
     """The review as a JSON-ready dict, format "mien-review 1".
@@ -64,6 +65,7 @@ def build(
     step_s     seconds of a cell of time; default: the study's `every_s`, or more where the film would have over 3,600 cells
     at         when the review is made, default now
     counts     what only the server knows: invited, agreed, left, withdrawn, rooms; default: counted from the viewers
+    left_out   a sentence about each viewer or answer that could not be read; stands among the methods
     simulated  a sentence that says so, shown on every page, where the viewers are
     """
     definition = study.json()
@@ -108,7 +110,7 @@ def build(
             step_s=max((part.step_s for part in parts), default=0.0) or float(definition["every_s"]),
             numbers={"level": LEVEL, "draws": DRAWS, "shifts": SHIFTS, "window_s": WINDOW_S},
             simulated=simulated,
-            notes=[*_measured_otherwise(others), *(note for part in parts for note in part.notes)],
+            notes=[*_measured_otherwise(others), *(note for part in parts for note in part.notes), *left_out],
         ),
         "variables": [
             {

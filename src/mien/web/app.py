@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from mien import __version__
 from mien.errors import MienError
+from mien.web.database import refusal
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
 from mien.web.routes import (
     analyses,
@@ -166,12 +167,17 @@ def as_api_error(request: Request, error: Exception) -> ApiError:
         detail = [{"where": [str(part) for part in e["loc"]], "what": e["msg"]} for e in error.errors()]
         first, given = detail[0], error.errors()[0].get("input")
         where = " ".join(first["where"][1:]) or first["where"][0]
-        but = f", but got {given!r:.60}" if isinstance(given, str | int | float) else ""
+        but = f", but got {given!r:.60}" if isinstance(given, str | float) or (isinstance(given, int) and abs(given) < 1e60) else ""
         return ApiError(422, "invalid", f"{where}: {first['what'][0].lower()}{first['what'][1:]}{but}", detail=detail)
     if isinstance(error, HTTPException):
         code, message = PLAIN.get(error.status_code, ("http", str(error.detail)))
         message = message.format(path=request.url.path, method=request.method)
         return ApiError(error.status_code, code, message, headers=error.headers)
+    known = refusal(error)
+    if known is not None:
+        if known.status_code >= 500:
+            log.warning("%s %s: %s", request.method, request.url.path, known.message)
+        return known
     number = secrets.token_hex(4)
     log.error("error %s: %s %s", number, request.method, request.url.path, exc_info=error)
     message = f"Something went wrong that was not expected. The server's output has it under {number}."

@@ -1,6 +1,9 @@
 """What the web application remembers: jobs, logins and studies, in SQLite or PostgreSQL."""
 
+import errno
 import glob
+import json
+import re
 import secrets
 import sqlite3
 import time
@@ -33,14 +36,18 @@ from sqlalchemy import (
 )
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from mien.errors import DataError
+from mien.web.errors import ApiError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_S = 10
+BUSY_S = 5
+"""After how long somebody is to try again whom the database had no time for."""
 ID_BYTES = 12
 READS = "mien_reads"
 
@@ -281,7 +288,14 @@ class Store:
             if self.file is not None:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
             arguments = {"timeout": BUSY_TIMEOUT_S} if sqlite else {}
-            self.engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=not sqlite, hide_parameters=True)
+            self.engine = create_engine(
+                parsed,
+                connect_args=arguments,
+                pool_pre_ping=not sqlite,
+                hide_parameters=True,  # what people wrote stands in no error, and so in no log
+                json_serializer=_json,
+                json_deserializer=_of_json,
+            )
         except ArgumentError:
             raise DataError(f"wanted a database's address such as postgresql://user@host/mien, but got {url!r}") from None
         except ModuleNotFoundError as error:
@@ -463,6 +477,47 @@ class Store:
 
 def _reason(error: DatabaseError) -> str:
     return str(error.orig).strip().splitlines()[0]
+
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""The letter NUL as JSON writes it, and not a backslash that somebody wrote before u0000."""
+
+
+def refusal(error: Exception) -> ApiError | None:
+    """What a full disk, a database that is held by somebody or gone, and a value that it cannot keep are answered with; None for
+    any other exception."""
+    cause = error.orig if isinstance(error, StatementError) else error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more exactly what
+    if code == sqlite3.SQLITE_FULL or (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)):
+        return ApiError(507, "disk_full", "The disk is full. Make room, and try again; what was there before is kept.")
+    out_of_reach = isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    if isinstance(error, PoolTimeout) or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or out_of_reach:
+        return ApiError(
+            503, "busy", "The database is busy or cannot be reached. Try again in a moment.", headers={"Retry-After": str(BUSY_S)}
+        )
+    if isinstance(cause, OverflowError | UnicodeError | ValueError) and isinstance(error, StatementError):
+        return ApiError(422, "invalid", "A number or text in the request is none that can be kept.")
+    return None
+
+
+def _json(value: Any) -> str:
+    """JSON that can be read again, by every database and program: UTF-8 can say it, and no number is none. Raises `ValueError`."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text.encode()
+    if _NUL.search(text):
+        raise ValueError("holds a NUL, which databases do not keep")
+    return text
+
+
+def _of_json(given: str | bytes) -> Any:
+    """What `_json` wrote. Earlier versions also wrote halves of letters, which nothing could be made of: each is a ? now. What a
+    broken disk left is the text that it is, so that one row takes no list of all rows away; who wants more of it finds no dict."""
+    text = given.decode("utf-8", "replace") if isinstance(given, bytes) else given
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) if "\\ud" in text.lower() else value
 
 
 def _driver(url: URL) -> URL:

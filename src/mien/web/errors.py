@@ -52,12 +52,14 @@ REASONS = {
     401: "A login or a token is needed",
     403: "Refused: another origin or another host",
     404: "There is no such thing",
+    408: "The request came too slowly",
     409: "It does not fit the state that things are in",
     413: "Too large",
     415: "Not the kind of content that is read here",
     416: "There is no such range",
     422: "A value cannot be",
     429: "Too many at once",
+    503: "The database is busy or cannot be reached",
     507: "No space is left",
 }
 

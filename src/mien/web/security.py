@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.web.database import Login, Store, now
 from mien.web.errors import ApiError
+from mien.web.incoming import check_address, checked, in_time
 from mien.web.settings import Settings, is_loopback
 
 COOKIE = "mien_session"
@@ -310,12 +311,22 @@ class Guard:
 
         try:
             await self.security.judge(connection)
-            await self.app(scope, limited(scope, receive, self.security.settings), send_with_headers)
+            check_address(scope.get("raw_path") or b"", scope["query_string"])
+            taken = limited(scope, in_time(receive), self.security.settings)
+            if _brings_plain_body(connection.headers):
+                taken = await checked(taken)
+            await self.app(scope, taken, send_with_headers)
         except Exception as error:
             if begun:
                 raise  # half an answer is out; nothing can be said any more
             response = await self.answer(Request(scope, receive), error)
             await response(scope, receive, send_with_headers)
+
+
+def _brings_plain_body(headers: Headers) -> bool:
+    """Whether a body comes that is no form with a file: it is small, and looked at whole."""
+    there = headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
+    return there and not headers.get("Content-Type", "").startswith("multipart/form-data")
 
 
 def add_headers(scope: Scope, message: MutableMapping[str, Any]) -> None:

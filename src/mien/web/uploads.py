@@ -171,6 +171,8 @@ class _Form:
 
     def _part_ends(self) -> None:
         if not self._is_file and self._name:
+            if b"\0" in self._value or "\0" in self._name:
+                raise ApiError(422, "invalid", "A field of the form holds a NUL, which no text can hold.")
             self.upload.fields[self._name] = self._value.decode("utf-8", "replace")
 
     def _ends(self) -> None:

@@ -8,7 +8,9 @@ import struct
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from mien.study.definition import can_be_stored
 
 HEADER = struct.Struct("<BBHId")
 """Version 1: version, flags, 0, sequence (uint32), captured_s (float64): 16 bytes before each picture."""
@@ -117,7 +119,14 @@ def read_frame(message: bytes, *, max_bytes: int, film: bool = False) -> tuple[F
 
 # --- up ------------------------------------------------------------------------------------------------------------------------
 
-Name = Annotated[str, Field(max_length=200)]
+
+def _kept(text: str) -> str:
+    if not can_be_stored(text):
+        raise ValueError("holds a NUL or half of a letter")
+    return text
+
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(_kept)]
 
 
 class Up(BaseModel):

@@ -12,14 +12,15 @@ import logging
 import sys
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mien.errors import DataError, MediaError
+from mien.errors import DataError
 from mien.study.definition import Study
 from mien.study_report.viewers import Viewer
-from mien.web.database import Store, StudyRow
+from mien.web.database import Store, StudyRow, refusal
 from mien.web.settings import Settings
 from mien.web.studies.service import Studies
 from mien.web.tasks.child import work
@@ -51,10 +52,11 @@ def make(task: dict[str, Any]) -> list[str]:
     study = Study.read(row.definition)
     until = datetime.fromisoformat(task["until"]) if task["until"] else None
     people: Sequence[Viewer] = ()
+    odd: list[str] = []
     if {"review.json", "long.csv", "wide.csv", "answers.csv"} & set(wanted):
-        people = viewers_of(settings, store, row, until)
+        people = viewers_of(settings, store, row, until, odd)
     if "review.json" in wanted:
-        review = _build(studies, row, study, people, until)
+        review = _build(studies, row, study, people, until, odd)
         with whole_file(folder / "review.json") as part:
             part.write_text(json.dumps(review, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
     else:
@@ -82,28 +84,56 @@ def make(task: dict[str, Any]) -> list[str]:
     return wanted
 
 
-def viewers_of(settings: Settings, store: Store, row: StudyRow, until: datetime | None = None) -> list[Viewer]:
+def viewers_of(
+    settings: Settings, store: Store, row: StudyRow, until: datetime | None = None, odd: list[str] | None = None
+) -> list[Viewer]:
     """Everybody who counts in a study's review: participants by order of consent, then the viewers of its rooms; all of it as it
-    stood at a moment, where one is given. A room whose file is damaged is left out, and the server's output says so."""
+    stood at a moment, where one is given.
+
+    Whoever cannot be read is left out, alone, as is an answer that its question cannot have. `odd` is given a sentence about each,
+    which names the participant, the room or the question, and nothing that somebody said.
+    """
     from mien.web.studies.participants import load_viewer
     from mien.web.studies.rooms import load_room
 
     studies = Studies(settings, store, Writers())
     study = Study.read(row.definition)
-    people = [
-        load_viewer(store, settings, row, participant, until)
-        for participant in studies.participants(row.id)
-        if until is None or participant.consented_at <= until
-    ]
+    odd = [] if odd is None else odd
+    people: list[Viewer] = []
+    for participant in studies.participants(row.id):
+        if until is not None and participant.consented_at > until:
+            continue
+        try:
+            viewer = load_viewer(store, settings, row, participant, until)
+        except Exception as error:  # whatever it is: one person's data must not take everybody's report away
+            _raise_what_passes(error)
+            log.warning("participant %d of study %s is left out of its report: %s", participant.name, row.id, type(error).__name__)
+            odd.append(f"Viewer {participant.name} is left out: what is kept of this person cannot be read; it can be erased.")
+            continue
+        answers = {question.id: question for question in (*study.before, *study.after)}
+        unfit = [id for id, answer in viewer.answers.items() if id in answers and not answers[id].fits(answer)]
+        for id in unfit:
+            odd.append(f"Viewer {participant.name}'s answer to the question {id} is left out: it is none that the question takes.")
+        people.append(replace(viewer, answers={id: one for id, one in viewer.answers.items() if id not in unfit}))
     for room in studies.rooms(row.id):
         try:
             people += load_room(settings, study, room, until)
-        except MediaError as error:
-            log.warning("room %d of study %s is left out of its review: %s", room.name, row.id, error)
+        except Exception as error:
+            _raise_what_passes(error)
+            log.warning("room %d of study %s is left out of its report: %s", room.name, row.id, error)
+            odd.append(f"Room {room.name} is left out: its file cannot be read.")
     return people
 
 
-def _build(studies: Studies, row: StudyRow, study: Study, people: Sequence[Viewer], until: datetime | None) -> dict[str, Any]:
+def _raise_what_passes(error: Exception) -> None:
+    """Nobody is left out because a database was busy or memory short just now: then the report is made once more."""
+    if isinstance(error, MemoryError) or refusal(error) is not None:
+        raise error
+
+
+def _build(
+    studies: Studies, row: StudyRow, study: Study, people: Sequence[Viewer], until: datetime | None, odd: Sequence[str]
+) -> dict[str, Any]:
     from mien.study_report.results import build
 
     films = {s.id: path for s in study.stimuli if (path := studies.film(row.id, s.id)).is_file()}
@@ -117,6 +147,7 @@ def _build(studies: Studies, row: StudyRow, study: Study, people: Sequence[Viewe
         until=until,
         counts=counts,
         live=row.state == "open" and until is None,
+        left_out=odd,
         simulated="The viewers of this study are simulated: nobody was filmed." if row.simulated else None,
     )
 

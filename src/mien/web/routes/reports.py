@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mien.web.analyses.schema import shown
 from mien.web.database import Frozen
 from mien.web.errors import ApiError, may_fail
+from mien.web.incoming import Moment
 from mien.web.reports.service import Reviews
 from mien.web.reports.worker import ARCHIVE, TABLES
 from mien.web.routes.results import REPORT_HEADERS
@@ -23,7 +24,7 @@ FILE_KINDS = {
 }
 NAME_LETTERS_MAX = 120
 
-Until = Annotated[datetime | None, Query(description="what had been measured and said by then")]
+Until = Annotated[Moment | None, Query(description="what had been measured and said by then")]
 Kept = Annotated[str, Query(max_length=NAME_LETTERS_MAX, alias="frozen", description="id of a kept report")]
 
 router = APIRouter(tags=["Studies"])

@@ -11,6 +11,7 @@ from mien.web.analyses.edits import Edits
 from mien.web.analyses.result_schema import Merge, Result, Series, TrackChange
 from mien.web.analyses.results import Results, stem
 from mien.web.errors import may_fail
+from mien.web.incoming import NumberedName
 
 REPORT_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-downloads allow-popups; default-src 'none'; "
@@ -64,7 +65,7 @@ def get_series(
     response_model=Result,
     responses=may_fail(404, 409, 422),
 )
-def change_track(request: Request, id: str, track: int, change: TrackChange) -> Response:
+def change_track(request: Request, id: str, track: NumberedName, change: TrackChange) -> Response:
     """Answers with the new result. Tables, plots and the report show it as well; the annotated film stays as it is."""
     results = _results(request)
     return _json(results.result(results.change_track(id, track, change.model_dump(exclude_unset=True))))
@@ -76,7 +77,7 @@ def change_track(request: Request, id: str, track: int, change: TrackChange) -> 
     response_model=Result,
     responses=may_fail(404, 409, 422),
 )
-def merge_track(request: Request, id: str, track: int, merge: Merge) -> Response:
+def merge_track(request: Request, id: str, track: NumberedName, merge: Merge) -> Response:
     """For one person who was given two numbers. Refused (409) where both are seen at the same time. Answers with the new result."""
     results = _results(request)
     return _json(results.result(results.merge(id, track, merge.into)))
@@ -97,7 +98,7 @@ def undo_edits(request: Request, id: str) -> Response:
     response_class=FileResponse,
     responses=_gives(["image/jpeg"], "The picture", 404, 409, 422),
 )
-def get_still(request: Request, id: str, track: int) -> Response:
+def get_still(request: Request, id: str, track: NumberedName) -> Response:
     results = _results(request)
     return results.still(results.done(id), track)
 

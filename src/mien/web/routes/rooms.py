@@ -12,6 +12,7 @@ from mien.study.definition import Study
 from mien.web.analyses.schema import JobOptions
 from mien.web.database import Room, new_id
 from mien.web.errors import ApiError, may_fail
+from mien.web.incoming import NumberedName, check_json
 from mien.web.studies.room_clock import check_clock
 from mien.web.studies.room_schema import CLOCK, NewRoom, Proof, RoomChange, RoomsPage, RoomView
 from mien.web.studies.rooms import Rooms
@@ -107,6 +108,7 @@ async def _upload(request: Request, rooms: Rooms, study_id: str) -> RoomView:
     def add(upload: Any) -> Room:
         given: dict[str, Any] = dict(upload.fields)
         if "clock" in given:
+            check_json(given["clock"].encode())
             try:
                 given["clock"] = json.loads(given["clock"])
             except ValueError:
@@ -130,13 +132,13 @@ async def _upload(request: Request, rooms: Rooms, study_id: str) -> RoomView:
 
 
 @router.get("/api/studies/{id}/rooms/{room}", summary="One room", responses=may_fail(404))
-def get_room(request: Request, id: str, room: int) -> RoomView:
+def get_room(request: Request, id: str, room: NumberedName) -> RoomView:
     rooms = _rooms(request)
     return _view(rooms, rooms.known(id, room))
 
 
 @router.patch("/api/studies/{id}/rooms/{room}", summary="Put a room's start right", responses=may_fail(404, 409, 422))
-def change_room(request: Request, id: str, room: int, asked: RoomChange) -> RoomView:
+def change_room(request: Request, id: str, room: NumberedName, asked: RoomChange) -> RoomView:
     """Also while it records: a page that plays the film tells the clock this way."""
     rooms = _rooms(request)
     try:
@@ -147,12 +149,12 @@ def change_room(request: Request, id: str, room: int, asked: RoomChange) -> Room
 
 
 @router.post("/api/studies/{id}/rooms/{room}/retry", summary="Try a room again that failed", responses=may_fail(404, 409, 429, 507))
-def retry_room(request: Request, id: str, room: int) -> RoomView:
+def retry_room(request: Request, id: str, room: NumberedName) -> RoomView:
     rooms = _rooms(request)
     return _view(rooms, rooms.retry(id, room))
 
 
 @router.delete("/api/studies/{id}/rooms/{room}", summary="Erase a room", responses=may_fail(404))
-def erase_room(request: Request, id: str, room: int) -> Proof:
+def erase_room(request: Request, id: str, room: NumberedName) -> Proof:
     """With all that was measured in it; a recording that still runs for it is ended and erased."""
     return _rooms(request).erase(id, room)

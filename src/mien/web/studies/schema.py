@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mien.study.definition import Study
 from mien.web.database import AuditEntry, Invitation, Participant, StudyRow
+from mien.web.incoming import Moment
 from mien.web.studies.films import Films
 from mien.web.studies.service import LinkState, Studies, lacks, link_state
 
@@ -195,7 +196,7 @@ class InvitationChange(BaseModel):
 
     label: str | None = Field(default=None, max_length=200)
     limit: int | None = Field(default=None, ge=1, le=1_000_000)
-    ends_at: datetime | None = None
+    ends_at: Moment | None = None
     groups: dict[str, str] | None = None
     closed: bool | None = None
 
@@ -213,7 +214,7 @@ class NewInvitation(BaseModel):
     label: str = Field(default="", max_length=200, description="for the operator alone")
     one_time: bool = Field(default=False, description="whether only one person can use it")
     limit: int | None = Field(default=None, ge=1, le=1_000_000, description="how many can use it; null: any number")
-    ends_at: datetime | None = Field(default=None, description="when it ends; null: never")
+    ends_at: Moment | None = Field(default=None, description="when it ends; null: never")
     groups: dict[str, str] = Field(default_factory=dict, description="the groups, by link, of those who use it")
 
 

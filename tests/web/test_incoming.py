@@ -1,0 +1,131 @@
+"""What comes in from outside, looked at before any route meets it. The whole table of it is tests/hostile/test_fields.py."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import text as sql
+from starlette.testclient import TestClient
+
+from mien.web.capture.wire import Record, WireError, read_message
+from mien.web.database import Participant, _json, _of_json
+from mien.web.errors import ApiError
+from mien.web.incoming import Moment, check_address, check_json
+from mien.web.reports.worker import viewers_of
+from web.studies import as_participant, joined, opened
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (rb'{"a": {"b": ["\ud83d"]}}', "a.b holds a NUL or half of a letter"),
+        ('{"a": "\ud83d"}'.encode("utf-8", "surrogatepass"), "a holds a NUL or half of a letter"),
+        (rb'"a\u0000b"', "the request holds a NUL"),
+        (rb'{"\udc00": 1}', "holds a name with a NUL or half of a letter"),
+        (b'{"n": 1' + b"0" * 400 + b"}", "holds a number that is too large"),
+        (b"99999999999999999999", "holds a number that is too large"),
+        (b"-9223372036854775809", "holds a number that is too large"),
+        (b'{"n": 1e400}', "n holds a number that is too large"),
+        (b'{"n": NaN}', "holds NaN, which is no number of JSON"),
+        (b"[" * 200_000, "is nested too deeply"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(body: bytes, says: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        check_json(body)
+    assert refused.value.status_code == 422
+    assert says in refused.value.message
+
+
+@pytest.mark.parametrize("body", [b"", b"no JSON", b"\xff\xfe", '{"a": "🎬", "n": 9223372036854775807, "x": 1e308}'.encode()])
+def test_what_can_be_kept_or_is_for_the_route_to_judge_passes(body: bytes) -> None:
+    check_json(body)
+
+
+def test_an_address_holds_no_nul() -> None:
+    check_address(b"/api/jobs", b"q=%30")
+    for path, query in ((b"/api/jobs/%00", b""), (b"/api/jobs", b"q=a%00")):
+        with pytest.raises(ApiError):
+            check_address(path, query)
+
+
+def test_a_moment_is_one_in_utc() -> None:
+    moment = TypeAdapter(Moment)
+    assert moment.validate_python("2026-11-02T09:30:00+02:00") == datetime(2026, 11, 2, 7, 30, tzinfo=UTC)
+    assert moment.validate_python("2026-11-02T09:30:00") == datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+    for text in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+        with pytest.raises(ValidationError):
+            moment.validate_python(text)
+
+
+def test_what_is_written_into_the_database_can_be_read_again() -> None:
+    kept = {"said": "🎬 c:\\u0000\\ud83d", "n": 1e308}
+    assert _of_json(_json(kept)) == _of_json(_json(kept).encode()) == kept
+    for value in ("\ud83d", "a\0b", "\\\0", float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=r"surrogates|NUL|Out of range"):
+            _json([value])
+    assert _of_json(r'["\ud83d", "\ud83c\udfac"]') == ["?", "🎬"]  # as earlier versions kept it
+
+
+def test_a_name_over_a_socket_holds_no_nul() -> None:
+    for text in (r"a\u0000b", r"\ud83d"):
+        with pytest.raises(WireError, match=r"not understood|at name"):
+            read_message(f'{{"type": "record", "action": "start", "name": "{text}"}}', Record)
+
+
+def test_a_field_of_a_form_holds_no_nul(client: TestClient) -> None:
+    answer = client.post("/api/jobs", files={"file": ("a.png", b"x")}, data={"source": "a\0b"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+
+
+BEFORE = [{"id": "n", "kind": "number", "title": {"en": "How many?"}}]
+AFTER = [{"id": "said", "kind": "long", "title": {"en": "What stays?"}}]
+
+
+def test_an_answer_that_cannot_be_kept_is_not(client: TestClient) -> None:
+    id, invitation = opened(client, smallest_group=1, before=BEFORE, after=AFTER)
+    code = as_participant(joined(client, invitation))
+    for question, value in (("said", r'"\ud83d"'), ("n", "1" + "0" * 400), ("n", "1e400")):
+        part = "after" if question == "said" else "before"
+        sent = f'{{"part": "{part}", "answers": {{"{question}": {value}}}}}'
+        assert client.put("/api/participant/answers", content=sent, headers=code).status_code == 422, value
+    for path in ("/api/participant", "/api/participant/export", f"/api/studies/{id}/viewers/1/export"):
+        assert client.get(path, headers=code).status_code == 200
+
+
+def test_numbers_and_dates_in_addresses_that_cannot_be_are_422(client: TestClient) -> None:
+    id, _ = opened(client)
+    for path in (
+        f"/api/studies/{id}/rooms/99999999999999999999",
+        f"/api/studies/{id}/review?until=9999-12-31T23:59:59-23:59",
+        f"/api/studies/{id}/rooms/1{'0' * 400}",
+    ):
+        assert client.get(path).status_code == 422, path
+
+
+def test_one_bad_row_is_left_out_and_named(client: TestClient, app: FastAPI) -> None:
+    id, invitation = opened(client, smallest_group=1, before=BEFORE, after=AFTER)
+    for _ in range(5):
+        joined(client, invitation)
+    bad: dict[int, Any] = {2: "7", 4: '{"bef', 3: '{"before": {"n": "many"}, "after": {"said": "yes"}}'}
+    with app.state.store.engine.begin() as rows:  # as an earlier version, or a broken disk, left it
+        for name, value in bad.items():
+            rows.execute(sql(f"update {Participant.__tablename__} set answers = '{value}' where name = {name}"))
+
+    odd: list[str] = []
+    people = viewers_of(app.state.settings, app.state.store, app.state.studies.known(id), odd=odd)
+    assert len(people) == 3
+    assert client.get(f"/api/studies/{id}/viewers").status_code == 200
+    assert odd == [
+        "Viewer 2 is left out: what is kept of this person cannot be read; it can be erased.",
+        "Viewer 3's answer to the question n is left out: it is none that the question takes.",
+        "Viewer 4 is left out: what is kept of this person cannot be read; it can be erased.",
+    ]
+    assert [viewer.answers.get("said") for viewer in people] == [None, "yes", None]
+    for name in (2, 4):
+        assert client.request("DELETE", f"/api/studies/{id}/viewers/{name}").status_code == 200
+    odd.clear()
+    viewers_of(app.state.settings, app.state.store, app.state.studies.known(id), odd=odd)
+    assert len(odd) == 1
