@@ -184,7 +184,7 @@ def every_call() -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One application for all of them: what one call left there, the next has to live with."""
-    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("hostile") / "data"))
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("hostile") / "data", consents_per_minute=100_000))
     with TestClient(app, base_url=HERE, follow_redirects=False) as client:
         yield Place(app, client)
 

@@ -128,7 +128,9 @@ CALLS = {
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One job at a time and few waiting, so that made-up uploads do not keep the machine busy."""
     folder = tmp_path_factory.mktemp("openapi") / "data"
-    with Server(folder, jobs_waiting_max=3, upload_max_mib=1, login_attempts_per_minute=100_000) as server:
+    with Server(
+        folder, jobs_waiting_max=3, upload_max_mib=1, login_attempts_per_minute=100_000, consents_per_minute=100_000
+    ) as server:
         yield server
 
 

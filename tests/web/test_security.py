@@ -130,7 +130,7 @@ def test_a_program_on_this_machine_needs_nothing(client: TestClient) -> None:
 
 
 def test_with_a_password_every_change_needs_a_login_or_the_token(opened: Opened) -> None:
-    client = opened(password=PASSWORD, token=TOKEN)
+    client = opened(password=PASSWORD, token=TOKEN, login_attempts_per_minute=100_000)
     app: Any = client.app
     own = {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}
     for method, path in operators(app):
@@ -384,9 +384,31 @@ def test_attempts_are_counted_by_address(opened: Opened) -> None:
 
     for address in ("10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8:0:1::1"):
         security.count_attempt(address)
-    for address in ("10.0.0.1", "2001:db8::2"):  # one customer has a whole /64
+    for address in ("10.0.0.1", "2001:db8::2", "::ffff:10.0.0.2"):  # one customer has a whole /64; IPv4 may come as IPv6
         with pytest.raises(ApiError):
             security.count_attempt(address)
+    security.count_attempt("fe80::1%eth0")
+
+
+def test_tokens_are_not_guessed_without_end(opened: Opened) -> None:
+    client = opened(token=TOKEN, login_attempts_per_minute=3)
+
+    def ask(token: str) -> tuple[int, str | None]:
+        answer = client.get("/api/jobs", headers={"Authorization": f"Bearer {token}"})
+        return answer.status_code, None if answer.is_success else error(answer)
+
+    assert [ask(f"guess-{k}-of-many-letters") for k in range(5)] == [(401, "wrong_token")] * 3 + [(429, "too_many_attempts")] * 2
+    app: Any = client.app
+    app.state.security.token_attempts.times.clear()  # a minute passes
+    assert ask(TOKEN) == (200, None)
+    assert [ask(f"guess-{k}-of-many-letters") for k in range(4)] == [(401, "wrong_token")] * 3 + [(429, "too_many_attempts")]
+    assert ask(TOKEN) == (200, None)  # a program that was right before goes on beside whoever guesses
+
+
+def test_https_by_a_proxy_that_nobody_named_is_explained(client: TestClient) -> None:
+    answer = client.post("/api/studies", json={}, headers={"Origin": HERE.replace("http:", "https:")})
+    assert (answer.status_code, error(answer)) == (403, "cross_origin")
+    assert "MIEN_TRUSTED_PROXIES" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("sent", [b"", b"{", b"[]", b'{"password": 1}', b'{"password": "' + b"x" * 1001 + b'"}', b"\xff"])

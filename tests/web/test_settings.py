@@ -30,8 +30,8 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "password": "p" * 8,
         "token": "t" * 16,
     }
-    texts |= {"allowed_hosts": "a.example, b.example", "model": "mien-small"}
-    wanted = texts | {"data_dir": tmp_path, "allowed_hosts": ("a.example", "b.example")}
+    texts |= {"allowed_hosts": "a.example, b.example", "model": "mien-small", "trusted_proxies": "127.0.0.1"}
+    wanted = texts | {"data_dir": tmp_path, "allowed_hosts": ("a.example", "b.example"), "trusted_proxies": ("127.0.0.1",)}
     for setting in dataclasses.fields(Settings):
         if setting.name not in texts:
             texts[setting.name] = "7777"
@@ -56,6 +56,7 @@ def test_what_is_given_wins_over_the_environment() -> None:
         ({"MIEN_JOBS_AT_ONCE": "0"}, "jobs_at_once: wanted 1 or more, but got 0"),
         ({"MIEN_LIVE_RETURN_S": "nan"}, "live_return_s: wanted 0 or more, but got nan"),
         ({"MIEN_PASSWORD": "short"}, "password: wanted 8 letters or more, but got 5"),
+        ({"MIEN_TRUSTED_PROXIES": "10.0.0.0/8, nginx"}, "trusted_proxies: wanted addresses or networks .*, but got 'nginx'"),
         ({"MIEN_TOKEN": "fifteen-letters"}, "token: wanted 16 letters or more, but got 15"),
     ],
 )

@@ -213,6 +213,8 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
 
             config = uvicorn.Config(
                 app,
+                proxy_headers=bool(settings.trusted_proxies),  # nobody else is believed to speak for others
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 log_level="warning",
                 access_log=False,
                 server_header=False,

@@ -69,18 +69,18 @@ code, which comes in a header or a message, so that no other site's page can mak
 class Attempts:
     """Counts how often an address tried within the last minute; forgets it then. May be called from any thread."""
 
-    def __init__(self, per_minute: int) -> None:
-        self.per_minute = per_minute
+    def __init__(self, per_minute: int, what: str = "wrong attempts") -> None:
+        self.per_minute, self.what = per_minute, what
         self.times: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
 
     def check(self, address: str, *, count: bool = False) -> None:
         """Raises `ApiError` 429 for an address that has tried too often; else counts another attempt, where that is wanted."""
-        moment, network = time.monotonic(), _network(address)
+        moment, whose = time.monotonic(), network(address)
         with self._lock:
             for known in [a for a, times in self.times.items() if times[-1] < moment - ATTEMPTS_S]:
                 del self.times[known]
-            times = self.times.get(network, deque())
+            times = self.times.get(whose, deque())
             while times and times[0] < moment - ATTEMPTS_S:
                 times.popleft()
             if len(times) >= self.per_minute:
@@ -88,16 +88,16 @@ class Attempts:
                 raise ApiError(
                     429,
                     "too_many_attempts",
-                    f"Too many wrong attempts. Try again in {wait_s} s.",
+                    f"Too many {self.what}. Try again in {wait_s} s.",
                     headers={"Retry-After": str(wait_s)},
                 )
             if count:
-                self.times.setdefault(network, times).append(moment)
+                self.times.setdefault(whose, times).append(moment)
 
     def forgive(self, address: str) -> None:
         """Forgets the attempts of an address."""
         with self._lock:
-            self.times.pop(_network(address), None)
+            self.times.pop(network(address), None)
 
 
 class Security:
@@ -118,6 +118,8 @@ class Security:
         if not settings.is_local:
             self._hosts.add(socket.gethostname().lower())
         self.attempts = Attempts(settings.login_attempts_per_minute)
+        self.token_attempts = Attempts(settings.login_attempts_per_minute)
+        self._programs: set[str] = set()  # addresses from which the token came that was right
         self._one_by_one = threading.Lock()  # a hash takes 64 MiB; many at once would be a way to fill the memory
 
     # --- the password and the token
@@ -199,8 +201,7 @@ class Security:
         self._check_host(headers)
         scheme, _, word = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.guarded:
-            if not self.is_token(word.strip()):
-                raise ApiError(401, "wrong_token", "The token is not the one that this server was given.", headers=_ASK_TOKEN)
+            self._check_token(word.strip(), request.client.host if request.client else "")
             request.state.bearer = True
             return
         if path.startswith("/static/") and method in READING:
@@ -229,6 +230,17 @@ class Security:
             return LOGIN_NEEDED if error.status_code == 401 else CROSS_ORIGIN
         return None
 
+    def _check_token(self, word: str, address: str) -> None:
+        """Raises `ApiError` 401, and 429 for an address that guesses. A program that was right before is heard all the same."""
+        known = address in self._programs
+        if not known:
+            self.token_attempts.check(address)
+        if self.is_token(word):
+            self._programs.add(address)
+            return
+        self.token_attempts.check(address, count=True)
+        raise ApiError(401, "wrong_token", "The token is not the one that this server was given.", headers=_ASK_TOKEN)
+
     def _check_host(self, headers: Headers) -> None:
         """Against DNS rebinding: another's name that has come to mean this machine is not answered."""
         try:
@@ -254,7 +266,10 @@ class Security:
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
         unsaid = origin is None and site is None and COOKIE in request.cookies
         if unsaid or (origin is not None and not is_own(request, origin)) or site not in (None, "same-origin"):
-            raise ApiError(403, "cross_origin", "Refused: this request comes from another site. Use mien's own pages.")
+            why = "this request comes from another site. Use mien's own pages."
+            if request.url.scheme == "http" and (origin or "").lower() == f"https://{request.headers.get('Host', '')}".lower():
+                why = "a proxy speaks https for this server, and nothing says that it may. Name it in MIEN_TRUSTED_PROXIES."
+            raise ApiError(403, "cross_origin", f"Refused: {why}")
 
 
 _ASK_TOKEN = {"WWW-Authenticate": "Bearer"}
@@ -399,10 +414,12 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _network(address: str) -> str:
-    """Attempts are counted by address; of IPv6 by what one customer is given."""
+def network(address: str) -> str:
+    """Callers are counted by address; of IPv6 by what one customer is given."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return str(ipaddress.ip_network(f"{ip}/64", strict=False)) if ip.version == 6 else address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return address
+    return str(ip.ipv4_mapped or ipaddress.IPv6Network((ip.packed[:8] + bytes(8), 64)))

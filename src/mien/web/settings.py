@@ -59,6 +59,10 @@ class Settings:
     recording_max_minutes: int = _setting(240, "min", "the longest recording", least=1)
     login_hours: int = _setting(168, "h", "how long a login holds", least=1)
     login_attempts_per_minute: int = _setting(10, "per min", "wrong passwords that one address may try", least=1)
+    consents_per_minute: int = _setting(120, "per min", "how many may begin with a study from one address", least=1)
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "", "addresses or networks of the proxies whose X-Forwarded-For and -Proto are believed, divided by commas"
+    )
     retention_days: int = _setting(
         0, "days", "after how long finished analyses are erased; 0 keeps them until they are erased", least=0
     )
@@ -74,6 +78,12 @@ class Settings:
             given = len(getattr(self, name))
             if 0 < given < letters:
                 raise ValueError(f"{name}: wanted {letters} letters or more, but got {given}")
+
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(f"trusted_proxies: wanted addresses or networks such as 10.0.0.0/8, but got {proxy!r}") from None
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ, **given: Any) -> "Settings":

@@ -188,11 +188,12 @@ def invited(request: Request, invitation: str) -> Invited:
     return Invited.model_validate({"study": public(study), "state": state})
 
 
-@router.post("/api/take-part/{invitation}/consent", status_code=201, summary="Agree", responses=may_fail(403, 404, 409, 422))
+@router.post("/api/take-part/{invitation}/consent", status_code=201, summary="Agree", responses=may_fail(403, 404, 409, 422, 429))
 def agree(request: Request, invitation: str, agreed: Agreed) -> Code:
     """Takes part from here on. 409 `consent_changed` brings the text as it reads now; `invitation_full`, `…_ended`, `…_closed` and
     `…_used` say why nobody can begin."""
-    return Code(code=_participants(request).agree(invitation, agreed.language, agreed.version, agreed.pictures))
+    address = request.client.host if request.client else ""
+    return Code(code=_participants(request).agree(invitation, agreed.language, agreed.version, agreed.pictures, address))
 
 
 @router.get("/api/participant", summary="How far one is", responses=may_fail(401, 429))

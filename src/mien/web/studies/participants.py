@@ -102,7 +102,7 @@ class Participants:
     def __init__(self, settings: Settings, store: Store, studies: Studies) -> None:
         self.settings, self.store, self.studies = settings, store, studies
         self.attempts = Attempts(settings.login_attempts_per_minute)
-        self._known: set[str] = set()
+        self.consents = Attempts(settings.consents_per_minute, "people began with a study here at once")
         self._erasing = threading.Lock()
 
     # --- who may take part
@@ -119,9 +119,11 @@ class Participants:
             raise ApiError(404, "not_found", "This invitation is not known here. Check the link, or ask whoever sent it to you.")
         return study, invitation, state_of(study, invitation)
 
-    def agree(self, invitation_id: str, language: str, version: int, pictures: bool) -> str:
-        """Takes somebody's consent and gives the code. Raises `ApiError` 404, 409 or 422; two at once never take one last place."""
+    def agree(self, invitation_id: str, language: str, version: int, pictures: bool, address: str = "") -> str:
+        """Takes somebody's consent and gives the code. Raises `ApiError` 404, 409 or 422, and 429 where more came from an address
+        than sit in a room; two at once never take one last place."""
         found, _, _ = self.invited(invitation_id)
+        self.consents.check(address, count=True)
         code = new_code()
         with self.store.session() as rows:
             study = rows.scalar(select(StudyRow).where(StudyRow.id == found.id).with_for_update())
@@ -172,18 +174,15 @@ class Participants:
     def by_code(self, code: str, address: str) -> Participant:
         """Whose code it is. Raises `ApiError` 401 for a wrong one, and 429 where wrong ones came too often from one address.
 
-        Somebody whose code was right before is let in all the same: the person may sit behind the same address as whoever guesses.
+        A right one is let in all the same: a class or a cinema sits behind one address with whoever guesses. Guessing is hopeless
+        without this: of 60 bits, a thousand guesses a second find one of ten thousand codes in some thousand years.
         """
         digest = code_hash(code)
-        if digest is None or digest not in self._known:
-            self.attempts.check(address)
         if digest is not None:
             with self.store.reading() as rows:
                 found = rows.scalar(select(Participant).where(Participant.code_hash == digest))
             if found is not None and hmac.compare_digest(found.code_hash, digest):
-                self._known.add(digest)
                 return found
-            self._known.discard(digest)
         self.attempts.check(address, count=True)
         raise ApiError(
             401,
@@ -434,7 +433,6 @@ class Participants:
             shutil.rmtree(folder, ignore_errors=True)
             # Made from everybody's data, and made again without this person's when somebody asks.
             self.studies.forget_reviews(study_id)
-            self._known.discard(participant.code_hash)
             self.store.forget()
             with self.store.reading() as rows:
                 rows_left = rows.get(Participant, participant.id) is not None
