@@ -34,7 +34,7 @@ LAYERS = (
     {"__main__"},
 )
 WEB_LAYERS = (
-    {"settings", "errors", "database", "incoming", "uploads", "security", "writers", "migrations"},
+    {"settings", "errors", "callers", "database", "incoming", "uploads", "security", "writers", "migrations"},
     {"tasks"},
     {"analyses"},
     {"capture"},
@@ -119,7 +119,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
         *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
     },
     "argon2": {"web.security"},
-    "uvicorn": {"web.app"},
+    "uvicorn": {"web.app", "web.callers"},
     "python_multipart": {"web.uploads"},
     "markdown_it": {"web.routes.pages"},
     "segno": {"web.routes.studies"},

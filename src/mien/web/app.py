@@ -58,6 +58,8 @@ ROUTED = (
 )
 WARM_AFTER_S = 0.5
 STOP_WITHIN_S = 5
+BACKLOG = 512
+"""Connections that the system holds until they are taken."""
 
 ABOUT = """Everything that mien's pages do. Errors have one body: `{"error": {"code", "message", "detail"}}`.
 
@@ -195,13 +197,17 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
     """
     import uvicorn
 
+    from mien.web.callers import Callers, Seldom, protocol
+
     with listen(settings.host, settings.port) as door:
         settings = dataclasses.replace(settings, port=door.getsockname()[1])
         with only_one(settings.data_dir):
             app = create_app(settings)
+            callers = Callers(settings)
 
             class Server(uvicorn.Server):
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                    asyncio.get_running_loop().set_exception_handler(callers.failed)
                     await super().startup(sockets)
                     if self.started:
                         ready(address(settings.host, settings.port))
@@ -213,6 +219,8 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
 
             config = uvicorn.Config(
                 app,
+                http=protocol(callers),
+                backlog=BACKLOG,
                 proxy_headers=bool(settings.trusted_proxies),  # nobody else is believed to speak for others
                 forwarded_allow_ips=list(settings.trusted_proxies),
                 log_level="warning",
@@ -222,6 +230,8 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
                 ws_per_message_deflate=False,  # pictures are compressed already
                 timeout_graceful_shutdown=STOP_WITHIN_S,
             )
+            for name in ("uvicorn.error", __name__):
+                logging.getLogger(name).addFilter(Seldom())
             with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn once all is stopped
                 Server(config).run(sockets=[door])
 
@@ -240,7 +250,7 @@ def listen(host: str, port: int) -> socket.socket:
         if os.name == "posix":  # elsewhere it would let two servers listen on one port
             door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind((host.strip("[]"), port))
-        door.listen(2048)
+        door.listen(BACKLOG)
     except OSError as error:
         door.close()
         if error.errno == errno.EADDRINUSE:

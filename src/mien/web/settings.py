@@ -63,6 +63,9 @@ class Settings:
     trusted_proxies: tuple[str, ...] = _setting(
         (), "", "addresses or networks of the proxies whose X-Forwarded-For and -Proto are believed, divided by commas"
     )
+    request_max_s: int = _setting(30, "s", "how long the head of a request may take to come", least=1)
+    connections_max: int = _setting(2000, "", "connections at the same time", least=10)
+    connections_per_address_max: int = _setting(500, "", "connections from one address at the same time", least=5)
     retention_days: int = _setting(
         0, "days", "after how long finished analyses are erased; 0 keeps them until they are erased", least=0
     )
