@@ -34,7 +34,7 @@ LAYERS = (
     {"__main__"},
 )
 WEB_LAYERS = (
-    {"settings", "errors", "callers", "database", "incoming", "uploads", "security", "writers", "migrations"},
+    {"settings", "errors", "callers", "database", "folders", "incoming", "uploads", "security", "writers", "migrations"},
     {"tasks"},
     {"analyses"},
     {"capture"},

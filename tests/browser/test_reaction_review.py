@@ -47,6 +47,7 @@ from browser.test_take_part import (
     until_there,
     whole,
 )
+from contents import holding
 from mien.demo import FPS, PORTRAITS, TALKER, installed_file, scenes
 from mien.labels import FERPLUS
 from mien.media import read_picture
@@ -402,12 +403,6 @@ def downloaded(page: Any, name: str, folder: Path) -> Path:
     path = folder / started.value.suggested_filename
     started.value.save_as(path)
     return path
-
-
-def holding(folder: Path, content: str) -> list[str]:
-    """The files that hold it, in whatever file it may be, in its bytes or in its name."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return sorted(str(path) for path in files if content.encode() in path.read_bytes() or content in str(path.relative_to(folder)))
 
 
 # --- the whole way ---------------------------------------------------------------------------------------------------------------

@@ -57,6 +57,11 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
         yield start
 
 
+def swept(app: Any) -> None:
+    """Waits until the sweep that a server begins with is over: what a test makes old from now on is the test's own."""
+    assert app.state.storage.swept.wait(120)
+
+
 def as_browser(client: TestClient) -> dict[str, str]:
     """The headers that a browser sends with a change on mien's own pages."""
     return {"Origin": str(client.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}

@@ -11,19 +11,13 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
+from contents import holding
 from mien.web.database import AuditEntry, Participant, StudyRow, now
-from web.conftest import Opened
+from web.conftest import Opened, swept
 from web.studies import as_participant, joined, made, opened, person, planted
 
 SECRET = "MARIANNE-EXAMPLE-ANSWERED-THIS"
 OTHERS = "JACQUES-EXAMPLE-ANSWERED-THAT"
-
-
-def holding(folder: Path, content: str) -> list[str]:
-    """The files below a folder that hold `content`, by their bytes; as it is, and as JSON escapes it."""
-    return sorted(
-        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and content.encode() in path.read_bytes()
-    )
 
 
 def answered(client: TestClient, invitation: str, text: str) -> str:
@@ -147,6 +141,7 @@ def aged(app: FastAPI, id: str, name: int, days: float) -> None:
 
 
 def test_what_is_past_its_time_erases_itself_and_the_rest_stays(client: TestClient, app: FastAPI) -> None:
+    swept(app)
     id, invitation = opened(client, retention_days=10)
     answered(client, invitation, SECRET)
     answered(client, invitation, OTHERS)
@@ -181,6 +176,7 @@ def test_the_server_sweeps_by_itself(opened: Opened, monkeypatch: pytest.MonkeyP
 
 
 def test_a_study_that_cannot_be_read_keeps_the_others_from_nothing(client: TestClient, app: FastAPI) -> None:
+    swept(app)
     broken = made(client)["id"]
     id, invitation = opened(client, retention_days=1)
     joined(client, invitation)
@@ -191,6 +187,7 @@ def test_a_study_that_cannot_be_read_keeps_the_others_from_nothing(client: TestC
 
 
 def test_folders_of_nobody_go_after_a_day_and_new_ones_stay(client: TestClient, app: FastAPI) -> None:
+    swept(app)
     id, invitation = opened(client)
     joined(client, invitation)
     planted(app, id, 1, b"x")
@@ -221,6 +218,7 @@ def test_erasing_in_postgresql_leaves_nothing_in_the_tables(opened: Opened, post
 
     client = opened(database_url=postgres)
     app: Any = client.app
+    swept(app)
     id, invitation = studies.opened(client)
     for content in (SECRET, OTHERS):
         mine = as_participant(answered(client, invitation, content))

@@ -25,9 +25,9 @@ from mien.types import Timeline
 from mien.web.analyses.edits import Edits, ResultView
 from mien.web.analyses.result_schema import facts, lines
 from mien.web.analyses.service import Jobs
-from mien.web.analyses.task import folder_bytes
 from mien.web.database import Job, Store
 from mien.web.errors import ApiError
+from mien.web.folders import held
 from mien.web.settings import Settings
 
 READ_AT_ONCE = 4
@@ -209,7 +209,7 @@ class Results:
                     self._make(place, view)
                 except (MediaError, OSError) as error:
                     raise ApiError(507, "not_written", f"The files cannot be written: {error}") from error
-                self.store.update_job(job.id, size_bytes=folder_bytes(place))
+                self.store.update_job(job.id, size_bytes=held(place)[1])
         return place / "edited"
 
     @staticmethod

@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 from mien.errors import MediaError
 from mien.web.analyses.schema import JobOptions
 from mien.web.database import Job, Store, Task
+from mien.web.folders import held
 from mien.web.settings import Settings
 from mien.web.tasks.engine import Description, python
 from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind
@@ -98,7 +98,7 @@ class Analysis(Kind):
             frames, pace = done.pop("frames"), done.pop("looks_per_s")
             job.looks_per_s = pace if frames >= MEASURED_LOOKS else None
             folder = self.settings.jobs_dir / task.subject
-            job.size_bytes = folder_bytes(folder) - (folder / Upload.NAME).stat().st_size
+            job.size_bytes = held(folder)[1] - (folder / Upload.NAME).stat().st_size
             for name, value in done.items():
                 setattr(job, name, value)
 
@@ -137,8 +137,3 @@ class Pace:
             "frames_per_s": None if pace is None else round(pace, 1),
             "left_s": None if left is None else round(left, 1),
         }
-
-
-def folder_bytes(folder: Path) -> int:
-    """What the files of a folder take up."""
-    return sum(p.lstat().st_size for p in folder.rglob("*") if not p.is_dir())

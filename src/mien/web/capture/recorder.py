@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from mien.types import FrameResult
 from mien.web.analyses.service import Jobs
-from mien.web.analyses.task import folder_bytes
 from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
 from mien.web.capture.views import Course, Recording, View, Waiting, spawn
 from mien.web.capture.wire import WireError
 from mien.web.database import Job, Store, Task, new_id, now
+from mien.web.folders import held
 from mien.web.settings import Settings
 from mien.web.tasks.engine import Description, python
 from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind
@@ -233,7 +233,7 @@ class Recordings(Kind):
         job.state = SAVED_STATES.get(task.state, "saving")
         job.error, job.ended_at, job.progress = task.error, task.ended_at, None
         if task.state in SAVED_STATES:
-            job.size_bytes = folder_bytes(self.folder(task.subject))
+            job.size_bytes = held(self.folder(task.subject))[1]
         for name, value in (done or {}).items():
             setattr(job, name, value)
 
@@ -290,7 +290,7 @@ class Recordings(Kind):
                     await asyncio.to_thread(recording.writer.sync)
                     if tell and recording.rows != recording.told_rows:
                         recording.told_rows = recording.rows
-                        size = await asyncio.to_thread(folder_bytes, recording.folder)
+                        _, size = await asyncio.to_thread(held, recording.folder)
                         progress = _progress(recording.rows, recording.duration_s)
                         await self.put_down(recording, progress=progress, size_bytes=size)
                 except Erased:

@@ -18,6 +18,8 @@ from mien.errors import DataError
 from mien.study.definition import Study
 from mien.web.analyses.service import DOOMED
 from mien.web.database import AuditEntry, Frozen, Invitation, Participant, Room, StudyRow, new_id, now
+from mien.web.errors import ApiError
+from mien.web.folders import held
 from mien.web.studies.participants import Participants
 from mien.web.studies.rooms import Rooms
 from mien.web.studies.service import REPORTS, UPLOADING, Studies, locked, note, remove
@@ -99,8 +101,9 @@ class Eraser:
             with self.store.reading() as rows:
                 names = list(rows.scalars(select(Room.name).where(Room.study_id == row.id, Room.made_at < oldest)))
             for name in names:
-                self.rooms.erase(row.id, name, "mien")
-                gone.append(f"{row.id}/R{name}")
+                with suppress(ApiError):  # somebody else erased it meanwhile
+                    self.rooms.erase(row.id, name, "mien")
+                    gone.append(f"{row.id}/R{name}")
         self._erase_strays()
         return gone
 
@@ -132,15 +135,14 @@ def _remove(path: Path) -> tuple[int, int]:
     doomed = path.with_name(f"{path.name}.{new_id()}{DOOMED}")
     with suppress(FileNotFoundError):
         path.rename(doomed)
-    files = [one for one in doomed.rglob("*") if one.is_file()]
-    size = sum(one.stat().st_size for one in files)
+    count = held(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
     if doomed.exists():
         log.error("%s could not be erased whole; it is tried again each hour", doomed)
-    return len(files), size
+    return count
 
 
 def _files_below(path: Path) -> int:
     """The files that are still there, also under the name that they are erased under."""
     found = [path, *path.parent.glob(f"{path.name}*{DOOMED}")]
-    return sum(1 for there in found for one in there.rglob("*") if one.is_file())
+    return sum(held(there)[0] for there in found)

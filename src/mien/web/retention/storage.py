@@ -1,9 +1,9 @@
 """What is stored, erasing it, and the retention periods, after which finished analyses and what studies hold erase themselves."""
 
 import asyncio
-import contextlib
 import logging
 import shutil
+import threading
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from mien.web.analyses.service import DOOMED, Jobs
 from mien.web.capture.frame_log import PICTURES
 from mien.web.capture.old_logs import FRAMES
 from mien.web.database import FINISHED, UNFINISHED, Job, Participant, Room, Store, StudyRow, now
+from mien.web.folders import files
 from mien.web.retention.erasing import Eraser
 from mien.web.settings import Settings
 
@@ -30,6 +31,8 @@ class Storage:
 
     def __init__(self, settings: Settings, store: Store, jobs: Jobs, studies: Eraser) -> None:
         self.settings, self.store, self.jobs, self.studies = settings, store, jobs, studies
+        self.swept = threading.Event()
+        """Set once the first sweep since the start is over."""
 
     def sweep(self) -> list[str]:
         """Erases what ended longer ago than the retention period, what studies measured longer ago than theirs, and leavings; gives
@@ -82,6 +85,7 @@ class Storage:
                 await run_in_threadpool(self.sweep)
             except Exception:
                 log.exception("what is too old could not be erased; it is tried again in an hour")
+            self.swept.set()
             await asyncio.sleep(SWEEP_EVERY_S)
 
     def summary(self) -> "StorageSummary":
@@ -92,10 +96,8 @@ class Storage:
             oldest = rows.scalar(select(func.min(Job.created_at)))
             studies, participants, rooms = (rows.scalar(select(func.count()).select_from(T)) for T in (StudyRow, Participant, Room))
         sizes = {name: 0 for name in ITEMS}
-        for path in self.settings.data_dir.rglob("*"):
-            with contextlib.suppress(FileNotFoundError):  # erased in this moment
-                if path.is_file():
-                    sizes[_item(path.relative_to(self.settings.data_dir))] += path.stat().st_size
+        for path, size in files(self.settings.data_dir):
+            sizes[_item(path.relative_to(self.settings.data_dir))] += size
         return StorageSummary(
             folder=str(self.settings.data_dir),
             jobs=counts.get("file", 0),

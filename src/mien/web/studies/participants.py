@@ -29,6 +29,7 @@ from mien.web.capture import participant_log as logs
 from mien.web.capture.frame_log import Row
 from mien.web.database import Invitation, Participant, Store, StudyRow, new_id, now
 from mien.web.errors import ApiError
+from mien.web.folders import held
 from mien.web.security import Attempts
 from mien.web.settings import Settings
 from mien.web.studies.service import LinkState, Studies, Who, link_state, note, touch
@@ -422,8 +423,7 @@ class Participants:
         self.studies.writers.stop(participant.id)
         study_id, folder = participant.study_id, self.folder(participant)
         with self._erasing:
-            files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-            size = sum(path.stat().st_size for path in files)
+            files, size = held(folder)
             with self.store.session() as rows:
                 row = rows.get(Participant, participant.id)
                 if row is not None:
@@ -436,11 +436,10 @@ class Participants:
             self.store.forget()
             with self.store.reading() as rows:
                 rows_left = rows.get(Participant, participant.id) is not None
-            found = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-            size -= sum(path.stat().st_size for path in found)
+            files_left, size_left = held(folder)
         return {
-            "erased": {"rows": int(row is not None), "files": len(files) - len(found), "bytes": size},
-            "left": {"rows": int(rows_left), "files": len(found)},
+            "erased": {"rows": int(row is not None), "files": files - files_left, "bytes": size - size_left},
+            "left": {"rows": int(rows_left), "files": files_left},
         }
 
 

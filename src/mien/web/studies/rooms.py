@@ -25,9 +25,9 @@ from mien.study_report.viewers import Viewer
 from mien.types import Timeline
 from mien.web.analyses.schema import shown
 from mien.web.analyses.service import Jobs
-from mien.web.analyses.task import folder_bytes
 from mien.web.database import FINISHED, AuditEntry, Job, Room, Store, StudyRow, Task
 from mien.web.errors import ApiError
+from mien.web.folders import held
 from mien.web.settings import Settings
 from mien.web.studies import room_clock
 from mien.web.studies.room_schema import Amount, Left, NewRoom, Proof, RoomChange
@@ -300,9 +300,7 @@ class Rooms(Kind):
         rows_gone, files_gone, bytes_gone = 1, 0, 0
         self.jobs.tasks.forget(_subject(room))
         if room.job is not None and self.store.job(room.job) is not None:
-            folder = self.jobs.folder(room.job)
-            files_gone += sum(path.is_file() for path in folder.rglob("*"))
-            bytes_gone += folder_bytes(folder)
+            files_gone, bytes_gone = held(self.jobs.folder(room.job))
             rows_gone += self.jobs.erase(room.job)
         with self.store.session() as rows:
             rows.execute(delete_rows(Room).where(Room.id == room.id))
