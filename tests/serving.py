@@ -38,21 +38,24 @@ class KeptPort:
 class Server:
     """`mien serve` on a free port of loopback with `data` as its folder; killed and started again it keeps both.
 
+    host        the address of this machine's to share it at with `mien serve --share`; empty: loopback, without https
     settings    given as environment variables, `password="x"` as MIEN_PASSWORD=x
     """
 
-    def __init__(self, data: Path, **settings: Any) -> None:
+    def __init__(self, data: Path, *, host: str = "", **settings: Any) -> None:
         self.data = data
         self._kept = KeptPort()
         self.port = self._kept.number
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"https://{host}:{self.port}" if host else f"http://127.0.0.1:{self.port}"
+        self.where = ["--share", "--host", host] if host else ["--host", "127.0.0.1"]
+        self.headers = {"Authorization": f"Bearer {settings['token']}"} if "token" in settings else {}
         self.log = data.with_name(f"{data.name}.log")
         self.environment = {f"MIEN_{name.upper()}": str(value) for name, value in settings.items()}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Raises `AssertionError` with the server's own words where it is not ready in `PATIENCE_S`."""
-        command = [sys.executable, "-m", "mien", "serve", "--host", "127.0.0.1", "--port", str(self.port), "--data", str(self.data)]
+        command = [sys.executable, "-m", "mien", "serve", *self.where, "--port", str(self.port), "--data", str(self.data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.environment, start_new_session=True
@@ -60,7 +63,7 @@ class Server:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                httpx.get(f"{self.url}/api/info", timeout=30)
+                httpx.get(f"{self.url}/api/info", timeout=30, verify=not self.url.startswith("https"))  # its own certificate
             except httpx.TransportError:
                 time.sleep(0.05)
             else:
@@ -102,7 +105,8 @@ class Server:
 
     def client(self, **options: Any) -> httpx.Client:
         """Speaks to it as a program does: no cookie, no Origin."""
-        return httpx.Client(base_url=self.url, timeout=PATIENCE_S, **options)
+        known = {"headers": self.headers, "verify": not self.url.startswith("https")}
+        return httpx.Client(base_url=self.url, timeout=PATIENCE_S, **known | options)
 
     def analyse(self, file: Path, name: str | None = None, **options: Any) -> dict[str, Any]:
         """Upload a file and wait for its end; the job as JSON."""

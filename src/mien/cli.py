@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import gc
 import importlib.util
 import json
@@ -560,7 +561,9 @@ def _serve(commands: Any) -> None:
         serve,
         "start the web application: drop films, open the camera, share the screen",
         "It listens on this machine only; any other --host demands a password or a token, from a file or from MIEN_PASSWORD or\n"
-        "MIEN_TOKEN. Every setting has such a variable; docs/web.md has the list. Needs: pip install 'mien[web]'.",
+        "MIEN_TOKEN. Every setting has such a variable; docs/web.md has the list. Needs: pip install 'mien[web]'.\n\n"
+        "For phones and other computers in this network: mien serve --share. It speaks https, without which browsers give no\n"
+        "camera, makes a certificate where --tls-cert gives none, and a password where none is set.",
     )
     parser.add_argument("--host", metavar="NAME", help="address to listen on; default 127.0.0.1")
     parser.add_argument("--port", type=int, metavar="N", help="port to listen on, 0 for any free one; default 8700")
@@ -569,6 +572,15 @@ def _serve(commands: Any) -> None:
         "--data", type=Path, metavar="DIR", help="folder for uploads and results; default in the user's data folder"
     )
     parser.add_argument("--open", action="store_true", help="open the browser")
+    parser.add_argument("--share", action="store_true", help="let the local network in, over https; shows address and QR code")
+    parser.add_argument(
+        "--public-url",
+        metavar="URL",
+        help="the address that people reach it by behind a proxy, https://faces.example.org, for links and\n"
+        "QR codes; needs a password or a token",
+    )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate to speak https with, PEM")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, PEM, where the certificate's file does not hold it")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password of the pages")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="file whose first line is the token for programs")
 
@@ -580,29 +592,56 @@ def serve(options: argparse.Namespace) -> int:
     from mien.web.settings import Settings
 
     settings = Settings.from_environment(
-        host=options.host,
+        host=options.host or ("0.0.0.0" if options.share else None),
         port=options.port,
         database_url=options.db,
         data_dir=options.data,
         password=_first_line(options.password_file),
         token=_first_line(options.token_file),
+        public_url=options.public_url,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
     )
+    made = ""
+    if options.share:
+        from mien.web.doorstep import check_sharing
+        from mien.web.security import new_password
 
-    def ready(address: str) -> None:
+        check_sharing(settings.host)
+        if not settings.password and not settings.token:
+            made = new_password()
+            settings = dataclasses.replace(settings, password=made)
+
+    def ready(address: str, public: str) -> None:
         gc.freeze()
         gc.enable()
         print(f"mien is at {address}  (Ctrl-C ends it)", flush=True)
+        if options.share:
+            _tell_address(public)
+        if made:
+            print(f"password: {made}  (made for this run; --password-file sets your own)", flush=True)
         if options.open:
             import webbrowser
 
             webbrowser.open(address)
 
     try:
-        run(settings, ready)
+        run(settings, ready, share=options.share)
     finally:
         gc.enable()
     print("mien has stopped", flush=True)
     return 0
+
+
+def _tell_address(public: str) -> None:
+    """The address for phones and other computers, as words and as a code for a camera."""
+    from mien.web.doorstep import code
+
+    with contextlib.suppress(UnicodeEncodeError):  # an output that knows no blocks
+        print(code(public))
+    print(f"phones and other computers in this network: {public}", flush=True)
+    if public.startswith("http:"):
+        print("that page says what to do about the browser's warning: the certificate for https was made here", flush=True)
 
 
 def _needs_web(what: str) -> None:

@@ -59,6 +59,7 @@ PLACES = {
     "take-part": Place("filled", "/take-part/{open_to_all}", ".explained"),
     "take-part-unknown": Place("filled", "/take-part/nothing", "main h1"),
     "withdraw": Place("filled", "/withdraw", "#code"),
+    "phones": Place("filled", "/phones", "main h1"),
     "responsible-use": Place("filled", "/responsible-use", "main h1"),
     "api": Place("filled", "/api", "main h1"),
     "error": Place("filled", "/no-such-page", "main h1"),

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from mien.web.routes.pages import TEMPLATES, responsible_use_text, size
 from web.conftest import PASSWORD, Opened
 
-PAGES = ["/", "/analyses", "/live", "/stored", "/responsible-use", "/api", "/compare"]
+PAGES = ["/", "/analyses", "/live", "/stored", "/phones", "/responsible-use", "/api", "/compare"]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -115,7 +115,7 @@ import os, signal, sys
 from mien.cli import build_parser, serve
 import mien.web.app as app
 
-def ready(address):
+def ready(address, public):
     print(*sorted(name for name in ("onnxruntime", "cv2", "av", "matplotlib", "plotly", "scipy", "torch") if name in sys.modules))
     os.kill(os.getpid(), signal.SIGINT)
 
@@ -143,7 +143,7 @@ def wait():
     print("onnxruntime" in sys.modules)
     os.kill(os.getpid(), signal.SIGINT)
 
-app.run(Settings(port=0, data_dir=Path(sys.argv[1])), lambda address: threading.Thread(target=wait).start())
+app.run(Settings(port=0, data_dir=Path(sys.argv[1])), lambda address, public: threading.Thread(target=wait).start())
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "data")], capture_output=True, text=True, timeout=START_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

@@ -29,9 +29,14 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "data_dir": str(tmp_path),
         "password": "p" * 8,
         "token": "t" * 16,
+        "public_url": "https://faces.example.org",
+        "tls_cert": str(tmp_path / "faces.pem"),
+        "tls_key": str(tmp_path / "faces.key"),
     }
     texts |= {"allowed_hosts": "a.example, b.example", "model": "mien-small", "trusted_proxies": "127.0.0.1"}
-    wanted = texts | {"data_dir": tmp_path, "allowed_hosts": ("a.example", "b.example"), "trusted_proxies": ("127.0.0.1",)}
+    files = {"tls_cert": tmp_path / "faces.pem", "tls_key": tmp_path / "faces.key"}
+    lists = {"allowed_hosts": ("a.example", "b.example"), "trusted_proxies": ("127.0.0.1",)}
+    wanted = texts | files | lists | {"data_dir": tmp_path}
     for setting in dataclasses.fields(Settings):
         if setting.name not in texts:
             texts[setting.name] = "7777"
@@ -57,6 +62,24 @@ def test_what_is_given_wins_over_the_environment() -> None:
         ({"MIEN_LIVE_RETURN_S": "nan"}, "live_return_s: wanted 0 or more, but got nan"),
         ({"MIEN_PASSWORD": "short"}, "password: wanted 8 letters or more, but got 5"),
         ({"MIEN_TRUSTED_PROXIES": "10.0.0.0/8, nginx"}, "trusted_proxies: wanted addresses or networks .*, but got 'nginx'"),
+        *(
+            (
+                {"MIEN_PUBLIC_URL": url},
+                "public_url: wanted an address that others reach, such as https://faces.example.org, but got",
+            )
+            for url in (
+                "faces.example.org",
+                "ftp://a.example",
+                "https://a.example/mien",
+                "http://127.0.0.1:8700",
+                "https://localhost",
+            )
+        ),
+        *(
+            ({"MIEN_PUBLIC_URL": url}, "public_url: wanted")
+            for url in ("https://a.example:x", "https://u@a.example", "https://[::1]")
+        ),
+        ({"MIEN_TLS_KEY": "faces.key"}, "tls_key: wanted the certificate too"),
         ({"MIEN_TOKEN": "fifteen-letters"}, "token: wanted 16 letters or more, but got 15"),
     ],
 )

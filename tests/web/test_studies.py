@@ -12,7 +12,11 @@ from starlette.testclient import TestClient
 
 from mien.study.definition import Study, default_consent
 from mien.web.database import now
+from web.conftest import TOKEN, Opened
 from web.studies import EVENT, as_participant, joined, made, opened
+from web.studies import opened as opened_study
+
+ELSEWHERE = "http://faces.example.org"
 
 
 def error(answer: Any, status: int) -> dict[str, Any]:
@@ -253,7 +257,7 @@ def test_invitations_are_links_with_limits_and_an_end(client: TestClient) -> Non
     id, _ = opened(client, variables=variables)
     path = f"/api/studies/{id}/invitations"
     one = client.post(path, json={"label": "Bob", "one_time": True, "groups": {"cell": "a"}}).json()
-    assert one["link"] == f"http://127.0.0.1:8700/take-part/{one['id']}"
+    assert one["link"] is None, "nobody else reaches this machine by its own address"
     assert (one["state"], one["used"], one["groups"]) == ("open", 0, {"cell": "a"})
     joined(client, one["id"])
     assert client.get(f"/api/studies/{id}/viewers").json()["items"][0]["groups"] == {"cell": "a"}
@@ -277,20 +281,47 @@ def test_invitations_are_links_with_limits_and_an_end(client: TestClient) -> Non
     assert error(client.patch(f"/api/studies/{other}/invitations/{one['id']}", json={"closed": True}), 404)
 
 
-def test_the_link_of_a_study_is_one_that_many_may_use(client: TestClient) -> None:
+def test_the_link_of_a_study_is_one_that_many_may_use(opened: Opened) -> None:
+    client = opened(base=ELSEWHERE, allowed_hosts=("faces.example.org",))
     id = made(client)["id"]
     client.post(f"/api/studies/{id}/invitations", json={"one_time": True})
     assert client.get(f"/api/studies/{id}").json()["link"] is None
     many = client.post(f"/api/studies/{id}/invitations", json={}).json()
+    assert many["link"] == f"{ELSEWHERE}/take-part/{many['id']}"
     assert client.get(f"/api/studies/{id}").json()["link"] == many["link"]
 
 
-def test_the_qr_code_is_read_as_the_link(client: TestClient) -> None:
+@pytest.mark.parametrize("base", ["http://127.0.0.1:8700", "http://localhost:8700", "http://[::1]:8700"])
+def test_no_link_code_or_poster_leads_to_this_machine_alone(opened: Opened, base: str) -> None:
+    client = opened(base=base)
+    id, invitation = opened_study(client)
+    assert client.get(f"/api/studies/{id}/invitations").json()["items"][0]["link"] is None
+    assert client.get(f"/api/studies/{id}").json()["link"] is None
+    assert error(client.get(f"/api/studies/{id}/invitations/{invitation}/qr.svg"), 409)["code"] == "only_here"
+    poster = client.get(f"/studies/{id}/poster/{invitation}").text
+    assert '<a href="/phones">' in poster
+    assert "qr.svg" not in poster
+    assert base not in poster
+    assert "only this computer reaches this server" in client.get("/phones").text
+
+
+def test_links_carry_the_public_address_wherever_the_operator_sits(opened: Opened) -> None:
+    client = opened(public_url="https://faces.example.org/", token=TOKEN)
+    client.headers["Authorization"] = f"Bearer {TOKEN}"
+    id, invitation = opened_study(client)
+    link = f"https://faces.example.org/take-part/{invitation}"
+    assert client.get(f"/api/studies/{id}/invitations").json()["items"][0]["link"] == link
+    assert link in client.get(f"/studies/{id}/poster/{invitation}").text.replace("<wbr>", "")
+    assert "https://faces.example.org" in client.get("/phones").text
+
+
+def test_the_qr_code_is_read_as_the_link(opened: Opened) -> None:
     """Drawn from the SVG's own path, and read by a reader that is not the writer."""
     import cv2
     import numpy as np
 
-    id, invitation = opened(client)
+    client = opened(base=ELSEWHERE, allowed_hosts=("faces.example.org",))
+    id, invitation = opened_study(client)
     answer = client.get(f"/api/studies/{id}/invitations/{invitation}/qr.svg")
     assert answer.headers["Content-Type"].startswith("image/svg+xml")
     root = xml.fromstring(answer.text)
@@ -308,7 +339,7 @@ def test_the_qr_code_is_read_as_the_link(client: TestClient) -> None:
             modules[int(y), int(x) : int(x + values[0])] = 0
             x += values[0]
     text, _, _ = cv2.QRCodeDetector().detectAndDecode(cv2.resize(modules, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST))
-    assert text == f"http://127.0.0.1:8700/take-part/{invitation}"
+    assert text == f"{ELSEWHERE}/take-part/{invitation}"
 
 
 # --- the log

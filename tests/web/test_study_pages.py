@@ -6,14 +6,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from mien.web.studies.texts import said
-from web.studies import made, opened
+from web.conftest import Opened
+from web.studies import made
+from web.studies import opened as opened_study
 
 LANGUAGES = ["en", "fr", "de", "tr"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_of_a_room_says_what_people_have_to_be_told_and_invites_nobody(client: TestClient, language: str) -> None:
-    id, invitation = opened(client, languages=LANGUAGES, every_s=0.5)
+    id, invitation = opened_study(client, languages=LANGUAGES, every_s=0.5)
     answer = client.get(f"/studies/{id}/notice?lang={language}")
     text = unescape(answer.text)
     assert answer.headers["cache-control"] == "no-store"
@@ -28,8 +30,9 @@ def test_the_notice_of_a_room_says_what_people_have_to_be_told_and_invites_nobod
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_poster_has_the_invitation(client: TestClient, language: str) -> None:
-    id, invitation = opened(client, languages=LANGUAGES)
+def test_the_poster_has_the_invitation(opened: Opened, language: str) -> None:
+    client = opened(base="http://faces.example.org", allowed_hosts=("faces.example.org",))
+    id, invitation = opened_study(client, languages=LANGUAGES)
     text = unescape(client.get(f"/studies/{id}/poster/{invitation}?lang={language}").text)
     assert f"/api/studies/{id}/invitations/{invitation}/qr.svg" in text
     assert said("poster.what_event", language) in text

@@ -13,7 +13,10 @@ from mien.web.studies.texts import best_language, said, texts
 WEB = Path(mien.web.__file__).parent
 SOURCES = [
     *sorted((WEB / "static" / "js" / "participant").glob("*.js")),
-    *(WEB / "templates" / name for name in ("take-part-base.html", "take-part.html", "withdraw.html", "study-poster.html")),
+    *(
+        WEB / "templates" / name
+        for name in ("take-part-base.html", "take-part.html", "withdraw.html", "study-poster.html", "doorstep.html")
+    ),
     *(WEB / "routes" / "study_pages.py", WEB / "static" / "js" / "study" / "question.js"),
 ]
 KEY = re.compile(r'["`]([a-z]+\.[a-z0-9_]+)["`]')

@@ -24,7 +24,9 @@ from starlette.staticfiles import StaticFiles
 from mien import __version__
 from mien.errors import MienError
 from mien.web.database import refusal
+from mien.web.doorstep import shared
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
+from mien.web.network import checked_certificate
 from mien.web.routes import (
     analyses,
     info,
@@ -189,11 +191,14 @@ def as_api_error(request: Request, error: Exception) -> ApiError:
 # --- running it
 
 
-def run(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serves until Ctrl-C or SIGTERM; calls `ready` with the address once the server answers.
+def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = False) -> None:
+    """Serves until Ctrl-C or SIGTERM; calls `ready(address, public address or "")` once the server answers.
 
-    Raises `MienError` for a port or a data folder that another program uses, `DataError` for a database that cannot be used, and
-    `ValueError` where others could reach the server and nothing would stop them.
+    share    for the local network: over https, with a certificate that is made here where the settings have none
+
+    Raises `MienError` for a port or a data folder that another program uses and where there is no network to share in, `DataError`
+    for a database or a certificate that cannot be used, and `ValueError` where others could reach the server and nothing would stop
+    them.
     """
     import uvicorn
 
@@ -201,7 +206,14 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
 
     with listen(settings.host, settings.port) as door:
         settings = dataclasses.replace(settings, port=door.getsockname()[1])
-        with only_one(settings.data_dir):
+        with only_one(settings.data_dir), contextlib.ExitStack() as ending:
+            step = None
+            if share:
+                settings, step = shared(settings, listen)
+            elif settings.tls_cert is not None:
+                checked_certificate(settings.tls_cert, settings.tls_key)
+            if step is not None:
+                ending.callback(step.close)
             app = create_app(settings)
             callers = Callers(settings)
 
@@ -210,7 +222,10 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
                     asyncio.get_running_loop().set_exception_handler(callers.failed)
                     await super().startup(sockets)
                     if self.started:
-                        ready(address(settings.host, settings.port))
+                        if step is not None:
+                            await step.open()
+                        here = address(settings.host, settings.port, secure=settings.tls_cert is not None)
+                        ready(here, settings.public_url)
                         asyncio.get_running_loop().call_later(WARM_AFTER_S, app.state.warming.start)
 
                 def handle_exit(self, sig: int, frame: Any) -> None:
@@ -223,6 +238,8 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
                 backlog=BACKLOG,
                 proxy_headers=bool(settings.trusted_proxies),  # nobody else is believed to speak for others
                 forwarded_allow_ips=list(settings.trusted_proxies),
+                ssl_certfile=settings.tls_cert,
+                ssl_keyfile=settings.tls_key,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -236,10 +253,10 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
                 Server(config).run(sockets=[door])
 
 
-def address(host: str, port: int) -> str:
+def address(host: str, port: int, *, secure: bool = False) -> str:
     """What to type into a browser on this machine."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{name}:{port}"
+    return f"{'https' if secure else 'http'}://{name}:{port}"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -105,9 +105,10 @@ class Security:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         """Raises `ValueError` where others could reach the server and nothing would stop them."""
-        if not settings.is_local and not (settings.password or settings.token):
+        if not (settings.is_local and not settings.public_url) and not (settings.password or settings.token):
+            what = f"--public-url {settings.public_url}" if settings.public_url else f"--host {settings.host}"
             raise ValueError(
-                f"--host {settings.host} can be reached from other machines: wanted a password or a token; set MIEN_PASSWORD or "
+                f"{what} can be reached from other machines: wanted a password or a token; set MIEN_PASSWORD or "
                 "MIEN_TOKEN, or give --password-file or --token-file"
             )
         self.settings, self.store = settings, store
@@ -115,6 +116,8 @@ class Security:
         self.password_hash = _password_hash(settings.password) if settings.password else None
         self._token = _digest(settings.token) if settings.token else None
         self._hosts = {name.strip("[]").lower() for name in (settings.host, *settings.allowed_hosts)} - {"0.0.0.0", "::"}
+        if settings.public_url:
+            self._hosts.add((urlsplit(settings.public_url).hostname or "").lower())
         if not settings.is_local:
             self._hosts.add(socket.gethostname().lower())
         self.attempts = Attempts(settings.login_attempts_per_minute)
@@ -241,6 +244,20 @@ class Security:
         self.token_attempts.check(address, count=True)
         raise ApiError(401, "wrong_token", "The token is not the one that this server was given.", headers=_ASK_TOKEN)
 
+    def address_for_others(self, request: HTTPConnection) -> str | None:
+        """What links begin with: the public address, else the one that was asked for; none where that is this machine's own."""
+        if self.settings.public_url:
+            return self.settings.public_url
+        return None if is_loopback(request.url.hostname or "") else str(request.base_url).rstrip("/")
+
+    def see_public(self, scope: Scope) -> None:
+        """What was asked under the public address came over https where that begins with it, though a proxy hands it on without."""
+        if (
+            self.settings.public_url.startswith("https:")
+            and Headers(scope=scope).get("Host", "").lower() == self.settings.public_host
+        ):
+            scope["scheme"] = "wss" if scope["type"] == "websocket" else "https"
+
     def _check_host(self, headers: Headers) -> None:
         """Against DNS rebinding: another's name that has come to mean this machine is not answered."""
         try:
@@ -270,6 +287,12 @@ class Security:
             if request.url.scheme == "http" and (origin or "").lower() == f"https://{request.headers.get('Host', '')}".lower():
                 why = "a proxy speaks https for this server, and nothing says that it may. Name it in MIEN_TRUSTED_PROXIES."
             raise ApiError(403, "cross_origin", f"Refused: {why}")
+
+
+def new_password() -> str:
+    """A password that can be read out and typed on a telephone: three groups of four, 59 bits."""
+    letters = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
+    return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(3))
 
 
 _ASK_TOKEN = {"WWW-Authenticate": "Bearer"}
@@ -306,6 +329,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
+        self.security.see_public(scope)
         connection = HTTPConnection(scope, receive)
         if scope["type"] == "websocket":
             code = await self.security.judge_socket(connection)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 TOKEN_LETTERS_MIN = 16
 PASSWORD_LETTERS_MIN = 8
@@ -42,6 +43,11 @@ class Settings:
     password: str = _setting("", "", f"the password of the pages, {PASSWORD_LETTERS_MIN} letters or more", secret=True)
     token: str = _setting("", "", f"the token for programs, {TOKEN_LETTERS_MIN} letters or more", secret=True)
     allowed_hosts: tuple[str, ...] = _setting((), "", "more names that this server is called by, divided by commas")
+    public_url: str = _setting(
+        "", "", "the address that people reach this server by, for links and QR codes; needs a password or token"
+    )
+    tls_cert: Path | None = _setting(None, "", "the file of a certificate, PEM: the server then speaks https")  # noqa: RUF009
+    tls_key: Path | None = _setting(None, "", "the file of its key, PEM, where the certificate's file does not hold it")  # noqa: RUF009
     model: str = _setting("default", "", "the expression model, by name or folder")
     find_face_px: float = _setting(40.0, "px", "the width of the smallest face that is to be found for sure", least=4)
     upload_max_mib: int = _setting(4096, "MiB", "the largest file that is taken", least=1)
@@ -81,6 +87,10 @@ class Settings:
             given = len(getattr(self, name))
             if 0 < given < letters:
                 raise ValueError(f"{name}: wanted {letters} letters or more, but got {given}")
+        if self.public_url:
+            object.__setattr__(self, "public_url", _public(self.public_url))
+        if self.tls_key and not self.tls_cert:
+            raise ValueError("tls_key: wanted the certificate too, tls_cert")
 
         for proxy in self.trusted_proxies:
             try:
@@ -118,6 +128,11 @@ class Settings:
         return self.database_url or f"sqlite:///{(self.data_dir / 'mien.sqlite3').absolute()}"
 
     @property
+    def public_host(self) -> str:
+        """The name, with the port where it is said, that people reach this server by: "faces.example.org"; empty where unknown."""
+        return urlsplit(self.public_url).netloc
+
+    @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
@@ -137,6 +152,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _public(url: str) -> str:
+    """An address without a slash at its end. Raises `ValueError` for what is none, and for one that nobody else reaches."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and f"{parts.scheme}://{parts.netloc}" == url.rstrip("/")
+        alone = is_loopback(parts.hostname or "") or not (parts.port is None or parts.port > 0) or "@" in parts.netloc
+    except ValueError:  # a port that is none
+        whole = alone = False
+    if not whole or alone:
+        raise ValueError(f"public_url: wanted an address that others reach, such as https://faces.example.org, but got {url!r}")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _parsed(name: str, text: str, kind: str) -> Any:
@@ -162,6 +190,7 @@ class Setting(NamedTuple):
 
 
 SETTINGS: tuple[Setting, ...] = tuple(
-    Setting(f.name, f.metadata["unit"], "" if f.default is MISSING else f.default, f.metadata["meaning"]) for f in fields(Settings)
+    Setting(f.name, f.metadata["unit"], "" if f.default in (MISSING, None) else f.default, f.metadata["meaning"])
+    for f in fields(Settings)
 )
 """Every setting, for the page that documents them."""

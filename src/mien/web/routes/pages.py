@@ -130,6 +130,13 @@ def stored(request: Request) -> Response:
     return page(request, "stored.html", "What is stored", stored=state.storage.summary(), database=database)
 
 
+@router.api_route("/phones", methods=["GET", "HEAD"])
+def phones(request: Request) -> Response:
+    """What to do so that phones and other computers come in, and whether they can."""
+    guard: Security = request.app.state.security
+    return page(request, "phones.html", "Phones and other computers", address=guard.address_for_others(request))
+
+
 @router.api_route("/responsible-use", methods=["GET", "HEAD"])
 def responsible_use(request: Request) -> Response:
     return page(request, "responsible-use.html", "Responsible use", text=responsible_use_text())

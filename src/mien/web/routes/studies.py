@@ -18,6 +18,7 @@ from mien.web.errors import ApiError, may_fail
 from mien.web.retention.erasing import Eraser
 from mien.web.retention.participant_export import export_of_viewer
 from mien.web.routes.participants import sent
+from mien.web.security import Security
 from mien.web.studies.films import Films
 from mien.web.studies.room_faces import RoomFaces
 from mien.web.studies.schema import (
@@ -84,8 +85,9 @@ def _films(request: Request) -> Films:
     return films
 
 
-def _address(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
+def _address(request: Request) -> str | None:
+    security: Security = request.app.state.security
+    return security.address_for_others(request)
 
 
 def _view(request: Request, row: StudyRow) -> StudyView:
@@ -261,7 +263,7 @@ def uninvite(request: Request, id: str, invitation: str) -> Response:
 @router.get(
     "/api/studies/{id}/invitations/{invitation}/qr.svg",
     summary="An invitation as a QR code",
-    responses=may_fail(404) | {200: {"content": {"image/svg+xml": {"example": "<svg>…</svg>"}}}},
+    responses=may_fail(404, 409) | {200: {"content": {"image/svg+xml": {"example": "<svg>…</svg>"}}}},
     response_class=Response,
 )
 def qr(request: Request, id: str, invitation: str) -> Response:
@@ -269,6 +271,8 @@ def qr(request: Request, id: str, invitation: str) -> Response:
     import segno
 
     link = invitation_view(_studies(request).known_invitation(id, invitation), _address(request)).link
+    if link is None:
+        raise ApiError(409, "only_here", f"Nobody else can reach {request.base_url}: a code would lead nowhere. See /phones.")
     picture = io.BytesIO()
     segno.make(link, error="m", micro=False).save(picture, kind="svg", scale=8, border=4, dark="#000", light="#fff", title=link)
     return Response(picture.getvalue(), media_type="image/svg+xml")

@@ -10,6 +10,7 @@ from mien.web.database import StudyRow
 from mien.web.errors import ApiError
 from mien.web.routes.pages import page, templates
 from mien.web.routes.participant_pages import participant_page
+from mien.web.security import Security
 from mien.web.studies.service import Studies
 from mien.web.studies.texts import said, texts
 
@@ -57,7 +58,8 @@ def poster(request: Request, id: str, invitation: str, lang: str = "") -> Respon
     row = _known(request, id)
     studies: Studies = request.app.state.studies
     studies.known_invitation(id, invitation)
-    address = {"address": str(request.base_url).rstrip("/"), "path": f"/take-part/{invitation}"}
+    security: Security = request.app.state.security
+    address = {"address": security.address_for_others(request) or "", "path": f"/take-part/{invitation}"}
     return _sheet(request, row, lang, _told, invitation=invitation, **address)
 
 

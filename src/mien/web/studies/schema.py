@@ -13,7 +13,7 @@ from mien.web.studies.service import LinkState, Studies, lacks, link_state
 
 EXAMPLE_ID = "k3v9Qm0aZx81tRbW"
 EXAMPLE_INVITATION = "pV7xk2LqW9sYt0aB"
-EXAMPLE_LINK = f"http://127.0.0.1:8700/take-part/{EXAMPLE_INVITATION}"
+EXAMPLE_LINK = f"https://faces.example.org/take-part/{EXAMPLE_INVITATION}"
 
 EXAMPLE_DEFINITION: dict[str, Any] = {
     "format": "mien-study 1",
@@ -135,7 +135,7 @@ class StudyView(BaseModel):
     films: list[FilmView]
     counts: StudyCounts
     missing: list[Missing] = Field(description="what it lacks before it can be opened")
-    link: str | None = Field(description="an address to take part that many may use, where there is one")
+    link: str | None = Field(description="an address to take part that many may use, where there is one that others reach")
 
 
 class StudiesPage(BaseModel):
@@ -179,7 +179,7 @@ class InvitationView(BaseModel):
     groups: dict[str, str] = Field(description="the groups that those who use it are in", examples=[{"cell": "a"}])
     closed: bool
     created_at: datetime
-    link: str = Field(description="its address", examples=[EXAMPLE_LINK])
+    link: str | None = Field(description="its address; null where only this machine reaches the server", examples=[EXAMPLE_LINK])
     state: LinkState = Field(description="whether somebody could use it now, the study being open")
 
 
@@ -323,8 +323,8 @@ class AuditPage(BaseModel):
 # --- from rows
 
 
-def study_view(row: StudyRow, studies: Studies, films: Films, address: str) -> StudyView:
-    """A study for the API; `address` is the server's own."""
+def study_view(row: StudyRow, studies: Studies, films: Films, address: str | None) -> StudyView:
+    """A study for the API; `address` is the server's own, as others reach it, or None where they do not."""
     study = Study.read(row.definition)
     usable = [one for one in studies.invitations(row.id) if not one.one_time and link_state(one) == "open"]
     return StudyView(
@@ -339,7 +339,7 @@ def study_view(row: StudyRow, studies: Studies, films: Films, address: str) -> S
         films=[film_view(row, stimulus.id, films) for stimulus in study.stimuli if stimulus.id in row.films],
         counts=StudyCounts(**studies.counts(row.id)),
         missing=[Missing(field=lack.field, what=lack.what) for lack in lacks(row, study)],
-        link=f"{address}/take-part/{usable[0].id}" if usable else None,
+        link=f"{address}/take-part/{usable[0].id}" if usable and address else None,
     )
 
 
@@ -362,8 +362,8 @@ def film_view(row: StudyRow, stimulus: str, films: Films) -> FilmView:
     )
 
 
-def invitation_view(one: Invitation, address: str) -> InvitationView:
-    """An invitation for the API."""
+def invitation_view(one: Invitation, address: str | None) -> InvitationView:
+    """An invitation for the API; `address` as for `study_view`."""
     return InvitationView(
         id=one.id,
         label=one.label,
@@ -374,7 +374,7 @@ def invitation_view(one: Invitation, address: str) -> InvitationView:
         groups=one.groups,
         closed=one.closed,
         created_at=one.created_at,
-        link=f"{address}/take-part/{one.id}",
+        link=f"{address}/take-part/{one.id}" if address else None,
         state=link_state(one),
     )
 

@@ -5,7 +5,7 @@ export const STATES = {
   insecure: {
     kind: "bad", title: "The camera needs a safe address",
     text: () => `Browsers give pages the camera and the screen only over https, or from the computer itself. This page came from `
-      + `${location.origin}. Open it there as http://localhost${location.port ? `:${location.port}` : ""}, or put https before mien.`,
+      + `${location.origin}. Open it there as http://localhost${location.port ? `:${location.port}` : ""}, or start mien with --share, which speaks https.`,
   },
   unsupported: {
     kind: "bad", title: "This browser cannot do it",

@@ -5,9 +5,8 @@ import { confirm, toast } from "../shared/dialogs.js";
 import { h, say } from "/static/mien/element.js";
 import { several, when } from "/static/mien/format.js";
 
-/** Whether people on other machines can reach this page's address. */
-const onlyHere = () => ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 const camera = () => window.isSecureContext;
+const HELP = "/phones";
 
 /** The panel. `path` is the study's address in the API, `page` that of its pages; `told()` gives the server's study. */
 export function invitationsPanel(study, { path, page, told, announce }) {
@@ -17,7 +16,6 @@ export function invitationsPanel(study, { path, page, told, announce }) {
   const qrs = new Set(); // ids whose code is shown large
   let all = null;
 
-  const link = (invitation) => new URL(`/take-part/${encodeURIComponent(invitation.id)}`, location.href).href;
   const variables = () => study.now.variables.filter((variable) => variable.by === "link" && variable.values.length);
 
   async function attempt(call) {
@@ -89,10 +87,11 @@ export function invitationsPanel(study, { path, page, told, announce }) {
   const STATE = { open: ["Open", "good"], full: ["Full", "warn"], used: ["Used", "warn"], ended: ["Ended", "warn"], closed: ["Closed", "warn"] };
 
   function card(invitation) {
-    const url = link(invitation), name = invitation.label || "Invitation";
+    const url = invitation.link, name = invitation.label || "Invitation";
     const { state } = invitation;
     const [word, kind] = STATE[state] ?? [state, ""];
-    const field = h("input", { type: "text", readonly: true, value: url, "aria-label": `Link: ${name}`, class: "link-field", onfocus: () => field.select() });
+    const here = `/take-part/${encodeURIComponent(invitation.id)}`; // on this machine, whether or not others reach it
+    const field = h("input", { type: "text", readonly: true, value: url ?? "", "aria-label": `Link: ${name}`, class: "link-field", onfocus: () => field.select() });
     const copy = h("button", { type: "button", "data-copy": true, "aria-label": `Copy the link: ${name}`, onclick: async () => {
       try {
         await navigator.clipboard.writeText(url);
@@ -113,7 +112,7 @@ export function invitationsPanel(study, { path, page, told, announce }) {
     return h(
       "li",
       { class: "card invitation", "data-invitation": invitation.id },
-      h("button", { type: "button", class: `qr${big ? " big" : ""}`, "aria-pressed": String(big), "aria-label": `${big ? "Smaller" : "Larger"} QR code: ${name}`, onclick: () => {
+      url && h("button", { type: "button", class: `qr${big ? " big" : ""}`, "aria-pressed": String(big), "aria-label": `${big ? "Smaller" : "Larger"} QR code: ${name}`, onclick: () => {
         if (big) qrs.delete(invitation.id);
         else qrs.add(invitation.id);
         draw();
@@ -122,10 +121,13 @@ export function invitationsPanel(study, { path, page, told, announce }) {
       h("div", { class: "stack tight invitation-main" },
         h("div", { class: "row" }, h("h3", { class: "break" }, name), h("span", { class: `state ${kind}` }, word)),
         h("p", { class: "small soft tabular" }, facts.join(" · ")),
-        h("div", { class: "row link-row" }, field, copy),
+        url
+          ? h("div", { class: "row link-row" }, field, copy)
+          : h("p", {}, "No link yet: nobody else can open this computer’s address. ", h("a", { href: HELP }, "Let phones and other computers in"), "."),
         h("div", { class: "row" },
-          h("a", { class: "button small", href: `${page}/poster/${encodeURIComponent(invitation.id)}` }, "Poster to print"),
-          h("a", { class: "button small", href: code, download: `${(invitation.label || "invitation").replace(/[^\p{L}\p{N}]+/gu, "-")}.svg` }, "QR code as a file"),
+          h("a", { class: "button small", href: here, target: "_blank", rel: "noopener", "aria-label": `Open here: ${name}` }, "Open here"),
+          url && h("a", { class: "button small", href: `${page}/poster/${encodeURIComponent(invitation.id)}` }, "Poster to print"),
+          url && h("a", { class: "button small", href: code, download: `${(invitation.label || "invitation").replace(/[^\p{L}\p{N}]+/gu, "-")}.svg` }, "QR code as a file"),
           h("button", { type: "button", class: "small", "aria-label": `${invitation.closed ? "Open again" : "Close"}: ${name}`, onclick: async () => {
             if (await attempt(() => api("PATCH", `${path}/invitations/${invitation.id}`, { closed: !invitation.closed }))) await read();
             list.querySelector(`[data-invitation="${invitation.id}"] [data-copy]`)?.focus();
@@ -154,8 +156,8 @@ export function invitationsPanel(study, { path, page, told, announce }) {
       ...[
         state === "draft" && h("p", { class: "notice" }, "The study is a draft: its links say so until you open it."),
         state === "closed" && h("p", { class: "notice warn" }, "The study is closed: nobody can start with these links."),
-        all?.length > 0 && onlyHere() && h("p", { class: "notice warn" }, `These links lead to ${location.host}, which is this computer. They work here only. Phones and other computers need an address of this computer that begins with https: see “Phones and other computers” in docs/studies.md.`),
-        !onlyHere() && !camera() && h("p", { class: "notice bad" }, "This page’s address does not begin with https. Browsers give no camera to such a page, so nobody could take part: see docs/studies.md."),
+        all?.some((one) => !one.link) && h("p", { class: "notice warn" }, `${location.host} is this computer, and nobody else reaches it. Who sits here can take part; for phones and other computers, `, h("a", { href: HELP }, "start mien so that they come in"), "."),
+        !camera() && h("p", { class: "notice bad" }, "This page’s address does not begin with https. Browsers give no camera to such a page, so nobody could take part: ", h("a", { href: HELP }, "what to do"), "."),
       ].filter(Boolean),
     );
   }
