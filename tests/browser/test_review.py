@@ -223,6 +223,34 @@ def test_expressions_are_chosen_and_the_baseline_is_named(offline: Offline) -> N
     expect(page.locator(".cursor")).to_have_attribute("aria-valuetext", re.compile(" point"))
 
 
+def test_everybody_is_one_press_away_and_who_left_is_named(offline: Offline) -> None:
+    film = stimulus()
+    film["everybody"] = {
+        "n": [n + 2 for n in film["n"]],
+        "in_curves": 12,
+        "attention": film["attention"],
+        "steps": [{"time_s": 40.0, "before": 12, "after": 10}],
+        "curves": film["curves"],
+        "moments": [],
+        "markers": film["markers"],
+        "synchrony": None,
+    }
+    film |= {"viewers": 12, "steps": []}
+    page = offline(review(stimuli=[film]))
+    left = page.get_by_role("region", name="Who left when")
+    expect(left).to_contain_text("10 viewers of 12 saw at least 80% of it: the curves are theirs")
+    left.get_by_text("2 viewers who saw less than 80%").click()
+    expect(left.get_by_text("90 saw 27% of it, from 0.0 s to 40.0 s")).to_be_visible()
+    expect(page.locator(".reading-time")).to_contain_text("found of 10")
+    expect(page.get_by_text("n 12 → 10")).to_have_count(0)
+    page.get_by_role("radio", name="Everybody").check()
+    expect(page.locator(".reading-time")).to_contain_text("found of 12")
+    expect(page.locator(".plot").get_by_text("n 12 → 10")).to_have_count(1)
+    expect(page.get_by_text("No moment stands out", exact=True)).to_be_visible()
+    page.get_by_role("radio", name="Saw 80% of it").check()
+    expect(page.locator(".reading-time")).to_contain_text("found of 10")
+
+
 def test_groups_have_their_own_lines(offline: Offline) -> None:
     page = offline(review())
     page.get_by_role("combobox", name="Viewers").select_option("cell")

@@ -123,6 +123,13 @@ def stimulus(
         "n": [],
         "steps": [],
         "sigma_s": 0,
+        "everybody": None,
+        "least_watched": 0.8,
+        "watched": {},
+        "left": [],
+        "there": [],
+        "compared": True,
+        "in_curves": viewers,
         "curves": None,
         "groups": {},
         "differences": {},
@@ -139,6 +146,12 @@ def stimulus(
         "times": times.tolist(),
         "attention": _numbers(n / max(viewers, 1)),
         "n": n.tolist(),
+        "there": [viewers + 2 if t < 40 else viewers for t in story],
+        "steps": [{"time_s": round(40 * seconds / 150, 1), "before": viewers + 2, "after": viewers}],
+        "left": [
+            {"viewer": f"9{k}", "share": 0.27, "from_s": 0.0, "until_s": 40.0, "why": "saw 27% of it, from 0.0 s to 40.0 s"}
+            for k in range(2)
+        ],
         "sigma_s": 0.25 if seconds < 1200 else 0,
         "curves": {
             "raw": _curves(story, viewers, strength=1.0, seed=1, seen=seen),

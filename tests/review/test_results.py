@@ -143,10 +143,10 @@ def test_the_drawings_smoothing_follows_the_length_of_the_film() -> None:
 
 
 def test_steps_in_who_is_there_are_told() -> None:
-    left = people(left_s=dict.fromkeys(range(1, 5), 36.0))
+    left = people(left_s=dict.fromkeys(range(1, 5), 60.0))
     (step,) = film(build(study(), left))["steps"]
     assert (step["before"], step["after"]) == (10, 6)
-    assert step["time_s"] == pytest.approx(36, abs=0.6)
+    assert step["time_s"] == pytest.approx(60, abs=0.6)
     assert film(build(study(), people()))["steps"] == []
 
 

@@ -266,7 +266,7 @@ def film_of(stimulus: Stimulus) -> str:
 def drawn_sigma_s(curve_sigma_s: float, duration_s: float) -> float:
     """With which standard deviation, in seconds, curves of a stimulus of so many seconds are smoothed when they are drawn: what the
     study says, and of a short one no more than a sixtieth of it, or a spot of 20 s would be one bump."""
-    return min(curve_sigma_s, duration_s / SIGMA_OF_DURATION)
+    return round(min(curve_sigma_s, duration_s / SIGMA_OF_DURATION), 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def headline(review: Mapping[str, Any]) -> str:
         return "Nobody has been measured yet."
     standing = [(film, moment) for film in films for moment in film["moments"]]
     if not standing:
-        many = _viewers(max(film["viewers"] for film in films))
+        many = _viewers(max(film.get("in_curves") or film["viewers"] for film in films))
         what = "No moment stands out from what chance alone would give"
         where = "" if len(films) == 1 else f", in none of the {len(films)} films"
         return f"{what}{where}, in what the faces of {many} appeared to show."

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mien import __version__
+from mien.study_report.presence import LEAST_WATCHED
 from mien.study_report.viewers import Viewer
 
 MARKER_S = 5.0
@@ -47,6 +48,8 @@ def methods(
         "Groups: where two groups of a kind are shown, one curve minus the other, smoothed; its band holds all of what comes out "
         f"in {level:.0%} of cases when viewers are dealt to the groups by chance ({draws} times; the highest point of a film).",
         "Attention: of the viewers who were being measured, the share in whom a face was found.",
+        f"Who saw less than {LEAST_WATCHED:.0%} of a film is in none of its curves, moments, markers and correlations, but where "
+        "“Everybody” is chosen; a mean would move because they leave.",
         f"Nothing is shown of fewer than {smallest} viewers, nor what would give it away by subtraction.",
         *notes,
     ]
@@ -98,10 +101,16 @@ def _paragraph(
             "Changes at markers were tested by sign flips, differences between two groups by permutation (maximum statistic over "
             "time).",
             f"Nothing is reported of fewer than {definition['smallest_group']} viewers.",
+            *_left_out(shown),
             "Software: The mien authors, mien: apparent facial expressions in pictures, films and live cameras, through time, "
             f"version {__version__}, Apache-2.0.",
         ]
     )
+
+
+def _left_out(films: Sequence[Mapping[str, Any]]) -> list[str]:
+    out = [f"{len(film['left'])} of “{film['title']}”" for film in films if film["left"] and film["compared"]]
+    return [f"Viewers who saw less than {LEAST_WATCHED:.0%} of a stimulus were left out of it: {', '.join(out)}."] if out else []
 
 
 def _smoothing(films: Sequence[Mapping[str, Any]]) -> str:

@@ -64,7 +64,7 @@ _PAD = 6  # points that Platypus keeps free within a frame
 _SIGNALS_DRAWN = 3
 _EFFECTS_TOLD = 3
 _TITLE_LETTERS, _KICKER_LETTERS, _LABEL_LETTERS, _ANSWER_LETTERS = 240, 160, 90, 700
-_TEXTS_PRINTED, _NAMES_PRINTED, _STILLS = 30, 24, 10
+_TEXTS_PRINTED, _NAMES_PRINTED, _LEFT_PRINTED, _STILLS = 30, 24, 40, 10
 _SCALES = ("scale5", "scale7", "liking")
 _QUALITIES = {"good": "#25713a", "fair": "#855300", "poor": "#b3261e"}
 
@@ -350,7 +350,8 @@ class _Document:
             markers=film["markers"],
             moments=[m for m in film["moments"] if m["signal"] in main],
             synchrony=film["synchrony"],
-            attention=(film["times"], film["attention"]),
+            seen=(film["times"], film["n"]),
+            steps=film.get("steps", ()),
         )
         words = (
             "How sure the program is that a face appears to show each expression, from 0 to 100% (raw). The line is the mean of "
@@ -362,12 +363,41 @@ class _Document:
         parts: list[Flowable] = [KeepTogether([*head, *self._strip(film, end), _text(words, NOTE)])]
         return (
             parts
+            + self._left(film, end)
             + self._moments(film, end)
             + self._markers(film, end)
             + self._every(film, end)
             + self._groups(film, end)
             + self._alike(film)
         )
+
+    def _left(self, film: Json, end: float) -> list[Flowable]:
+        """Who saw too little to be in the curves, and how many were there when."""
+        left = film.get("left")
+        if not left:
+            return []
+        least, rest = _percent(film["least_watched"]), film["viewers"] - len(left)
+        if film["compared"]:
+            words = f"{rest} of {film['viewers']} viewers saw at least {least} of it: the curves are theirs. Left out: "
+        else:
+            words = f"Only {rest} of {film['viewers']} viewers saw at least {least} of it, too few to show: the curves are of all. "
+        words += "; ".join(f"{row['viewer']} {row['why']}" for row in left[:_LEFT_PRINTED])
+        more = len(left) - _LEFT_PRINTED
+        there = film["there"]
+        most = max(there)
+        gone = Trace("", "#1f5a96", (), film["times"], *([[n / most for n in there]] * 3))
+        chart = curves(self.width, 62, [gone], end_s=end, labels=False, extent=(0.0, 1.05))
+        note = f"How many were there, of {most}; {there[-1]} at the end."
+        return [
+            KeepTogether(
+                [
+                    _text("Who left when", HEADING),
+                    _text(f"{words}{f'; and {more} more' if more > 0 else ''}."),
+                    _text(note, NOTE),
+                    chart,
+                ]
+            )
+        ]
 
     def _strip(self, film: Json, end: float) -> list[Flowable]:
         """Stills under the time they show."""

@@ -84,21 +84,27 @@ def curves(
     markers: Sequence[Mapping[str, Any]] = (),
     moments: Sequence[Mapping[str, Any]] = (),
     synchrony: Mapping[str, Any] | None = None,
-    attention: tuple[Sequence[float], Values] | None = None,
+    seen: tuple[Sequence[float], Values] | None = None,
+    steps: Sequence[Mapping[str, Any]] = (),
     extent: tuple[float, float] | None = None,
     labels: bool = True,
 ) -> Drawing:
     """Curves with bands over a common time; below them, where given, how alike the viewers were and how many were seen.
+    `steps` are moments at which many come or go.
 
     kind  "share" (0 to 100%), "change" (in points) or "valence" (-1 to 1): how the axis is written
     """
     drawing = Drawing(width, height)
     label_rows = 2 if markers and labels else 0
     top, bottom = height - 4 - 9 * label_rows, 14.0
-    lower = (46.0 if synchrony else 0) + (26.0 if attention else 0)
+    lower = (46.0 if synchrony else 0) + (26.0 if seen else 0)
     plot = _Frame(LEFT, width - RIGHT, bottom + lower + (6 if lower else 0), top, 0, end_s, *(extent or reach(traces, kind)))
     whole = _Frame(plot.left, plot.right, bottom, top, 0, end_s, 0, 1)
     _marks(drawing, whole, markers, labels)
+    for step in steps:
+        x = whole.x(step["time_s"])
+        drawing.add(Line(x, bottom, x, top, strokeColor=HexColor("#855300"), strokeWidth=0.8, strokeDashArray=[1, 1]))
+        drawing.add(_text(x + 2, top - 7, f"n {step['before']} → {step['after']}", colour=HexColor("#855300")))
     _grid(drawing, plot, kind)
     for trace in traces:
         colour = HexColor(trace.colour)
@@ -111,14 +117,14 @@ def curves(
     for moment in moments:
         _triangle(drawing, *plot.at(moment["time_s"], moment["value"]), up=moment["direction"] != "down")
     if synchrony:
-        floor = bottom + (26.0 if attention else 0)
+        floor = bottom + (26.0 if seen else 0)
         values = [v for name in ("values", "low", "high") for v in synchrony[name] if v is not None] or [0.0, 1.0]
         low, high = min(-0.1, *values), max(0.3, *values)
         alike = _Frame(plot.left, plot.right, floor + 2, floor + 29, 0, end_s, low, high)
         _alike(drawing, alike, synchrony)
-    if attention:
-        seen = _Frame(plot.left, plot.right, bottom, bottom + 14, 0, end_s, 0, 1)
-        _seen(drawing, seen, *attention)
+    if seen:
+        most = max((n for n in seen[1] if n is not None), default=0) or 1
+        _seen(drawing, _Frame(plot.left, plot.right, bottom, bottom + 14, 0, end_s, 0, most), *seen)
     _times(drawing, whole)
     return drawing
 
@@ -255,14 +261,14 @@ def _alike(drawing: Drawing, frame: _Frame, found: Mapping[str, Any]) -> None:
     )
 
 
-def _seen(drawing: Drawing, frame: _Frame, times: Sequence[float], shares: Values) -> None:
-    for part in _stretches(times, shares):
+def _seen(drawing: Drawing, frame: _Frame, times: Sequence[float], counts: Values) -> None:
+    for part in _stretches(times, counts):
         step = [part[0]] + [piece for a, b in itertools.pairwise(part) for piece in ((b[0], a[1]), b)]
         outline = [frame.at(part[0][0], 0), *(frame.at(*row) for row in step), frame.at(part[-1][0], 0)]
         drawing.add(Polygon([c for point in outline for c in point], fillColor=faint(SOFT, 0.25), strokeColor=None))
-    for value, text in ((0, "0%"), (1, "100%")):
-        drawing.add(_text(frame.left - 4, frame.y(value) - 2.3, text, anchor="end"))
-    drawing.add(_text(frame.left + 2, frame.top + 2, "Share of viewers whose face was found"))
+    for value in (0, frame.high):
+        drawing.add(_text(frame.left - 4, frame.y(value) - 2.3, f"{value:.0f}", anchor="end"))
+    drawing.add(_text(frame.left + 2, frame.top + 2, "n: faces in the mean at each time"))
 
 
 def _text(

@@ -24,6 +24,8 @@ from mien.study.definition import drawn_sigma_s
 from mien.study_report.answers import agreement, questions, said
 from mien.study_report.headline import clearest, clock, headline
 from mien.study_report.methods import MARKER_S, methods
+from mien.study_report.presence import LEAST_WATCHED, presence, told, without_few
+from mien.study_report.small_cells import small
 from mien.study_report.small_groups import Group, may_show
 from mien.study_report.stills import still, strip
 from mien.study_report.viewers import Viewer, comparable
@@ -213,39 +215,63 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
     }
     pictures = {"strip": strip(film, duration_s)}
     if len(viewers) < of.smallest or duration_s <= 0:
-        nothing = dict.fromkeys(("attention", "n", "curves", "synchrony")) | {"differences": {}, "steps": [], "sigma_s": 0}
+        nothing: Json = dict.fromkeys(("attention", "n", "curves", "synchrony", "everybody")) | {"differences": {}, "sigma_s": 0}
+        nothing |= {"steps": [], "left": [], "there": [], "watched": {}, "in_curves": 0, "least_watched": LEAST_WATCHED}
         markers = [_marker(m, {}) for m in _markers(of)]
         return _Part(head | {"times": []} | nothing | {"groups": {}, "moments": [], "markers": markers, **pictures, "facts": []})
     step_s = of.step_s or max(float(of.definition["every_s"]), duration_s / (TIMES_MAX - 1))
-    fine = _aligned(of, viewers, step_s)
     drawn_step_s = max(step_s, duration_s / (DRAWN_MAX - 1))
+    fine = _aligned(of, viewers, step_s)
     drawn = fine if drawn_step_s == step_s else _aligned(of, viewers, drawn_step_s)
     sigma_s = drawn_sigma_s(float(of.definition["curve_sigma_s"]), duration_s)
-    fine_smooth = fine.smoothed(sigma_s)
+    who = presence(drawn, [viewer.room for viewer in viewers], of.smallest)
+    kept = [viewer for viewer, inside in zip(viewers, who.kept, strict=True) if inside]
+    json = head | {
+        "times": _list(drawn.times, 3),
+        "least_watched": LEAST_WATCHED,
+        "watched": {viewer.name: _rounded(share) for viewer, share in zip(viewers, who.share, strict=True)},
+        "there": _list(who.there.sum(axis=0), 0),
+        "left": told(who, drawn.names, duration_s),
+        "compared": bool(who.whole.sum() >= of.smallest),
+        "sigma_s": sigma_s if 2 * sigma_s >= drawn_step_s else 0,
+        **pictures,
+        "everybody": None,
+    }
+    if len(kept) < len(viewers):
+        some = [_aligned(of, kept, step) for step in (step_s, drawn_step_s)]
+        everybody = [without_few(one, who.kept, of.smallest) for one in (fine, drawn)]
+        json["everybody"] = _figures(of, everybody[0], everybody[1], sigma_s, film, who.kept)
+        fine, drawn = some
+    json |= _figures(of, fine, drawn, sigma_s, film)
+    corrected = drawn.corrected() if drawn.baselines is not None else None
+    groups = _groups(of, kept, drawn, corrected)
+    json |= {"groups": groups, "differences": _differences(of, kept, drawn, corrected, groups, sigma_s, json["steps"])}
+    json["facts"] = _facts(json, drawn, of.smallest)
+    return _Part(json, _baseline_notes(kept, drawn, of), drawn_step_s)
+
+
+def _figures(
+    of: _Of, fine: Audience, drawn: Audience, sigma_s: float, film: str | PathLike[str] | None, kept: _Mask | None = None
+) -> Json:
+    """What is told of an audience, on the grid of the tests and on that of the drawings. `kept` is who of it is told of already:
+    nothing is that would tell of the few others."""
+    smoothed = fine.smoothed(sigma_s)
     corrected = drawn.corrected() if drawn.baselines is not None else None
     looked = drawn.looked.sum(axis=0)
     enough = drawn.seen.sum(axis=0) >= of.smallest
     n = _list(drawn.seen.sum(axis=0), 0, looked >= of.smallest)
-    steps = _steps(drawn.times, n, drawn_step_s)
     with ThreadPoolExecutor(1) as beside:  # synchrony is half of a review's time, and numpy lets two threads work at once
-        synchrony = beside.submit(_synchrony, fine_smooth, of.smallest)
-        json = head | {
-            "times": _list(drawn.times, 3),
+        synchrony = beside.submit(_synchrony, smoothed, of.smallest)
+        found = {
             "attention": _list(drawn.attention, 4, looked >= of.smallest),
+            "in_curves": len(drawn),
             "n": n,
-            "steps": steps,
-            "sigma_s": _rounded(sigma_s, 3) if 2 * sigma_s >= drawn_step_s else 0,
+            "steps": _steps(drawn.times, n, drawn.step_s),
             "curves": {"raw": _curves(drawn, enough), "corrected": _curves(corrected, enough) if corrected else None},
-            "groups": (groups := _groups(of, viewers, drawn, corrected)),
-            "differences": _differences(of, viewers, drawn, corrected, groups, sigma_s, steps),
-            "moments": _moments(fine, fine_smooth, of.smallest, film),
-            "markers": [_marker(m, _effects(fine, m, of.smallest)) for m in _markers(of)],
-            **pictures,
+            "moments": _moments(fine, smoothed, of.smallest, film, kept),
+            "markers": [_marker(m, _effects(fine, m, of.smallest, kept)) for m in _markers(of)],
         }
-    json["synchrony"] = synchrony.result()
-    json["facts"] = _facts(json, drawn, of.smallest)
-    notes = _baseline_notes(viewers, drawn, of)
-    return _Part(json, notes, drawn_step_s)
+    return found | {"synchrony": synchrony.result()}
 
 
 def _aligned(of: _Of, viewers: Sequence[Viewer], step_s: float) -> Audience:
@@ -393,9 +419,12 @@ def _synchrony(of: Audience, smallest: int) -> Json | None:
     }
 
 
-def _moments(measured: Audience, of: Audience, smallest: int, film: str | PathLike[str] | None) -> list[Json]:
-    """`of` is what was `measured`, smoothed: there the moments are looked for."""
+def _moments(
+    measured: Audience, of: Audience, smallest: int, film: str | PathLike[str] | None, kept: _Mask | None = None
+) -> list[Json]:
+    """`of` is what was `measured`, smoothed: there the moments are looked for. `kept`: see `_figures`."""
     found = []
+    others = set() if kept is None else {name for name, inside in zip(of.names, kept, strict=True) if not inside}
     n_seen = of.seen.sum(axis=0)
     for moment in audience.moments(of, shifts=SHIFTS, level=LEVEL):
         at = int(np.abs(of.times - moment.time_s).argmin())
@@ -404,7 +433,7 @@ def _moments(measured: Audience, of: Audience, smallest: int, film: str | PathLi
         meanwhile = (of.times >= moment.start_s) & (of.times <= moment.end_s)
         n = int(of.seen[:, meanwhile].any(axis=1).sum())
         rose = len(moment.rose)
-        told = rose == 0 or rose >= smallest
+        told = not small(rose, smallest) and not small(len(others.intersection(moment.rose)), smallest)
         named = told and (n <= rose or n - rose >= smallest)
         verb = "appeared to rise" if moment.direction == "peak" else "appeared to fall"
         many = f"{rose} of {n}" if told else f"fewer than {smallest} of {n}"
@@ -442,13 +471,18 @@ def _marker(marker: Json, effects: Json) -> Json:
     return {name: marker.get(name) for name in ("id", "label", "time_s", "end_s")} | {"effects": effects}
 
 
-def _effects(of: Audience, marker: Json, smallest: int) -> Json:
-    found = audience.marker_effects(
-        of, float(marker["time_s"]), before_s=MARKER_S, after_s=MARKER_S, end_s=marker.get("end_s"), level=LEVEL
-    )
-    if min(effect.n for effect in found.values()) < smallest:
+def _effects(of: Audience, marker: Json, smallest: int, kept: _Mask | None = None) -> Json:
+    def effects(some: Audience) -> dict[str, audience.Effect]:
+        return audience.marker_effects(
+            some, float(marker["time_s"]), before_s=MARKER_S, after_s=MARKER_S, end_s=marker.get("end_s"), level=LEVEL
+        )
+
+    found = effects(of)
+    n = min(effect.n for effect in found.values())
+    others = 0 if kept is None else n - min(effect.n for effect in effects(of.only(kept)).values())
+    if n < smallest or 0 < others < smallest:
         return {}
-    names = ("before", "after", "difference", "low", "high", "p")
+    names = ("before", "after", "difference", "low", "high", "p", "n")
     return {signal: {name: _rounded(getattr(effect, name)) for name in names} for signal, effect in found.items()}
 
 
@@ -458,9 +492,13 @@ def _effects(of: Audience, marker: Json, smallest: int) -> Json:
 def _facts(part: Json, drawn: Audience, smallest: int) -> list[str]:
     """A few sentences about one film, of what may be shown."""
     found = [f"{part['viewers']} viewers were measured."]
+    if part["left"]:
+        few = f"{len(part['left'])} of them saw less than {LEAST_WATCHED:.0%} of it"
+        out = "and are in none of its curves" if part["compared"] else "too many to leave out: what steps in n cannot be compared"
+        found.append(f"{few}{' ' if part['compared'] else ': '}{out}.")
     shares = [a for a in part["attention"] if a is not None]
     if shares:
-        found.append(f"On average a face was found in {statistics.fmean(shares):.0%} of them.")
+        found.append(f"On average a face was found in {statistics.fmean(shares):.0%} of those in its curves.")
     if part["moments"]:
         best = clearest(part["moments"])
         at = clock(best["time_s"], part["duration_s"] or best["time_s"])

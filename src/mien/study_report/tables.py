@@ -104,7 +104,8 @@ def wide(path: StrPath, review: Json, study: Any, viewers: Sequence[Viewer]) -> 
     """A row per drawn time of each film.
 
     stimulus, time_s, viewers_seen, attention; for each signal `<signal>_mean`, `_low`, `_high`, as measured, then the same with
-    `_corrected`; then `valence_<viewer>`, the raw, unsmoothed valence of each single viewer. Empty where unknown or not shown.
+    `_corrected`; then `valence_<viewer>`, the valence of each single viewer as measured; viewers_there, how many were
+    there, those in no curve among them. Empty where unknown or not shown.
     """
     viewers, _ = comparable(viewers)
     signals = [*review["labels"], "valence"]
@@ -112,6 +113,7 @@ def wide(path: StrPath, review: Json, study: Any, viewers: Sequence[Viewer]) -> 
     curve_names = [f"{s}{end}_{part}" for _, end in kinds for s in signals for part in ("mean", "low", "high")]
     names = [viewer.name for viewer in viewers]
     header = ["stimulus", "time_s", "viewers_seen", "attention", *curve_names, *(f"valence_{name}" for name in names)]
+    header.append("viewers_there")
 
     def rows() -> Iterator[str]:
         yield _line(header)
@@ -124,7 +126,7 @@ def wide(path: StrPath, review: Json, study: Any, viewers: Sequence[Viewer]) -> 
                 curves = part["curves"][kind]
                 nothing = [None] * len(times)
                 columns += [curves[s][of] if curves else nothing for s in signals for of in ("mean", "low", "high")]
-            columns += _valences(viewers, part["id"], times)
+            columns += [*_valences(viewers, part["id"], times), part["there"]]
             for row in zip(*columns, strict=True):
                 yield _line([part["id"], *row])
 
@@ -174,7 +176,10 @@ def answers(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
 
 
 def people(path: StrPath, review: Json) -> None:
-    """The table of viewers of the review; of groups those of links, while those of answers stand in answers.csv."""
+    """The table of viewers of the review; of groups those of links, while those of answers stand in answers.csv.
+
+    `watched_<stimulus>` is the share of a film that somebody was there for.
+    """
     named = {variable for viewer in review["viewers"] for variable in viewer["groups"]}
     variables = [variable["id"] for variable in review["variables"] if variable["id"] in named]
     columns = (
@@ -194,8 +199,15 @@ def people(path: StrPath, review: Json) -> None:
         "gone_on",
     )
     header = ["viewer", *(f"group_{variable}" for variable in variables), *columns]
+    header += [f"watched_{part['id']}" for part in review["stimuli"]]
     rows = (
-        [v["name"], *(v["groups"].get(x, "") for x in variables), *(v.get(name) for name in columns)] for v in review["viewers"]
+        [
+            v["name"],
+            *(v["groups"].get(x, "") for x in variables),
+            *(v.get(name) for name in columns),
+            *(part["watched"].get(v["name"], "") for part in review["stimuli"]),
+        ]
+        for v in review["viewers"]
     )
     _write(path, (_line(row) for row in (header, *rows)))
 

@@ -42,8 +42,8 @@ export class Curves extends Plot {
   }
 
   /**
-   * Draws {lines: [{key, name, signal, group, times, mean, low, high}], title, corrected, valence, synchrony, attention, times, markers,
-   * moments}. `group` is the position of a group or null. With a `difference`, {title, times, values, low, high}, of two groups that
+   * Draws {lines: [{key, name, signal, group, times, mean, low, high}], title, corrected, valence, synchrony, counted, there, steps, times,
+   * markers, moments}. `counted` are {group, times, n}, how many each curve is the mean of; `there` is how many were there at all. `group` is the position of a group or null. With a `difference`, {title, times, values, low, high}, of two groups that
    * stands in the place of the synchrony.
    */
   set(view) {
@@ -95,9 +95,12 @@ export class Curves extends Plot {
       }
       traces.push({ x: x(times), y: values, yaxis: "y2", type: "scatter", mode: "lines", line: { color: token("--accent"), width: 1.8 }, hoverinfo: "skip" });
     }
-    if (view.attention) {
-      traces.push({ x: x(view.times), y: view.attention, yaxis: "y3", type: "scatter", mode: "lines", line: { color: token("--muted"), width: 1.2, shape: "hv" }, fill: "tozeroy", fillcolor: faint(token("--muted"), 0.22), hoverinfo: "skip" });
+    const row = { yaxis: "y3", type: "scatter", mode: "lines", hoverinfo: "skip" };
+    for (const { group, times, n } of view.counted ?? []) {
+      const shade = token(group === null ? "--muted" : `--g${group % 6}`), fill = group === null ? { fill: "tozeroy", fillcolor: faint(shade, 0.22) } : {};
+      traces.push({ ...row, ...fill, x: x(times), y: n, line: { color: shade, width: 1.2, shape: "hvh", dash: dashed(group === null ? "" : groupDash(group)) } });
     }
+    if (view.there) traces.push({ ...row, x: x(view.times), y: view.there, line: { color: token("--muted"), width: 1, shape: "hvh", dash: "dot" } });
     Plotly.react(this.figure, traces, this.layout(range ?? (this.figure.layout ? this.range() : [this.start, this.end])), CONFIG);
   }
 
@@ -118,15 +121,20 @@ export class Curves extends Plot {
     layout.yaxis2 = row([0.15, 0.27], reach
       ? { range: [-reach, reach], nticks: 3, tickformat: view.valence ? "+.1f" : "+.0%", zeroline: true, zerolinecolor: rule }
       : { range: [Math.min(-0.1, ...values) - 0.05, Math.max(0.3, ...values) + 0.05], dtick: 0.5, tick0: 0, tickformat: ".1f", zeroline: true, zerolinecolor: rule });
-    layout.yaxis3 = row([0, 0.075], { range: [0, 1.05], tickvals: [0, 1], tickformat: ".0%" });
+    const most = Math.max(1, ...(view.there ?? []), ...(view.counted ?? []).flatMap(({ n }) => n));
+    layout.yaxis3 = row([0, 0.075], { range: [0, most * 1.1], tickvals: [0, most], tickformat: "d" });
     const title = (text, y) => ({ text, x: 0, xref: "paper", xanchor: "left", y, yref: "paper", yanchor: "bottom", showarrow: false, font: { size: 12, color: soft } });
     layout.annotations = [
       ...(view.title ? [{ ...title(plain(narrow.matches ? view.title.replace(/.*; /, "") : view.title), 1), yshift: view.markers.length ? 36 : 4 }] : []),
       ...(view.difference ? [title(plain(narrow.matches ? "Difference (grey: by chance)" : `${view.difference.title}; in the grey band it could be by chance`), 0.275)] : []),
       ...(view.synchrony && !view.difference ? [title(narrow.matches ? "How alike (grey: by chance)" : "How alike the viewers’ curves were; in the grey band they could be by chance", 0.275)] : []),
-      ...(view.attention ? [title(narrow.matches ? "Faces found" : "Share of viewers whose face was found", 0.08)] : []),
+      ...(view.counted ? [title(narrow.matches ? "n: faces in the mean" : view.there ? "n: faces in the mean at each time; dotted: how many were there, those in no curve among them" : "n: faces in the mean at each time", 0.08)] : []),
     ];
-    layout.shapes = [];
+    // Where many come or go the mean is another audience's.
+    layout.shapes = (view.steps ?? []).map(({ time_s }) => ({ type: "line", xref: "x", yref: "paper", x0: this.x(time_s), x1: this.x(time_s), y0: 0, y1: 1, line: { color: token("--warn"), width: 1.5, dash: "2px,2px" } }));
+    layout.annotations.push(...(view.steps ?? []).map(({ time_s, before, after }) => ({
+      text: `n ${before} → ${after}`, x: this.x(time_s), xanchor: "left", xshift: 3, y: 1, yref: "paper", yanchor: "top", showarrow: false, font: { size: 11, color: token("--warn") },
+    })));
     // Labels of markers stand in two rows, and are left out where there is no room; the line and the table below have them all.
     const free = [-Infinity, -Infinity], span = Math.max(range[1] - range[0], 0.001), wide = Math.max(this.figure.clientWidth - 72, 120);
     for (const marker of view.markers) {

@@ -52,16 +52,20 @@ function liveliest(part, labels) {
  * editable: markers can be changed, by edit({stimulus, time_s, marker}) (marker null: a new one) and erase({stimulus, marker}).
  */
 export function show(root, review, { film = () => null, acts = [], back = null, editable = false, edit = null, erase = null } = {}) {
-  const state = { stimulus: review.stimuli[0]?.id ?? null, valence: false, signals: null, group: "", corrected: false, measured: false, sort: "name", down: false, t: 0 };
+  const state = { stimulus: review.stimuli[0]?.id ?? null, valence: false, signals: null, group: "", corrected: false, measured: false, everybody: false, sort: "name", down: false, t: 0 };
   const places = Object.fromEntries(
-    ["head", "films", "view", "moments", "markers", "synchrony", "viewers", "answers", "agreement", "methods"].map((name) => [name, h("section", { id: `review-${name}` })]),
+    ["head", "films", "view", "moments", "markers", "presence", "synchrony", "viewers", "answers", "agreement", "methods"].map((name) => [name, h("section", { id: `review-${name}` })]),
   );
   state.answersBy = review.variables.find((variable) => review.questions.some((asked) => asked.by_group?.[variable.id]))?.id ?? "";
   let drawn = {}, screen = null;
   root.classList.add("review");
   root.replaceChildren(...Object.values(places));
 
-  const part = () => review.stimuli.find((one) => one.id === state.stimulus) ?? null;
+  /** The film that is shown, with the figures of everybody where those are chosen. */
+  function part() {
+    const found = review.stimuli.find((one) => one.id === state.stimulus) ?? null;
+    return state.everybody && found?.everybody ? { ...found, ...found.everybody, groups: {}, differences: {} } : found;
+  }
   const corrected = () => state.corrected && Boolean(part()?.curves?.corrected);
   const values = (signal, value) => told(signal, value, corrected());
 
@@ -109,7 +113,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       h("h2", { class: "hidden-text" }, "Films"),
       switcher("Film", review.stimuli.map((one) => [one.id, one.title]), state.stimulus, (id) => {
         state.stimulus = id;
-        Object.assign(state, { signals: null, group: "", t: 0 });
+        Object.assign(state, { signals: null, group: "", t: 0, everybody: false });
         draw();
       }),
     ];
@@ -140,7 +144,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       const group = groups[value.id];
       if (!group) return [];
       const curves = (corrected() ? group.corrected : group.raw) ?? group.raw;
-      return signals.slice(0, 1).map((signal) => ({ key: value.id, name: `${value.title} (${group.n})`, signal, group: k, ...calm(group.times, curves[signal]) }));
+      return signals.slice(0, 1).map((signal) => ({ key: value.id, name: `${value.title} (${group.n})`, signal, group: k, seen: group.seen, ...calm(group.times, curves[signal]) }));
     });
   }
 
@@ -266,8 +270,9 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       this.controls(now);
       const line = (m) => all.find(({ signal }) => signal === m.signal);
       const moments = state.group || corrected() ? [] : now.moments.filter(line).map((m) => ({ ...m, y: line(m).mean[nearest(now.times, m.time_s)] ?? m.value }));
+      const counted = state.group && all.some((line) => line.seen) ? all.map((line) => ({ ...line, n: line.seen })) : [{ group: null, times: now.times, n: now.n }];
       this.curves.set({
-        lines: all, corrected: corrected(), title: this.axis(), valence: state.valence, times: now.times, attention: now.attention,
+        lines: all, corrected: corrected(), title: this.axis(), valence: state.valence, times: now.times, counted, there: now.there, steps: now.steps ?? [],
         synchrony: now.synchrony, difference: difference(now, all[0]?.signal), markers: now.markers, moments,
       });
       this.apart(now, all[0]?.signal);
@@ -297,11 +302,11 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     controls(now) {
       const again = () => this.show();
       const variables = review.variables.filter((variable) => Object.keys(now.groups[variable.id] ?? {}).length);
-      const print = JSON.stringify([state.valence, state.group, state.corrected, state.measured, [...state.signals], variables, Boolean(now.curves.corrected), now.sigma_s]);
+      const print = JSON.stringify([state.valence, state.group, state.corrected, state.measured, state.everybody, [...state.signals], variables, Boolean(now.curves.corrected), now.sigma_s]);
       if (print === this.controlled) return;
       this.controlled = print;
-      if (!this.tools.children.length || JSON.stringify(variables) !== this.toolsOf) {
-        this.toolsOf = JSON.stringify(variables);
+      if (!this.tools.children.length || JSON.stringify([variables, now.least_watched]) !== this.toolsOf) {
+        this.toolsOf = JSON.stringify([variables, now.least_watched]);
         const select = (label, options, chosen, changed) =>
           h("label", { class: "pick small" }, label, h("select", { onchange: (event) => changed(event.target.value) }, ...options.map(([value, text]) => h("option", { value, selected: value === chosen }, text))));
         this.tools.replaceChildren(
@@ -316,6 +321,10 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
           ...(now.sigma_s ? [switcher("Smoothing", [["", "Smoothed"], ["measured", "As measured"]], state.measured ? "measured" : "", (value) => {
             state.measured = value === "measured";
             again();
+          })] : []),
+          ...(now.everybody ? [switcher("Whose curves", [["", `Saw ${percent(now.least_watched)} of it`], ["everybody", "Everybody"]], state.everybody ? "everybody" : "", (value) => {
+            Object.assign(state, { everybody: value === "everybody", group: "" });
+            draw();
           })] : []),
           ...(variables.length ? [select("Viewers", [["", "all together"], ...variables.map((v) => [v.id, `by group: ${v.title}`])], state.group, (value) => {
             state.group = value;
@@ -365,7 +374,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   /** How many faces the mean at the cursor is made of. */
   function faces(now) {
     const n = now.n?.[nearest(now.times, state.t)] ?? null;
-    return n === null ? "too few faces to show" : `${several(n, "face")} found of ${now.viewers}`;
+    return n === null ? "too few faces to show" : `${several(n, "face")} found of ${now.in_curves ?? now.viewers}`;
   }
 
   // --- moments and markers ------------------------------------------------------------------------------------------------------
@@ -462,6 +471,39 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
           effects(marker, strongest(marker)),
           strongest(marker).length ? h("details", { class: "small" }, h("summary", {}, "All expressions"), effects(marker, all)) : null))),
     ];
+  }
+
+  // --- who was there ------------------------------------------------------------------------------------------------------------
+
+  function presence() {
+    const now = part();
+    if (!now?.curves || !now.there?.length || !now.left.length) return null;
+    const least = percent(now.least_watched), end = now.duration_s ?? now.times[now.times.length - 1], most = Math.max(...now.there);
+    const rest = now.viewers - now.left.length;
+    const words = now.compared
+      ? `${several(rest, "viewer")} of ${now.viewers} saw at least ${least} of it: the curves are theirs, so that a mean does not move because others left. “Everybody” over the curves adds the others.`
+      : `Only ${rest} of ${now.viewers} viewers saw at least ${least} of it, too few to show: the curves are of everybody, and what moves where many come or go is no reaction.`;
+    return [
+      heading("presence", "Who left when", words),
+      walk(now.times, now.there, most, end),
+      h("details", { class: "small" }, h("summary", {}, `${several(now.left.length, "viewer")} who saw less than ${least}`),
+        h("ul", {}, ...now.left.map((row) => h("li", {}, h("b", {}, row.viewer), ` ${row.why}`)))),
+    ];
+  }
+
+  /** How many were there, as steps from the beginning to the end. */
+  function walk(times, there, most, end) {
+    const x = (t) => (Math.min(Math.max(t, 0), end) / end) * 100, y = (n) => 30 - (n / most) * 28;
+    const half = usualStep(times) / 2;
+    const path = there.map((n, k) => `${k ? "H" : "M"}${x(k ? times[k] - half : 0).toFixed(2)}${k ? "V" : " "}${y(n).toFixed(2)}`).join("");
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), line = document.createElementNS(svg.namespaceURI, "path");
+    svg.setAttribute("viewBox", "0 0 100 31");
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("aria-hidden", "true");
+    line.setAttribute("d", `${path}H100`);
+    svg.append(line);
+    return h("figure", { class: "walk" }, svg,
+      h("figcaption", { class: "row between small soft tabular" }, h("span", {}, `${clock(0, end)}: ${several(there[0], "viewer")} there`), h("span", {}, `${clock(end, end)}: ${there[there.length - 1]}`)));
   }
 
   // --- how alike ----------------------------------------------------------------------------------------------------------------
@@ -617,8 +659,9 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       screen = null;
       fill("view", [state.stimulus, Boolean(now?.curves), now?.strip?.length, review.hidden], view);
     }
-    fill("moments", ["moments", state.stimulus, now?.moments, Boolean(now?.curves)], moments);
-    fill("markers", ["markers", now?.markers, state.stimulus, Boolean(now?.curves)], markers);
+    fill("moments", ["moments", state.stimulus, state.everybody, now?.moments, Boolean(now?.curves)], moments);
+    fill("markers", ["markers", state.everybody, now?.markers, state.stimulus, Boolean(now?.curves)], markers);
+    fill("presence", ["presence", state.stimulus, now?.left, now?.there, Boolean(now?.curves)], presence);
     fill("synchrony", ["synchrony", state.stimulus, now?.synchrony && [now.synchrony.isc, now.synchrony.p]], synchrony);
     fill("viewers", [review.viewers, review.variables], viewers);
     fill("answers", [review.questions, review.variables, state.answersBy], answers);
