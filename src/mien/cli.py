@@ -723,11 +723,12 @@ def _offline(options: argparse.Namespace) -> Iterator[Any]:
     _needs_web("mien study")
     from mien.web.errors import ApiError
     from mien.web.offline import Offline
+    from mien.web.services import private_files
     from mien.web.settings import Settings
 
     settings = Settings.from_environment(data_dir=getattr(options, "data", None), database_url=getattr(options, "db", None))
     try:
-        with Offline(settings) as offline:
+        with private_files(), Offline(settings) as offline:
             yield offline
     except ApiError as error:
         raise DataError(error.message) from error

@@ -234,6 +234,10 @@ def test_erasing_in_postgresql_leaves_nothing_in_the_tables(opened: Opened, post
             folder = Path(connection.scalar(text("show data_directory")) or "")
         return holding(folder / "base", content)
 
+    job = app.state.store.create_job(name="SECRET-FILE.mp4", state="done", edits={"names": {"1": "SECRET-FACE"}})
+    assert found("SECRET-FACE")
+    assert client.delete(f"/api/jobs/{job.id}").status_code == 204
+    assert found("SECRET-F") == []
     assert found(SECRET)
     assert client.delete(f"/api/studies/{id}/viewers/1").json()["left"] == {"rows": 0, "files": 0}
     assert found(SECRET) == []

@@ -1,7 +1,10 @@
 """What is stored: the numbers, erasing everything, the retention period."""
 
 import os
+import sqlite3
 import time
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from contents import holding
+from mien.web import database
 from mien.web.database import Job, Login, new_id, now
 from mien.web.retention import storage
 from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser, swept
@@ -117,6 +121,47 @@ def test_everything_is_erased(client: TestClient, app: FastAPI) -> None:
     assert client.get("/api/storage").json()["jobs"] == 0
     assert not (data / "mien.sqlite3.schema-0001").exists()
     assert holding(data, "MARIANNE-EXAMPLE") == []
+
+
+@pytest.mark.parametrize("way", ["deleted", "too old"])
+def test_of_an_erased_analysis_no_name_stays_in_any_file(client: TestClient, app: FastAPI, way: str) -> None:
+    edits = {"names": {"1": "MARIANNE-FACE"}}
+    job = make(app, name="MARIANNE-EXAMPLE.mp4", headline="MARIANNE-HEADLINE", edits=edits)
+    other = make(app, name="JACQUES-EXAMPLE.mp4", edits={"names": {"1": "JACQUES-FACE"}})
+    app.state.store.update_job(job.id, name="MARIANNE-RENAMED.mp4")
+
+    data = app.state.settings.data_dir
+    assert holding(data, "MARIANNE-")
+    if way == "deleted":
+        assert client.delete(f"/api/jobs/{job.id}").status_code == 204
+    else:
+        swept(app)
+        app.state.storage.settings = replace(app.state.settings, retention_days=1)
+        app.state.store.update_job(job.id, ended_at=now() - timedelta(days=2))
+        assert app.state.storage.sweep() == [job.id]
+    assert holding(data, "MARIANNE-") == []
+    assert holding(data, job.id) == []
+    assert holding(data, "JACQUES-FACE")
+    assert client.get(f"/api/jobs/{other.id}").status_code == 200
+
+
+def test_a_log_that_somebody_reads_is_cleared_by_a_later_sweep(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0)
+    app.state.storage.store = store = database.Store(app.state.settings.url)
+    assert store.file is not None
+    job = store.create_job(name="MARIANNE-EXAMPLE.mp4")
+    log = store.file.with_name(f"{store.file.name}-wal")
+    with closing(sqlite3.connect(store.file)) as reader:
+        reader.execute("begin")
+        reader.execute("select count(*) from jobs").fetchone()
+        assert store.delete_job(job.id)
+        store.forget()
+        assert store.owes
+        assert b"MARIANNE-EXAMPLE" in log.read_bytes()
+    app.state.storage.sweep()
+    assert not store.owes
+    assert log.read_bytes() == b""
+    store.close()
 
 
 @pytest.mark.process

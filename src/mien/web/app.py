@@ -45,7 +45,7 @@ from mien.web.routes import (
     study_pages,
 )
 from mien.web.security import Guard, Security
-from mien.web.services import Services, make_private
+from mien.web.services import Services, make_private, private_files
 from mien.web.settings import Settings
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
 
     from mien.web.callers import Callers, Seldom, protocol
 
-    with listen(settings.host, settings.port) as door:
+    with private_files(), listen(settings.host, settings.port) as door:
         settings = dataclasses.replace(settings, port=door.getsockname()[1])
         with only_one(settings.data_dir), contextlib.ExitStack() as ending:
             step = None

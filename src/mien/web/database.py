@@ -3,6 +3,7 @@
 import errno
 import glob
 import json
+import logging
 import re
 import secrets
 import sqlite3
@@ -53,6 +54,11 @@ READS = "mien_reads"
 
 UNFINISHED = ("queued", "running", "recording", "paused", "saving")
 FINISHED = ("done", "failed", "cancelled")
+
+STUDY_TABLES = ("participants", "studies", "invitations", "rooms", "frozen", "audit")
+JOB_TABLES = ("jobs", "tasks")
+
+log = logging.getLogger(__name__)
 
 
 def now() -> datetime:
@@ -301,7 +307,7 @@ class Store:
         except ModuleNotFoundError as error:
             extra = "; run: pip install 'mien[postgres]'" if parsed.get_backend_name() == "postgresql" else ""
             raise DataError(f"the database {parsed.render_as_string()} needs the package {error.name}{extra}") from None
-        self.url = parsed
+        self.url, self.owes = parsed, False
         if sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -366,39 +372,42 @@ class Store:
             command.upgrade(config, "head")
 
     def shrink(self) -> None:
-        """Takes what was erased out of SQLite's file, where it would stay readable, and deletes copies made before migrations."""
+        """Once everything was erased: gives its space back to the disk, and forgets it."""
         if self.file is not None:
             with closing(self.engine.raw_connection()) as connection:
                 driver = connection.driver_connection
                 assert driver is not None
                 driver.execute("VACUUM")
-                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            for copy in self._copies():
-                copy.unlink()
+        self.forget(*STUDY_TABLES, *JOB_TABLES)
 
-    def forget(self) -> None:
+    def forget(self, *tables: str) -> None:
         """Takes what was erased out of the files beside the tables as well: SQLite's log of changes and the copies made before
-        migrations, PostgreSQL's dead rows. (In SQLite's own file erasing writes zeros.) What is busy with the log is waited for.
+        migrations, PostgreSQL's dead rows. (In SQLite's own file erasing writes zeros.) What is busy with the log is waited for;
+        where that lasts, `owes` says so, and it is for the sweep to try again.
 
+        tables  whose rows were erased, where not those of studies; of SQLite it is always all
         PostgreSQL's own journal keeps changes until it comes round; that is for who runs the database.
         """
         if self.file is None:
-            self._rewrite()
+            self._rewrite(tables or STUDY_TABLES)
             return
         end = time.monotonic() + BUSY_TIMEOUT_S
         with closing(self.engine.raw_connection()) as connection:
             driver = connection.driver_connection
             assert driver is not None
-            while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] and time.monotonic() < end:
+            while (busy := driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]) and time.monotonic() < end:
                 time.sleep(0.05)
+        self.owes = bool(busy)
+        if busy:
+            log.warning("%s: its log could not be cleared of what was erased; it is tried again each hour", self.file.name)
         for copy in self._copies():
-            copy.unlink()
+            copy.unlink(missing_ok=True)
 
-    def _rewrite(self) -> None:
-        """Writes PostgreSQL's tables of studies anew, without dead rows; where one is held on to, they are only marked free."""
+    def _rewrite(self, tables: Sequence[str]) -> None:
+        """Writes tables of PostgreSQL anew, without dead rows; where one is held on to, they are only marked free."""
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql(f"set lock_timeout = '{BUSY_TIMEOUT_S}s'")
-            for table in ("participants", "studies", "invitations", "rooms", "frozen", "audit"):
+            for table in tables:
                 try:
                     connection.exec_driver_sql(f"vacuum full {table}")
                 except OperationalError:  # the lock was not to be had

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -79,7 +80,42 @@ class Services:
             self.store.close()
 
 
+OWN = ("jobs", "studies", "server.lock", "mien.sqlite3*")
+"""What lies in a data folder."""
+
+
 def make_private(folder: Path) -> None:
-    """Makes the data folder, where it is not there, for nobody but who runs the server."""
+    """Makes the data folder for nobody but who runs the server; of one that is there, it takes the rights that others have.
+
+    A folder that holds other things as well keeps its own rights: only what is mien's in it is closed.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
+    own = {path for name in OWN for path in folder.glob(name)}
+    for path in own:
+        if _is_open(path):  # else all in it was made since it is closed
+            for inner in path.rglob("*"):
+                _close(inner)
+            _close(path)
+    if own.issuperset(folder.iterdir()):
+        _close(folder)
+
+
+def _is_open(path: Path) -> bool:
+    return os.name == "posix" and not path.is_symlink() and bool(path.stat().st_mode & 0o077)
+
+
+def _close(path: Path) -> None:
+    with contextlib.suppress(OSError):  # gone by now, or another user's
+        if _is_open(path):
+            path.chmod(path.stat().st_mode & 0o700)
+
+
+@contextlib.contextmanager
+def private_files() -> Iterator[None]:
+    """What this process and its children write meanwhile is for nobody else, where the system knows of such rights."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 
 from mien.web.analyses.schema import JobOptions, JobProgress, JobView
 from mien.web.analyses.task import Analysis
-from mien.web.database import FINISHED, Job, Store, Task
+from mien.web.database import FINISHED, JOB_TABLES, Job, Store, Task
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.tasks.runner import Runner
@@ -178,18 +178,23 @@ class Jobs:
         self.changed(id)
         return self.known(id)
 
-    def erase(self, id: str) -> bool:
-        """Erases a job and all its files, ending it first where it is under way; whether there was one."""
+    def erase(self, id: str, *, forget: bool = True) -> bool:
+        """Erases a job and all its files, ending it first where it is under way; whether there was one.
+
+        forget  False where several are erased, and the caller lets the database `forget` them in the end
+        """
         self.writers.stop(id)
         there = self.store.delete_job(id)
         self._remove(id)
+        if forget:
+            self.store.forget(*JOB_TABLES)
         self.tasks.wake()
         self.removed(id)
         self.queue_moved()
         return there
 
     def let_go(self, rows: Session, id: str) -> None:
-        """Erases a job that has ended and all its files, in a transaction of the caller's."""
+        """Erases a job that has ended and all its files, in a transaction of the caller's, who lets the database `forget` it."""
         rows.execute(delete_rows(Job).where(Job.id == id))
         rows.execute(delete_rows(Task).where(Task.subject == id))
         self._remove(id)

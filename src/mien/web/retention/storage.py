@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from mien.web.analyses.service import DOOMED, Jobs
 from mien.web.capture.frame_log import PICTURES
 from mien.web.capture.old_logs import FRAMES
-from mien.web.database import FINISHED, UNFINISHED, Job, Participant, Room, Store, StudyRow, now
+from mien.web.database import FINISHED, JOB_TABLES, UNFINISHED, Job, Participant, Room, Store, StudyRow, now
 from mien.web.folders import files
 from mien.web.retention.erasing import Eraser
 from mien.web.settings import Settings
@@ -44,7 +44,9 @@ class Storage:
         else:
             old = []
         for id in old:
-            self.jobs.erase(id)
+            self.jobs.erase(id, forget=False)
+        if old or self.store.owes:
+            self.store.forget(*JOB_TABLES)
         self._erase_strays(older_than_s=STRAY_AFTER_S)
         self.studies.sweep()
         return old
@@ -55,7 +57,7 @@ class Storage:
         with self.store.reading() as rows:
             ids = list(rows.scalars(select(Job.id)))
         for id in ids:
-            self.jobs.erase(id)
+            self.jobs.erase(id, forget=False)
         self._erase_strays(older_than_s=0, results=True)
         self.store.shrink()
 

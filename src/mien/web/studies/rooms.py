@@ -25,7 +25,7 @@ from mien.study_report.viewers import Viewer
 from mien.types import Timeline
 from mien.web.analyses.schema import shown
 from mien.web.analyses.service import Jobs
-from mien.web.database import FINISHED, AuditEntry, Job, Room, Store, StudyRow, Task
+from mien.web.database import FINISHED, JOB_TABLES, AuditEntry, Job, Room, Store, StudyRow, Task
 from mien.web.errors import ApiError
 from mien.web.folders import held
 from mien.web.settings import Settings
@@ -171,7 +171,9 @@ class Rooms(Kind):
             touch(rows, room.study_id)
 
     def changed(self, subject: str, state: str | None) -> None:
-        """Pages ask by themselves."""
+        """Pages ask by themselves. The job that a room was made of is gone by now."""
+        if state == DONE:
+            self.store.forget(*JOB_TABLES)
 
     def _of(self, subject: str) -> Room | None:
         with self.store.reading() as rows:
