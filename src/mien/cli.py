@@ -810,10 +810,10 @@ def study_erase(options: argparse.Namespace) -> int:
                 print("nothing was erased")
                 return EXIT_FAILED
         proof = offline.erase(row, options.viewer)
-    erased, left = proof["erased"], proof["left"]
-    print(f"erased: {erased['rows']} rows, {erased['files']} files, {erased['bytes']} bytes")
-    print(f"left: {left['rows']} rows, {left['files']} files")
-    return EXIT_FAILED if left["rows"] or left["files"] else 0
+    erased, left = proof.erased, proof.left
+    print(f"erased: {erased.rows} rows, {erased.files} files, {erased.bytes} bytes")
+    print(f"left: {left.rows} rows, {left.files} files")
+    return EXIT_FAILED if left.rows or left.files else 0
 
 
 # --- mien demo -------------------------------------------------------------------------------------------------------------------

@@ -592,8 +592,8 @@ def test_what_another_process_erases_is_not_written_any_more(
             assert page.look(FACE)["kept"] is True
         with Offline(settings) as beside:
             proof = beside.erase(beside.found(study.study), viewer)
-        assert proof["erased"]["files"] >= 1
-        assert proof["left"] == {"rows": 0, "files": 0}
+        assert proof.erased.files >= 1
+        assert (proof.left.rows, proof.left.files) == (0, 0)
         page.send(FACE)
         told = page.next()
         assert told["type"] == "error", told

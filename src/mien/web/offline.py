@@ -15,6 +15,7 @@ from mien.web.reports import worker as review_worker
 from mien.web.retention.participant_export import export_of_viewer
 from mien.web.services import Services
 from mien.web.settings import Settings
+from mien.web.studies.proof import Proof
 from mien.web.studies.service import UPLOADING, missing
 from mien.web.uploads import Upload, plain_name
 
@@ -109,11 +110,10 @@ class Offline(Services):
             written.writelines(file.pieces)
         return target
 
-    def erase(self, row: StudyRow, viewer: str | None) -> dict[str, dict[str, int]]:
+    def erase(self, row: StudyRow, viewer: str | None) -> Proof:
         """Erases the study, or one viewer of it; the proof."""
         if viewer is None:
             return self.eraser.study(row.id)
         if viewer.startswith("R"):
-            proof: dict[str, dict[str, int]] = self.rooms.erase_viewer(row.id, viewer).model_dump()
-            return proof
+            return self.rooms.erase_viewer(row.id, viewer)
         return self.participants.erase(self.studies.participant(row.id, viewer), "operator")

@@ -21,11 +21,9 @@ from mien.web.database import AuditEntry, Frozen, Invitation, Participant, Room,
 from mien.web.errors import ApiError
 from mien.web.folders import held
 from mien.web.studies.participants import Participants
+from mien.web.studies.proof import Erased, Left, Proof
 from mien.web.studies.rooms import Rooms
 from mien.web.studies.service import REPORTS, UPLOADING, Studies, locked, note, remove
-
-Proof = dict[str, dict[str, int]]
-"""{"erased": {"rows", "files", "bytes"}, "left": {"rows", "files"}}"""
 
 STRAY_AFTER_S = 24 * 3600
 TABLES = (Participant, Invitation, Room, Frozen, AuditEntry)
@@ -64,14 +62,14 @@ class Eraser:
         more_files, more_size = _remove(folder)
         self.store.forget()
         with self.store.session() as rows:
-            proof = {
-                "erased": {"rows": count, "files": files + more_files, "bytes": size + more_size},
-                "left": {
-                    "rows": _rows_of(rows, id) + sum(self.store.job(job) is not None for job in jobs),
-                    "files": _files_below(folder) + sum(_files_below(self.settings.jobs_dir / job) for job in jobs),
-                },
-            }
-            note(rows, id, "operator", "erased", **proof)
+            proof = Proof(
+                erased=Erased(rows=count, files=files + more_files, bytes=size + more_size),
+                left=Left(
+                    rows=_rows_of(rows, id) + sum(self.store.job(job) is not None for job in jobs),
+                    files=_files_below(folder) + sum(_files_below(self.settings.jobs_dir / job) for job in jobs),
+                ),
+            )
+            note(rows, id, "operator", "erased", **proof.model_dump())
         return proof
 
     def everything(self) -> None:

@@ -15,7 +15,7 @@ from mien.web.database import Participant
 from mien.web.errors import may_fail
 from mien.web.retention.participant_export import ExportFile, export_of_participant
 from mien.web.studies.participants import Participants, public, refuse_ended
-from mien.web.studies.schema import ProofView
+from mien.web.studies.proof import Proof
 from mien.web.studies.service import LinkState
 
 CODE_HEADER = "X-Participant-Code"
@@ -307,6 +307,6 @@ def leave(request: Request, whose: Whose) -> Response:
 
 
 @router.delete("/api/participant", summary="Withdraw", responses=may_fail(401, 403, 429))
-def withdraw(request: Request, whose: Whose) -> ProofView:
+def withdraw(request: Request, whose: Whose) -> Proof:
     """Erases all that is kept of this person, and proves it. The code opens nothing from then on."""
-    return ProofView.model_validate(_participants(request).erase(whose))
+    return _participants(request).erase(whose)

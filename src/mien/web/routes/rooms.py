@@ -13,8 +13,9 @@ from mien.web.analyses.schema import JobOptions
 from mien.web.database import Room, new_id
 from mien.web.errors import ApiError, may_fail
 from mien.web.incoming import NumberedName, check_json
+from mien.web.studies.proof import Proof
 from mien.web.studies.room_clock import check_clock
-from mien.web.studies.room_schema import CLOCK, NewRoom, Proof, RoomChange, RoomsPage, RoomView
+from mien.web.studies.room_schema import CLOCK, NewRoom, RoomChange, RoomsPage, RoomView
 from mien.web.studies.rooms import Rooms
 from mien.web.uploads import form, receive
 

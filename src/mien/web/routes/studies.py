@@ -20,6 +20,7 @@ from mien.web.retention.participant_export import export_of_viewer
 from mien.web.routes.participants import sent
 from mien.web.security import Security
 from mien.web.studies.films import Films
+from mien.web.studies.proof import Proof
 from mien.web.studies.room_faces import RoomFaces
 from mien.web.studies.schema import (
     EXAMPLE_DEFINITION,
@@ -34,7 +35,6 @@ from mien.web.studies.schema import (
     NewInvitation,
     NewMarkers,
     NewState,
-    ProofView,
     StudiesPage,
     StudyView,
     ViewersPage,
@@ -130,10 +130,10 @@ def change_study(request: Request, id: str, part: Definition) -> StudyView:
 
 
 @router.delete("/api/studies/{id}", summary="Erase a study and all that belongs to it", responses=may_fail(404))
-def erase_study(request: Request, id: str) -> ProofView:
+def erase_study(request: Request, id: str) -> Proof:
     """Its films, invitations, everybody's answers and measurements, reports and log. Only that it was erased stays on record."""
     eraser: Eraser = request.app.state.eraser
-    return ProofView.model_validate(eraser.study(id))
+    return eraser.study(id)
 
 
 @router.post("/api/studies/{id}/duplicate", status_code=201, summary="Duplicate a study", responses=may_fail(404))
@@ -294,14 +294,17 @@ def viewers(request: Request, id: str) -> ViewersPage:
 
 
 @router.delete("/api/studies/{id}/viewers/{name}", summary="Erase a viewer", responses=may_fail(404, 409))
-def erase_viewer(request: Request, id: str, name: ViewerName) -> ProofView:
+def erase_viewer(request: Request, id: str, name: ViewerName) -> Proof:
     """All that is kept of somebody, a participant (`3`) or a face of a room (`R1-3`), and all that was made from it; the proof is
     counted before and looked for afterwards."""
     state = request.app.state
     state.studies.known(id)
+    proof: Proof
     if name.startswith("R"):
-        return ProofView.model_validate(state.rooms.erase_viewer(id, name).model_dump())
-    return ProofView.model_validate(state.participants.erase(state.studies.participant(id, name), "operator"))
+        proof = state.rooms.erase_viewer(id, name)
+    else:
+        proof = state.participants.erase(state.studies.participant(id, name), "operator")
+    return proof
 
 
 @router.get(

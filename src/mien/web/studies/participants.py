@@ -32,6 +32,7 @@ from mien.web.errors import ApiError
 from mien.web.folders import held
 from mien.web.security import Attempts
 from mien.web.settings import Settings
+from mien.web.studies.proof import Erased, Left, Proof
 from mien.web.studies.service import LinkState, Studies, Who, link_state, note, touch
 
 if TYPE_CHECKING:
@@ -418,7 +419,7 @@ class Participants:
             "measured": measured,
         }
 
-    def erase(self, participant: Participant, who: Who = "participant") -> dict[str, dict[str, int]]:
+    def erase(self, participant: Participant, who: Who = "participant") -> Proof:
         """Erases all that is kept of somebody and proves it: what went, and what is left, counted afterwards."""
         self.studies.writers.stop(participant.id)
         study_id, folder = participant.study_id, self.folder(participant)
@@ -437,10 +438,10 @@ class Participants:
             with self.store.reading() as rows:
                 rows_left = rows.get(Participant, participant.id) is not None
             files_left, size_left = held(folder)
-        return {
-            "erased": {"rows": int(row is not None), "files": files - files_left, "bytes": size - size_left},
-            "left": {"rows": int(rows_left), "files": files_left},
-        }
+        return Proof(
+            erased=Erased(rows=int(row is not None), files=files - files_left, bytes=size - size_left),
+            left=Left(rows=int(rows_left), files=files_left),
+        )
 
 
 def _study(rows: Session, of: Invitation | Participant | None) -> StudyRow | None:

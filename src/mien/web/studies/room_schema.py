@@ -86,25 +86,3 @@ class RoomChange(_Asked):
     offset_s: Seconds | None = None
     clock: list[Pair] | None = Field(default=None, max_length=10_000, description=CLOCK)
     label: str | None = Field(default=None, max_length=200)
-
-
-class Amount(BaseModel):
-    """What was erased."""
-
-    rows: int = Field(description="of the database; of one viewer: looks", examples=[1])
-    files: int = Field(examples=[1])
-    bytes: int = Field(examples=[183_204])
-
-
-class Left(BaseModel):
-    """What was found afterwards: nothing."""
-
-    rows: int = Field(examples=[0])
-    files: int = Field(examples=[0])
-
-
-class Proof(BaseModel):
-    """That it is erased: counted before, and looked for afterwards."""
-
-    erased: Amount
-    left: Left

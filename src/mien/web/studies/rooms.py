@@ -30,7 +30,8 @@ from mien.web.errors import ApiError
 from mien.web.folders import held
 from mien.web.settings import Settings
 from mien.web.studies import room_clock
-from mien.web.studies.room_schema import Amount, Left, NewRoom, Proof, RoomChange
+from mien.web.studies.proof import Erased, Left, Proof
+from mien.web.studies.room_schema import NewRoom, RoomChange
 from mien.web.studies.service import Studies, Who, note, touch
 from mien.web.tasks.engine import Description, python
 from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind
@@ -316,7 +317,7 @@ class Rooms(Kind):
         with self.store.reading() as rows:
             rows_left = rows.scalar(select(func.count()).where(Room.id == room.id)) or 0
         files_left = int(file.exists()) + int(room.job is not None and self.jobs.folder(room.job).exists())
-        return Proof(erased=Amount(rows=rows_gone, files=files_gone, bytes=bytes_gone), left=Left(rows=rows_left, files=files_left))
+        return Proof(erased=Erased(rows=rows_gone, files=files_gone, bytes=bytes_gone), left=Left(rows=rows_left, files=files_left))
 
     # --- one viewer
 
@@ -345,7 +346,7 @@ class Rooms(Kind):
         left = int((Timeline.load(file).tracks == track).sum())
         self.studies.forget_reviews(study_id)
         self.studies.note(study_id, "operator", "viewer-erased", viewer=viewer)
-        return Proof(erased=Amount(rows=gone, files=0, bytes=was.st_size - file.stat().st_size), left=Left(rows=left, files=0))
+        return Proof(erased=Erased(rows=gone, files=0, bytes=was.st_size - file.stat().st_size), left=Left(rows=left, files=0))
 
     def exported(self, study_id: str, viewer: str) -> dict[str, Any]:
         """All that is kept of one face, as JSON has it. Raises `ApiError` 404, 409."""

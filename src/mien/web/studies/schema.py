@@ -57,8 +57,6 @@ EXAMPLE_DEFINITION: dict[str, Any] = {
     "markers": [{"id": "m1", "stimulus": "s1", "time_s": 95.5, "end_s": 99.0, "label": "the joke"}],
 }  # fmt: skip
 
-EXAMPLE_PROOF: dict[str, Any] = {"erased": {"rows": 1, "files": 3, "bytes": 48213}, "left": {"rows": 0, "files": 0}}
-
 
 class FilmView(BaseModel):
     """How far the film of a stimulus is."""
@@ -245,30 +243,6 @@ class ViewersPage(BaseModel):
     """Everybody who agreed to take part, in that order; then the faces that count in each room."""
 
     items: list[ViewerView]
-
-
-class Erased(BaseModel):
-    """How much was erased."""
-
-    rows: int
-    files: int
-    bytes: int
-
-
-class Left(BaseModel):
-    """What was found when it was looked for afterwards."""
-
-    rows: int
-    files: int
-
-
-class ProofView(BaseModel):
-    """That something was erased."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_PROOF]})
-
-    erased: Erased
-    left: Left
 
 
 class MarkerView(BaseModel):
