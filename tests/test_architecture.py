@@ -24,8 +24,8 @@ SOURCE = Path(mien.__file__).parent
 
 LAYERS = (
     {"types", "labels", "errors", "page_file", "cells", "whole_file"},
-    {"crop", "cuts", "media", "models", "flow", "episodes", "study", "manifest", "shard"},
-    {"detect", "emotion", "track", "follow", "turn"},
+    {"crop", "cuts", "media", "models", "reliability", "flow", "episodes", "study", "manifest", "shard"},
+    {"detect", "emotion", "flags", "track", "follow", "turn"},
     {"analyze", "bar_chart"},
     {"report", "draw", "audience"},
     {"study_report"},
@@ -66,6 +66,7 @@ TRAINING_MAY = {
     "errors",
     "detect",
     "emotion",
+    "reliability",
     "training",
 }
 WITHOUT_TORCH = {
@@ -94,7 +95,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "onnxruntime": {"models"},
     "torch": {
         *("training.start", "training.face_weights", "training.train", "training.augment", "training.damage"),
-        *("training.layers", "training.networks", "training.papers", "training.scoring", "training.summary"),
+        *("training.layers", "training.networks", "training.papers", "training.scoring", "training.summary", "training.calibrate"),
         *("training.svm", "training.export"),
     },
     "lightning": {"training.train"},

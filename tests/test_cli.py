@@ -507,7 +507,7 @@ def test_baseline_and_smoothing_reach_the_results(here: Path, capsys: pytest.Cap
     assert call(capsys, "analyze", "talk.mp4", "--no-video")[0] == 0
     plain = list(rows(here / "talk.mien" / "faces.csv")[0])
     assert plain[:8] == ["frame", "time_s", "track", "x1", "y1", "x2", "y2", "face_score"]
-    assert plain[8:] == [*LABELS, "expression", "valence"]
+    assert plain[8:] == [*LABELS, "expression", "valence", "reliability", "flags"]
 
 
 def test_options_reach_the_analyzer(here: Path, capsys: pytest.CaptureFixture[str], astronaut: Path) -> None:

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -136,3 +137,18 @@ def test_a_crowd() -> None:
     out = annotate(r)
     assert len(boxes) == 112
     assert all(tuple(out[int(y2) - 5, int(x1)]) != (90, 90, 90) for x1, _, _, y2 in boxes)  # the left edge of each box, or a label
+
+
+def test_a_face_that_cannot_be_relied_on_is_grey_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes = np.array([[20, 40, 120, 160], [200, 40, 300, 160]], np.float32)
+    faces = Faces(boxes, np.ones(2, np.float32), np.full((2, 5, 2), np.nan, np.float32))
+    scores = np.array([[0.9, 0.1], [0.9, 0.1]], np.float32)
+    words: list[str] = []
+    put = cv2.putText
+    monkeypatch.setattr(cv2, "putText", lambda rgb, text, *more: (words.append(text), put(rgb, text, *more))[1])
+    frame = Frame(0, 0.0, np.zeros((240, 400, 3), np.uint8))
+    judged = (np.array([0.9, 0.2], np.float32), np.array([0, 0b100], np.uint8))
+    drawn = annotate(FrameResult(frame, faces, np.array([1, 2]), ("happiness", "sadness"), scores, scores, *judged))
+    assert words == ["1 happiness 90%", "2 too dark"]
+    red, green, blue = drawn[100, 200].astype(int)
+    assert max(red, green, blue) - min(red, green, blue) < 20 < red

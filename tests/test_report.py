@@ -105,7 +105,8 @@ def test_faces_csv(tmp_path: Path, labels: tuple[str, ...]) -> None:
     report.faces_csv(t, tmp_path / "faces.csv")
     rows = read(tmp_path / "faces.csv")
     head = ["frame", "time_s", "track", "x1", "y1", "x2", "y2", "face_score", *labels, "expression", "valence"]
-    assert list(rows[0]) == head
+    assert list(rows[0]) == [*head, "reliability", "flags"]
+    assert {(r["reliability"], r["flags"]) for r in rows} == {("", "")}  # of a model that does not say
     assert len(rows) == len(t.frame_rows) == 140
     assert [int(r["frame"]) for r in rows] == t.frames[t.frame_rows].tolist()
     assert [float(r["time_s"]) for r in rows] == pytest.approx(t.face_times.tolist(), abs=1e-6)
@@ -122,6 +123,59 @@ def test_faces_csv(tmp_path: Path, labels: tuple[str, ...]) -> None:
     assert b"-0.00000" not in content
 
 
+def judged(t: Timeline, reliability: list[float], flags: list[int], **settings: Any) -> Timeline:
+    """The same with these values over and over again."""
+    n = len(t.frame_rows)
+    return replace(
+        t,
+        reliability=np.resize(np.array(reliability, np.float32), n),
+        flags=np.resize(np.array(flags, np.uint8), n),
+        settings=dict(t.settings) | settings,
+    )
+
+
+def test_what_cannot_be_relied_on_keeps_its_row_and_counts_nowhere(tmp_path: Path) -> None:
+    t = judged(timeline(tracks=2), [0.9, 0.9, 0.4, 0.9], [0, 0b100, 0, 0b10000])  # sure; dark; unsure; turned, which is only told
+    report.faces_csv(t, tmp_path / "f.csv")
+    rows = read(tmp_path / "f.csv")
+    assert [(r["reliability"], r["flags"]) for r in rows[:4]] == [
+        ("0.9000", ""),
+        ("0.9000", "dark"),
+        ("0.4000", ""),
+        ("0.9000", "turned"),
+    ]
+    assert [r["expression"] != "" for r in rows[:4]] == [True, False, False, True]
+    assert all(r["neutral"] for r in rows)  # the probabilities stay
+    report.timeline_csv(t, tmp_path / "t.csv")
+    counted = sum(int(r[f"{name}_count"]) for r in read(tmp_path / "t.csv") for name in FERPLUS)
+    assert counted == len(rows) // 2 == t.relied_on.sum()
+    assert {int(r["faces"]) for r in read(tmp_path / "t.csv")} == set(t.faces_per_frame.tolist())
+    facts = report.summary(t, [])
+    assert facts["coverage"] == 0.5
+    assert facts["not_relied_on"] == {"dark": 35, "unsure": 35}
+    assert sum(facts["shares"].values()) == pytest.approx(1, abs=1e-4)
+    assert facts["headline"].endswith("Read in 50% of it; too unsure and too dark for the rest.")
+
+
+def test_lines_break_where_a_face_cannot_be_read(tmp_path: Path) -> None:
+    t = judged(timeline(), [0.9, 0.1], [0])
+    line = report.line(t, 1, points=1000)
+    seen = np.isnan(line.values[:, 0])
+    assert seen[:4].tolist() == [False, True, False, True]
+    assert report.read_in(judged(timeline(), [0.1], [0])) == "No reading can be relied on: too unsure."
+    report.html(judged(timeline(), [0.1], [0b1]), tmp_path / "page.html")
+    assert "too small" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_how_much_is_asked_of_a_reading_can_be_said() -> None:
+    t = timeline()
+    assert judged(t, [0.6], [0]).coverage == 1
+    assert judged(t, [0.6], [0], min_reliability=0.7).coverage == 0
+    assert judged(t, [0.0], [0], min_reliability=0.0).coverage == 1
+    assert judged(t, [0.0], [0b1], min_reliability=0.0).coverage == 0
+    assert judged(t, [np.nan], [0], min_reliability=1.0).coverage == 1  # the model does not say
+
+
 def test_faces_csv_keeps_microseconds(tmp_path: Path) -> None:
     t = timeline()
     times = t.times + 1234.567891
@@ -135,7 +189,7 @@ def test_faces_csv_with_baseline(tmp_path: Path) -> None:
     report.faces_csv(t, tmp_path / "f.csv")
     rows = read(tmp_path / "f.csv")
     names = [f"{name}_change" for name in FERPLUS]
-    assert list(rows[0])[-9:] == ["valence", *names]
+    assert list(rows[0])[-9:] == ["flags", *names]
     change = np.array([[float(r[name]) for name in names] for r in rows])
     assert np.abs(change - t.baseline(1.0)).max() < 1e-5
     assert change[-1, FERPLUS.index("happiness")] > 0.5

@@ -158,7 +158,16 @@ def test_the_giver_may_still_write_to_their_own_array() -> None:
     ("thing", "dtypes"),
     [
         (some_faces(), {"boxes": np.float32, "scores": np.float32, "landmarks": np.float32}),
-        (result(), {"tracks": np.int64, "emotions": np.float32, "smoothed": np.float32}),
+        (
+            result(),
+            {
+                "tracks": np.int64,
+                "emotions": np.float32,
+                "smoothed": np.float32,
+                "reliability": np.float32,
+                "flags": np.uint8,
+            },
+        ),
         (
             timeline(),
             {
@@ -170,6 +179,8 @@ def test_the_giver_may_still_write_to_their_own_array() -> None:
                 "face_scores": np.float32,
                 "emotions": np.float32,
                 "smoothed": np.float32,
+                "reliability": np.float32,
+                "flags": np.uint8,
             },
         ),
     ],
@@ -449,12 +460,19 @@ def test_a_timeline_as_a_data_frame() -> None:
     pandas = pytest.importorskip("pandas")
     frame = two_people().to_pandas()
     assert list(frame.columns)[:8] == ["frame", "time_s", "track", "x1", "y1", "x2", "y2", "face_score"]
-    assert list(frame.columns)[8:] == ["happiness", "sadness", "expression", "valence"]
+    assert list(frame.columns)[8:] == ["happiness", "sadness", "expression", "valence", "reliability", "flags"]
     assert frame["frame"].tolist() == [0, 0, 25]
     assert frame["time_s"].tolist() == [0.0, 0.0, 1.0]
     assert frame["expression"].tolist() == ["happiness", "sadness", "happiness"]
     assert frame.loc[1, "x1"] == 4
     assert isinstance(frame, pandas.DataFrame)
+    judged = dataclasses.replace(
+        two_people(), reliability=np.array([0.9, 0.4, 0.8], np.float32), flags=np.array([0, 0, 0b100100], np.uint8)
+    )
+    frame = judged.to_pandas()
+    assert frame["expression"].tolist() == ["happiness", "", ""]
+    assert frame["reliability"].tolist() == pytest.approx([0.9, 0.4, 0.8])
+    assert frame["flags"].tolist() == ["", "", "dark;covered"]
 
 
 def test_a_timeline_in_a_notebook() -> None:

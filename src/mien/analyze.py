@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,13 @@ from mien.cuts import Changed, Cuts
 from mien.detect import DETECTORS, Detector, Watch, YuNet
 from mien.emotion import EmotionModel, Expressions, Smoothing
 from mien.errors import MediaError
+from mien.flags import flags
 from mien.flow import Latest, Until, prefetch
 from mien.media import Media, held_picture, rgb_of, rotated
 from mien.models import Bundle
 from mien.track import Tracker
 from mien.turn import turn_of, upright
-from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
+from mien.types import MIN_RELIABILITY, Faces, Frame, FrameResult, MediaInfo, Timeline
 
 SMOOTHING_S = 0.2
 """Default time constant of the smoothed scores, which episodes and live views are made from. Raw scores are kept beside them."""
@@ -44,6 +45,15 @@ class FrameSource(Protocol):
     def info(self) -> MediaInfo: ...
 
     def frames(self, every: float | None = None) -> Iterator[Frame]: ...
+
+
+class Reading(NamedTuple):
+    """What is read of one picture: N faces, their probabilities (N, K), reliability (N,) and flags (N,); see `FrameResult`."""
+
+    faces: Faces
+    emotions: NDArray[np.float32]
+    reliability: NDArray[np.float32]
+    flags: NDArray[np.uint8]
 
 
 class StreamState:
@@ -83,6 +93,7 @@ class Analyzer:
     detector     "yunet", "haar", or anything that is a `Detector`
     smoothing_s  time constant in seconds of the smoothed scores; 0 for none. Raw scores always come out as well.
     baseline_s   where above 0, `Timeline.settings` asks for columns of change against each track's first so many seconds
+    min_reliability  a reading below it is not relied on: it counts in no share, episode or curve; 0 for all but flagged ones
 
     Raises `ModelError` where a model is missing or damaged, `ValueError` for a detector that does not exist.
     """
@@ -94,8 +105,11 @@ class Analyzer:
         detector: str | Detector = "yunet",
         smoothing_s: float = SMOOTHING_S,
         baseline_s: float = 0.0,
+        min_reliability: float = MIN_RELIABILITY,
     ) -> None:
         Smoothing(smoothing_s)
+        if not 0 <= min_reliability <= 1:
+            raise ValueError(f"min_reliability must lie between 0 and 1, but got {min_reliability}")
         if not 0 <= baseline_s < np.inf:
             raise ValueError(f"baseline must be 0 s or more, but got {baseline_s}")
         if isinstance(detector, str):
@@ -104,7 +118,7 @@ class Analyzer:
             detector = DETECTORS[detector]()
         self.detector: Detector = detector
         self.emotion: EmotionModel = Expressions(model) if isinstance(model, str | os.PathLike | Bundle) else model
-        self.smoothing_s, self.baseline_s = smoothing_s, baseline_s
+        self.smoothing_s, self.baseline_s, self.min_reliability = smoothing_s, baseline_s, min_reliability
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -119,6 +133,7 @@ class Analyzer:
             "every_s": every or None,
             "smoothing_s": self.smoothing_s,
             "baseline_s": self.baseline_s or None,
+            "min_reliability": self.min_reliability,
             "models": {"detector": self.detector.facts, "expression": self.emotion.facts},
             "mien": mien.__version__,
         }
@@ -135,21 +150,32 @@ class Analyzer:
 
     def faces_of(self, pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[Faces, NDArray[np.float32]]]:
         """As `faces`, of several pictures at once, of any sizes: the faces of all of them go through the network together."""
-        return self.read(pictures, [self.detector(rgb) for rgb in pictures])
+        return [reading[:2] for reading in self.read(pictures, [self.detector(rgb) for rgb in pictures])]
 
     def watch(self) -> Watch:
         """What finds the faces of a new stream's frames, for frames that are not taken through `stream`; see `read`."""
         return Watch(self.detector)
 
-    def read(self, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Faces]) -> list[tuple[Faces, NDArray[np.float32]]]:
-        """As `faces_of`, where the faces of each picture are found already."""
+    def read(self, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Faces]) -> list[Reading]:
+        """What is read of each picture, where its N faces are found already."""
         seen = [(rgb, faces) for rgb, faces in zip(pictures, found, strict=True) if len(faces)]
+        none = np.zeros((0, len(self.labels)), np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint8)
         if not seen:
-            return [(faces, np.zeros((0, len(self.labels)), np.float32)) for faces in found]
+            return [Reading(faces, *none) for faces in found]
         crops = [crop_faces(rgb, faces, self.emotion.crop) for rgb, faces in seen]
-        emotions = self.emotion(crops[0] if len(crops) == 1 else np.concatenate(crops))
-        ends = np.cumsum([len(faces) for faces in found])
-        return list(zip(found, np.split(emotions, ends[:-1]), strict=True))
+        emotions, reliability = self._expressions(crops[0] if len(crops) == 1 else np.concatenate(crops))
+        marks = np.concatenate([flags(faces, cut) for (_, faces), cut in zip(seen, crops, strict=True)])
+        ends = np.cumsum([len(faces) for faces in found])[:-1]
+        columns = (np.split(column, ends) for column in (emotions, reliability, marks))
+        return [Reading(faces, *of) for faces, *of in zip(found, *columns, strict=True)]
+
+    def _expressions(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities and reliability; NaN of a model that has no `read` of its own."""
+        read = getattr(self.emotion, "read", None)
+        if read is None:
+            return self.emotion(crops), np.full(len(crops), np.nan, np.float32)
+        probabilities, reliability = read(crops)
+        return probabilities, reliability
 
     def begin(self, smoothing_s: float | None = None) -> StreamState:
         """The state of a new stream, for frames that are not taken through `stream`; smoothed as this Analyzer does or as asked."""
@@ -168,9 +194,9 @@ class Analyzer:
         for something else.
         """
         frame = self._frame(source, rotate, max_pixels)
-        found, emotions = self.faces(frame.rgb)
+        ((found, emotions, reliability, marks),) = self.read([frame.rgb], [self.detector(frame.rgb)])
         ids = np.arange(1, len(found) + 1)
-        return FrameResult(frame, found, ids, self.labels, emotions, emotions)
+        return FrameResult(frame, found, ids, self.labels, emotions, emotions, reliability, marks, self.min_reliability)
 
     def _frame(self, source: Any, rotate: int | None, max_pixels: int | None) -> Frame:
         if isinstance(source, str | os.PathLike):
@@ -210,7 +236,7 @@ class Analyzer:
             shown = source.shown(every) if isinstance(source, Media) else source.frames(every)
             frames, cuts = prefetch(shown, _ahead(source.info), until), Cuts()
         held = isinstance(source, Media)
-        before: tuple[int, Faces, NDArray[np.float32]] | None = None
+        before: tuple[int, Reading] | None = None
         iterator = iter(frames)
         try:
             for frame in iterator:
@@ -218,13 +244,14 @@ class Analyzer:
                     return
                 changed = None if cuts is None else cuts.look(frame.rgb, frame.time_s)
                 if held and before is not None and before[0] == frame.index:  # the same picture, still shown
-                    _, found, emotions = before
+                    found, emotions, reliability, marks = before[1]
                 else:
                     seen = watch.look(frame.rgb, frame.time_s, cut=changed is not None)
-                    ((found, emotions),) = self.read([frame.rgb], [seen])
-                    before = frame.index, found, emotions
+                    (reading,) = self.read([frame.rgb], [seen])
+                    before, (found, emotions, reliability, marks) = (frame.index, reading), reading
                 ids, smoothed = state.update(found, frame.time_s, emotions, changed)
-                yield FrameResult(frame, found, ids, self.labels, emotions, smoothed)
+                judged = (reliability, marks, self.min_reliability)
+                yield FrameResult(frame, found, ids, self.labels, emotions, smoothed, *judged)
         finally:
             close = getattr(iterator, "close", None)
             if close is not None:
@@ -270,6 +297,8 @@ class Recorder:
         self._face_scores = _Column(np.float32)
         self._emotions = _Column(np.float32, k)
         self._smoothed = _Column(np.float32, k)
+        self._reliability = _Column(np.float32)
+        self._flags = _Column(np.uint8)
 
     def __len__(self) -> int:
         """How many frames were taken."""
@@ -288,6 +317,8 @@ class Recorder:
         self._face_scores.extend(result.faces.scores)
         self._emotions.extend(result.emotions)
         self._smoothed.extend(result.smoothed)
+        self._reliability.extend(result.reliability)
+        self._flags.extend(result.flags)
 
     def timeline(self) -> Timeline:
         """What was collected so far. It stays as it is while more is added: new rows come behind its own, none is written again."""
@@ -303,6 +334,8 @@ class Recorder:
             emotions=self._emotions.values,
             smoothed=self._smoothed.values,
             settings=dict(self.settings),
+            reliability=self._reliability.values,
+            flags=self._flags.values,
         )
 
 

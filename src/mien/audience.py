@@ -352,6 +352,7 @@ def align(
         looked[i] |= _between(at, times, gap_s)[0]
         columns = [timeline.labels.index(name) for name in labels]
         rows = _one_face(timeline, None if tracks is None else tracks[i])
+        rows = rows[timeline.relied_on[rows]]  # what cannot be read is nobody's reaction
         face_at = looks[i][timeline.frame_rows[rows]]
         order = np.argsort(face_at, kind="stable")
         face_at, scores = face_at[order], timeline.emotions[rows[order]][:, columns]

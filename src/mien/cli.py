@@ -128,8 +128,17 @@ def _looking_options(parser: Any, every: float) -> None:
     parser.add_argument(
         "--prior",
         metavar="NAME",
-        help="how decisions lean: natural (as frequent as in the training data) or balanced (each expression\n"
-        "as likely: finds more of the rare ones, is wrong more often); default as the model was tuned",
+        help="how decisions lean: natural (as frequent as in the training data), balanced (each expression\n"
+        "as likely: finds more of the rare ones, is wrong more often) or fused (both heads of the model\n"
+        "decide together); default as the model was tuned",
+    )
+    parser.add_argument(
+        "--min-reliability",
+        type=amount,
+        default=0.5,
+        metavar="P",
+        help="what is less likely to be what most people would say counts in no share, episode or curve; 0 takes all\n"
+        "but faces too small, blurred, dark, flat or covered; default 0.5",
     )
     parser.add_argument(
         "--rotate",
@@ -165,6 +174,7 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
         detector=options.detector,
         smoothing_s=SMOOTHING_S if options.smoothing is None else options.smoothing,
         baseline_s=options.baseline,
+        min_reliability=options.min_reliability,
         labels=options.labels,
         prior=options.prior,
         flip=options.flip,
@@ -548,7 +558,9 @@ class _LiveView:
 
 
 def _leading(result: "FrameResult") -> list[str]:
-    return [result.labels[i] for i in result.smoothed.argmax(axis=1)] if len(result) else []
+    """The expression of each face, smoothed, and what is said instead of one that cannot be relied on."""
+    leads = result.smoothed.argmax(axis=1).tolist() if len(result) else []
+    return [result.labels[i] if good else "unclear" for i, good in zip(leads, result.relied_on.tolist(), strict=True)]
 
 
 # --- mien serve ------------------------------------------------------------------------------------------------------------------

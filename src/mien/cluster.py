@@ -40,7 +40,7 @@ from mien.errors import MediaError, MienError
 from mien.manifest import FOLDER, MOST_DEATHS, Manifest, Record
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
 from mien.turn import upright
-from mien.types import FrameResult, MediaInfo, Timeline
+from mien.types import MIN_RELIABILITY, FrameResult, MediaInfo, Timeline
 from mien.whole_file import whole_file
 
 MEDIA_SUFFIXES = frozenset(
@@ -73,6 +73,7 @@ class AnalysisOptions:
     smoothing_s  see `Analyzer`       baseline_s  see `Analyzer`
     labels       which of the model's label sets; None takes its first
     prior        how the decision leans, see `Expressions`; None as the model was tuned
+    min_reliability  see `Analyzer`
     flip         average each face with its mirror image, see `Expressions`
     threshold, min_face_px, find_face_px, max_side_px  see the detector; None leaves its own default
     annotated    whether annotated.mp4 (or .png) is written
@@ -87,6 +88,7 @@ class AnalysisOptions:
     detector: str = "yunet"
     smoothing_s: float = SMOOTHING_S
     baseline_s: float = 0.0
+    min_reliability: float = MIN_RELIABILITY
     labels: str | None = None
     prior: str | None = None
     flip: bool = False
@@ -118,7 +120,13 @@ class AnalysisOptions:
                 f"the detector {self.detector} has no {' and no '.join(unknown)}; leave it out or take another detector"
             )
         model = Expressions(self.model, head=self.labels, prior=self.prior, flip=self.flip)
-        return Analyzer(model, detector=kind(**given), smoothing_s=self.smoothing_s, baseline_s=self.baseline_s)
+        return Analyzer(
+            model,
+            detector=kind(**given),
+            smoothing_s=self.smoothing_s,
+            baseline_s=self.baseline_s,
+            min_reliability=self.min_reliability,
+        )
 
 
 @dataclass(frozen=True, slots=True)

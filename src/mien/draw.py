@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.labels import colours_of
-from mien.types import FrameResult
+from mien.types import FrameResult, flag_names
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CAP = 21.0  # height in pixels of a capital of this font at scale 1
@@ -32,9 +32,10 @@ class _Rect(NamedTuple):
 def annotate(result: FrameResult, *, bars: bool = True) -> NDArray[np.uint8]:
     """A new (H, W, 3) uint8 RGB picture: `result.frame.rgb` with what was read in it.
 
-    Each face gets a box in the colour of its leading expression (`mien.labels.colours_of`), a label "track expression percent",
-    and, with `bars` and where there is room beside the box, one bar per emotion. Expression, percentage and bars are those of
-    `result.smoothed`, so that a film does not flicker. Lines and text grow with the picture and with the face; labels stay
+    A face whose reading cannot be relied on gets a grey box and the label "track unclear" (or what makes it so, "track too dark").
+    Each other face gets a box in the colour of its leading expression (`mien.labels.colours_of`), a label "track expression
+    percent", and, with `bars` and where there is room beside the box, one bar per emotion. Expression, percentage and bars are
+    those of `result.smoothed`, so that a film does not flicker. Lines and text grow with the picture and with the face; labels stay
     inside the picture and keep clear of one another where a place is free. The frame itself is left as it is.
     """
     rgb: NDArray[np.uint8] = result.frame.rgb.copy()
@@ -47,16 +48,17 @@ def annotate(result: FrameResult, *, bars: bool = True) -> NDArray[np.uint8]:
     faces = [_Rect(*corner) for corner in corners]
     taken: list[_Rect] = []
     # Large faces first: theirs are the labels with the most room, and the small ones find theirs around them.
+    good = result.relied_on.tolist()
     order = sorted(range(len(faces)), key=lambda i: faces[i].y1 - faces[i].y2)
     for i in order:
-        colour = _colour(result.labels, int(result.smoothed[i].argmax()))
+        colour = _words(result, i, good[i])[2]
         thick = max(1, round(min(height, width, 3 * (faces[i].y2 - faces[i].y1)) / 240))
         box = faces[i]
         cv2.rectangle(rgb, (box.x1, box.y1), (box.x2, box.y2), colour, thick, cv2.LINE_AA)
     for i in order:
-        _label(rgb, faces[i], int(result.tracks[i]), result.labels, result.smoothed[i], taken)
+        _label(rgb, faces[i], int(result.tracks[i]), *_words(result, i, good[i]), taken)
     if bars:
-        for i in order:
+        for i in (i for i in order if good[i]):
             _bars(rgb, faces[i], faces, result.labels, result.smoothed[i], taken)
     return rgb
 
@@ -78,16 +80,32 @@ def _text_height(face_height: int, picture: tuple[int, ...]) -> float:
     return float(np.clip(face_height / 9, max(7.0, short * 0.016), max(8.0, short * 0.032)))
 
 
+_WHY = {"small": "too small", "blurred": "blurred", "dark": "too dark", "flat": "too flat", "covered": "covered"}
+_UNCLEAR = (138, 143, 152)
+
+
+def _words(result: FrameResult, i: int, good: bool) -> tuple[str, str, tuple[int, int, int]]:
+    """Of a face the expression, how sure it is, and its colour; or why it cannot be read."""
+    if not good:
+        return next((_WHY[name] for name in flag_names(int(result.flags[i])) if name in _WHY), "unclear"), "", _UNCLEAR
+    lead = int(result.smoothed[i].argmax())
+    name = result.labels[lead].encode("ascii", "replace").decode()
+    return name, f" {result.smoothed[i, lead]:.0%}", _colour(result.labels, lead)
+
+
 def _label(
-    rgb: NDArray[np.uint8], box: _Rect, track: int, labels: tuple[str, ...], scores: NDArray[np.float32], taken: list[_Rect]
+    rgb: NDArray[np.uint8],
+    box: _Rect,
+    track: int,
+    name: str,
+    share: str,
+    colour: tuple[int, int, int],
+    taken: list[_Rect],
 ) -> None:
     height, width = rgb.shape[:2]
-    lead = int(scores.argmax())
-    colour = _colour(labels, lead)
-    name = labels[lead].encode("ascii", "replace").decode()
     cap = _text_height(box.y2 - box.y1, rgb.shape)
     # The shortest text that fits: the whole, then without the track, then the number alone.
-    for text in (f"{track} {name} {scores[lead]:.0%}", f"{name} {scores[lead]:.0%}", f"{track}", ""):
+    for text in (f"{track} {name}{share}", f"{name}{share}", f"{track}", ""):
         scale = cap / _CAP
         thick = max(1, round(cap / 10))
         (text_width, _), _ = cv2.getTextSize(text, _FONT, scale, thick)

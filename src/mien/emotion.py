@@ -30,7 +30,8 @@ class Expressions:
 
     model       name or folder of a bundle, or a `Bundle`
     head        which of the bundle's label sets; None takes its first
-    prior       how the decision leans: None as the bundle was tuned, or the name of another of its priors: "natural", "balanced"
+    prior       how the decision leans: None as the bundle was tuned, or the name of another of its priors: "natural", "balanced",
+                "fused"
     flip        average with the mirrored crop: about half a point better, twice the time
     batch_size  faces that go through the network at once
 
@@ -82,18 +83,31 @@ class Expressions:
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, K) float32 probabilities for crops (N, S, S) grey or (N, S, S, 3) RGB uint8 as `crop` says."""
+        return self.read(crops)[0]
+
+    def read(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As a call, and (N,) float32 how far each reading can be believed (see `mien.reliability`), NaN where the bundle does not
+        say."""
+        outputs, heads = self.outputs(crops), self._bundle.spec.heads
+        found = self._head.decide(outputs, heads)
+        if self._head.reliability is None or not len(found):
+            return found, np.full(len(found), np.nan, dtype=np.float32)
+        return found, self._head.reliability(self._head.evidence(found, outputs, heads))
+
+    def outputs(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """The logits (N, K) of each of the network's heads."""
         want = (self.crop.size,) * 2 if self.crop.colour == "gray" else (self.crop.size, self.crop.size, 3)
         if crops.shape[1:] != want:
             raise ValueError(f"crops must have shape (_, {', '.join(map(str, want))}), but got {crops.shape}")
-        out = np.zeros((len(crops), len(self.labels)), dtype=np.float32)
+        found = {head.name: np.zeros((len(crops), len(head.labels)), dtype=np.float32) for head in self._bundle.spec.heads}
         for start in range(0, len(crops), self.batch_size):
             part = slice(start, start + self.batch_size)
             batch = network_input(crops[part], self._bundle.spec.mean, self._bundle.spec.std)
-            logits = self._bundle.session(batch)[self._head.name]
-            if self.flip:
-                logits = (logits + self._bundle.session(np.ascontiguousarray(batch[..., ::-1]))[self._head.name]) / 2
-            out[part] = self._head.probabilities(logits)
-        return out
+            logits = self._bundle.session(batch)
+            mirrored = self._bundle.session(np.ascontiguousarray(batch[..., ::-1])) if self.flip else logits
+            for name, rows in found.items():
+                rows[part] = (logits[name] + mirrored[name]) / 2 if self.flip else logits[name]
+        return found
 
 
 def network_input(crops: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.float32]:

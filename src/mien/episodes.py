@@ -226,7 +226,8 @@ class EpisodeFinder:
 
 
 def find_episodes(timeline: Timeline, options: EpisodeOptions | None = None) -> list[Episode]:
-    """All episodes of a Timeline, found in its smoothed scores; by start, then by track."""
+    """All episodes of a Timeline, found in the smoothed scores of the rows that can be relied on; by start, then by track."""
+    timeline = timeline.relied()
     finder = EpisodeFinder(timeline.labels, options)
     found: list[Episode] = []
     for start in range(0, len(timeline.tracks), _CHUNK):

@@ -16,8 +16,8 @@ import shutil
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,9 @@ from numpy.typing import NDArray
 
 from mien.crop import CropSpec
 from mien.errors import ModelError
+from mien.reliability import Reliability, evidence, evidence_size
+from mien.reliability import from_json as reliability_from
+from mien.reliability import to_json as reliability_json
 
 # Unless this is set before it is loaded, onnxruntime (1.31 and later) reports its use to its makers over the network and keeps an
 # identifier of the machine in the user's cache. Where faces are looked at, nothing is told to anybody.
@@ -83,16 +86,34 @@ def _first_line(error: BaseException) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Fusion:
+    """The say that another head of the network has in a decision.
+
+    head    the other one's name        weight  its share in the logarithms of the probabilities, from 0 to 1
+    bias    what is added to its logits first, one for each of its labels
+    scale   what its logits are divided by before that, so that both heads' are of one size
+    """
+
+    head: str
+    weight: float
+    bias: tuple[float, ...]
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Prior:
     """Another decision from the same logits: a bias for each label and the temperature that goes with it.
 
     `natural` takes expressions to be as frequent as in the training data: most often right where they are. `balanced` takes each to
-    be as frequent as any other: finds more of the rare ones, and is right less often where they are rare.
+    be as frequent as any other: finds more of the rare ones, and is right less often where they are rare. `fused` asks another head
+    too. `reliability` says how far it can be believed; None where that was not measured.
     """
 
     name: str
     temperature: float
     bias: tuple[float, ...]
+    fusion: Fusion | None = None
+    reliability: Reliability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +122,7 @@ class Head:
 
     Probabilities are softmax((logits + bias) / temperature). The temperature makes them honest (Guo et al. 2017), the bias moves
     the decision's prior away from the training set's (logit adjustment, Menon et al. 2021); both are found on the selection split.
-    `priors` are other decisions that may be asked for by name.
+    With a `fusion` another head's logits count as well. `priors` are other decisions that may be asked for by name.
     """
 
     name: str
@@ -109,29 +130,104 @@ class Head:
     temperature: float = 1.0
     bias: tuple[float, ...] = ()
     priors: tuple[Prior, ...] = ()
+    fusion: Fusion | None = None
+    reliability: Reliability | None = None
 
     def with_prior(self, name: str) -> "Head":
         """This head deciding by another of its priors. Raises `ModelError` for one that it does not have."""
         for prior in self.priors:
             if prior.name == name:
-                return replace(self, temperature=prior.temperature, bias=prior.bias)
+                return replace(
+                    self,
+                    temperature=prior.temperature,
+                    bias=prior.bias,
+                    fusion=prior.fusion,
+                    reliability=prior.reliability,
+                )
         known = ", ".join(prior.name for prior in self.priors) or "none but its own"
         raise ModelError(f"label set {self.name!r}: no prior {name!r}; it has: {known}")
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(N, K) float32, each row sums to 1, from logits (N, K)."""
+        """(N, K) float32, each row sums to 1, from logits (N, K) of this head alone."""
+        return self._softmax(self._moved(logits))
+
+    def decide(self, outputs: Mapping[str, NDArray[np.floating]], heads: Sequence["Head"]) -> NDArray[np.float32]:
+        """(N, K) float32, each row sums to 1, from the logits of all of the network's `heads` by their names.
+
+        With a fusion the labels that both heads have are weighed by both. How likely one is that the other head lacks, against all
+        of the others, is left to this head.
+        """
+        own = self._moved(outputs[self.name])
+        if self.fusion is None:
+            return self._softmax(own)
+        other = next(head for head in heads if head.name == self.fusion.head)
+        shared = [i for i, name in enumerate(self.labels) if name in other.labels]
+        theirs = np.asarray(outputs[other.name], dtype=np.float64) / self.fusion.scale + np.asarray(self.fusion.bias)
+        theirs = _log_softmax(theirs[:, [other.labels.index(self.labels[i]) for i in shared]])
+        total = np.log(np.exp(own[:, shared] - own.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True))
+        own = own - own.max(axis=1, keepdims=True) - total
+        own[:, shared] = _log_softmax((1 - self.fusion.weight) * own[:, shared] + self.fusion.weight * theirs)
+        return self._softmax(own)
+
+    def evidence(
+        self, decided: NDArray[np.floating], outputs: Mapping[str, NDArray[np.floating]], heads: Sequence["Head"]
+    ) -> NDArray[np.float64]:
+        """(N, D) what the reliability of a decision (N, K) is judged by; see `mien.reliability.evidence`."""
+        others = {head.labels: outputs[head.name] for head in heads if head.name != self.name}
+        return evidence(decided, self.labels, outputs[self.name], others)
+
+    def _moved(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         z = np.asarray(logits, dtype=np.float64)
-        if self.bias:
-            z = z + np.asarray(self.bias)
+        return z + np.asarray(self.bias) if self.bias else z
+
+    def _softmax(self, z: NDArray[np.float64]) -> NDArray[np.float32]:
         z = z / self.temperature
         z = np.exp(z - z.max(axis=-1, keepdims=True))
         return np.asarray(z / z.sum(axis=-1, keepdims=True), dtype=np.float32)
+
+
+def _log_softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    z = z - z.max(axis=1, keepdims=True)
+    return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)), dtype=np.float64)
+
+
+def _way_json(way: Head | Prior) -> dict[str, Any]:
+    """How a decision is made, for `model.json`."""
+    found: dict[str, Any] = {"temperature": way.temperature, "bias": list(way.bias)}
+    found["fusion"] = None if way.fusion is None else asdict(way.fusion) | {"bias": list(way.fusion.bias)}
+    found["reliability"] = None if way.reliability is None else reliability_json(way.reliability)
+    return found
+
+
+def _way(content: Mapping[str, Any], bias: Any) -> tuple[float, tuple[float, ...], Fusion | None, Reliability | None]:
+    """temperature, bias, fusion and reliability of a decision; bundles of before have neither of the last two."""
+    fusion, reliability = content.get("fusion"), content.get("reliability")
+    return (
+        float(content["temperature"]),
+        tuple(float(b) for b in bias),
+        None
+        if fusion is None
+        else Fusion(str(fusion["head"]), float(fusion["weight"]), tuple(map(float, fusion["bias"])), float(fusion["scale"])),
+        None if reliability is None else reliability_from(reliability),
+    )
+
+
+def _prior(name: str, content: Mapping[str, Any]) -> Prior:
+    temperature, bias, fusion, reliability = _way(content, content["bias"])
+    return Prior(name, temperature, bias, fusion, reliability)
+
+
+def _head(content: Mapping[str, Any]) -> Head:
+    temperature, bias, fusion, reliability = _way(content, content.get("bias", ()))
+    priors = tuple(_prior(str(name), prior) for name, prior in content.get("priors", {}).items())
+    return Head(str(content["name"]), tuple(content["labels"]), temperature, bias, priors, fusion, reliability)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What `model.json` says. The first head is the one used unless another is asked for.
 
+    calibration  what `mien calibrate` found: the decision and its reliability, kind of damage by kind; empty in bundles of before
     mean, std  of the grey or colour values as shares of 255: the network is given (value / 255 - mean) / std, laid out NCHW
     """
 
@@ -148,6 +244,7 @@ class ModelSpec:
     commit: str
     evaluation: dict[str, Any]
     description: str = ""
+    calibration: dict[str, Any] = field(default_factory=dict)
 
     def head(self, name: str | None = None) -> Head:
         """The head called `name`, or the first. Raises `ModelError` for a name that the model does not have."""
@@ -166,13 +263,7 @@ class ModelSpec:
             "input": {"layout": "NCHW", "mean": self.mean, "std": self.std},
             "crop": self.crop.to_json(),
             "heads": [
-                {
-                    "name": h.name,
-                    "labels": list(h.labels),
-                    "temperature": h.temperature,
-                    "bias": list(h.bias),
-                    "priors": {p.name: {"temperature": p.temperature, "bias": list(p.bias)} for p in h.priors},
-                }
+                {"name": h.name, "labels": list(h.labels)} | _way_json(h) | {"priors": {p.name: _way_json(p) for p in h.priors}}
                 for h in self.heads
             ],
             "sha256": self.sha256,
@@ -181,6 +272,7 @@ class ModelSpec:
             "recipe": self.recipe,
             "commit": self.commit,
             "evaluation": self.evaluation,
+            "calibration": self.calibration,
         }
 
     @classmethod
@@ -190,19 +282,7 @@ class ModelSpec:
             found = content.get("format") if isinstance(content, Mapping) else type(content).__name__
             raise ModelError(f"{where}: wanted model.json of format {FORMAT}, but got {found!r}")
         try:
-            heads = tuple(
-                Head(
-                    str(h["name"]),
-                    tuple(h["labels"]),
-                    float(h["temperature"]),
-                    tuple(float(b) for b in h.get("bias", ())),
-                    tuple(
-                        Prior(str(name), float(p["temperature"]), tuple(float(b) for b in p["bias"]))
-                        for name, p in h.get("priors", {}).items()
-                    ),
-                )
-                for h in content["heads"]
-            )
+            heads = tuple(_head(h) for h in content["heads"])
             spec = cls(
                 name=str(content["name"]),
                 version=str(content["version"]),
@@ -217,6 +297,7 @@ class ModelSpec:
                 recipe=dict(content["recipe"]),
                 commit=str(content["commit"]),
                 evaluation=dict(content["evaluation"]),
+                calibration=dict(content.get("calibration", {})),
             )
         except KeyError as error:
             raise ModelError(f"{where}: model.json lacks {error.args[0]!r}") from error
@@ -230,10 +311,26 @@ class ModelSpec:
             texts = all(isinstance(name, str) and name for name in head.labels)
             if not head.labels or not texts or len(set(head.labels)) != len(head.labels):
                 raise ModelError(f"{where}: head {head.name!r} wants labels that are different words, but got {list(head.labels)}")
-            ways = [(head.temperature, head.bias), *((p.temperature, p.bias) for p in head.priors)]
-            if not all(0 < t < np.inf and len(bias) in (0, len(head.labels)) for t, bias in ways):
-                raise ModelError(f"{where}: head {head.name!r} wants a temperature above 0 and as many biases as labels")
+            _check_way(head, head, heads, where)
+            for prior in head.priors:
+                _check_way(head, prior, heads, where)
         return spec
+
+
+def _check_way(head: Head, way: Head | Prior, heads: Sequence[Head], where: str) -> None:
+    if not (0 < way.temperature < np.inf and len(way.bias) in (0, len(head.labels))):
+        raise ModelError(f"{where}: head {head.name!r} wants a temperature above 0 and as many biases as labels")
+    others = [other for other in heads if other.name != head.name]
+    if way.fusion is not None:
+        asked = next((other for other in others if other.name == way.fusion.head), None)
+        fits = asked is not None and len(way.fusion.bias) == len(asked.labels) and set(asked.labels) & set(head.labels)
+        if not fits or not 0 <= way.fusion.weight <= 1 or not 0 < way.fusion.scale < np.inf:
+            raise ModelError(f"{where}: head {head.name!r} wants a fusion with another head, a weight from 0 to 1, a bias a label")
+    if way.reliability is not None:
+        wanted = evidence_size(head.labels, [other.labels for other in others])
+        if len(way.reliability.weights) != wanted:
+            given = len(way.reliability.weights)
+            raise ModelError(f"{where}: head {head.name!r} wants {wanted} weights of its reliability, but got {given}")
 
 
 @dataclass(frozen=True, slots=True)

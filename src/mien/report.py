@@ -31,7 +31,19 @@ from mien import __version__, bar_chart, page_file
 from mien.cells import safe
 from mien.errors import MediaError
 from mien.labels import colours_of, knows_valence, valence
-from mien.types import Episode, Faces, Frame, FrameResult, Timeline, Track, leading
+from mien.types import (
+    FAILING,
+    MIN_RELIABILITY,
+    Episode,
+    Faces,
+    Frame,
+    FrameResult,
+    Timeline,
+    Track,
+    flag_names,
+    leading,
+    relied_on,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,23 +123,32 @@ def _rounded(values: NDArray[Any], decimals: int) -> NDArray[np.float64]:
 
 
 def faces_csv(timeline: Timeline, path: StrPath) -> None:
-    """A row per face per sampled frame: frame, time_s, track, x1, y1, x2, y2, face_score, the K emotions, expression, valence.
+    """A row per face per sampled frame: frame, time_s, track, x1, y1, x2, y2, face_score, the K emotions, expression, valence,
+    reliability, flags.
 
     frame counts decoded frames from 0, time_s is in seconds, boxes are pixels of the original picture, the emotions are the
     model's probabilities before smoothing (a row sums to 1 within 1e-4), valence lies in [-1, 1] and is empty where no word of the
-    model's is pleasant or unpleasant. Where
+    model's is pleasant or unpleasant. The expression is empty where the reading cannot be relied on, reliability where the model
+    does not say it; flags are joined by ";". Where
     `timeline.settings["baseline_s"]` is set, K columns `<emotion>_change` follow: see `Timeline.baseline`.
     RFC 4180, UTF-8, decimal points, newline "\\n". Raises `MediaError` where the file cannot be written.
     """
     seconds = timeline.settings.get("baseline_s")
     change = timeline.baseline(float(seconds)) if seconds else None
     k = len(timeline.labels)
-    header = ["frame", "time_s", "track", "x1", "y1", "x2", "y2", "face_score", *timeline.labels, "expression", "valence"]
-    line = "%d,%.6f,%d,%.2f,%.2f,%.2f,%.2f,%.4f," + "%.5f," * k + ("%s,%.5f" if knows_valence(timeline.labels) else "%s,%.0s")
+    header = ["frame", "time_s", "track", "x1", "y1", "x2", "y2", "face_score", *timeline.labels]
+    header += ["expression", "valence", "reliability", "flags"]
+    line = (
+        "%d,%.6f,%d,%.2f,%.2f,%.2f,%.2f,%.4f,"
+        + "%.5f," * k
+        + ("%s,%.5f" if knows_valence(timeline.labels) else "%s,%.0s")
+        + ",%s,%s"
+    )
     if change is not None:
         header += [f"{name}_change" for name in timeline.labels]
         line += ",%.5f" * k
-    names = [_csv_row([name])[:-1] for name in timeline.labels]
+    names = [*(_csv_row([name])[:-1] for name in timeline.labels), ""]
+    good, marks = timeline.relied_on, {mark: ";".join(flag_names(mark)) for mark in np.unique(timeline.flags).tolist()}
     line += "\n"
     with _writing(path) as file:
         file.write(_csv_row(header))
@@ -141,8 +162,10 @@ def faces_csv(timeline: Timeline, path: StrPath) -> None:
                 *_rounded(timeline.boxes[part], 2).T.tolist(),
                 timeline.face_scores[part].tolist(),
                 *timeline.emotions[part].T.tolist(),
-                [names[i] for i in timeline.emotions[part].argmax(axis=1)],
+                [names[i] for i in np.where(good[part], timeline.emotions[part].argmax(axis=1), -1)],
                 _rounded(valence(timeline.emotions[part], timeline.labels), 5).tolist(),
+                ["" if r != r else f"{r:.4f}" for r in timeline.reliability[part].tolist()],
+                [marks[mark] for mark in timeline.flags[part].tolist()],
             ]
             if change is not None:
                 columns += _rounded(change[part], 5).T.tolist()
@@ -152,21 +175,22 @@ def faces_csv(timeline: Timeline, path: StrPath) -> None:
 def timeline_csv(timeline: Timeline, path: StrPath) -> None:
     """A row per sampled frame, also where nobody is: time_s, faces, `<emotion>_count` × K, mean probability `<emotion>` × K.
 
-    The count is of faces whose most probable expression it is; the mean is over the faces of the frame, before smoothing, and
-    empty where nobody is. Raises `MediaError` where the file cannot be written.
+    The count is of faces whose most probable expression it is; the mean is over the same faces, before smoothing. Both are of
+    faces that can be relied on; the mean is empty where there is none. Raises `MediaError` where the file cannot be written.
     """
     k = len(timeline.labels)
     somebody = "%.6f,%d," + "%d," * k + ",".join(["%.5f"] * k) + "\n"
     nobody = "%.6f,%d," + "%d," * k + "," * (k - 1) + "\n"
     with _writing(path) as file:
         file.write(_csv_row(["time_s", "faces", *(f"{name}_count" for name in timeline.labels), *timeline.labels]))
+        faces = timeline.faces_per_frame
         for start in range(0, len(timeline), _CHUNK):
             end = min(start + _CHUNK, len(timeline))
             counts = _counts(timeline, start, end)
             means = _mean(timeline, timeline.emotions, start, end)
-            columns = (timeline.times[start:end].tolist(), counts.sum(axis=1).tolist(), counts.tolist(), means.tolist())
+            columns = (timeline.times[start:end].tolist(), faces[start:end].tolist(), counts.tolist(), means.tolist())
             for time_s, n, count, mean in zip(*columns, strict=True):
-                file.write(somebody % (time_s, n, *count, *mean) if n else nobody % (time_s, n, *count))
+                file.write(somebody % (time_s, n, *count, *mean) if any(count) else nobody % (time_s, n, *count))
 
 
 def episodes_csv(episodes: Sequence[Episode], path: StrPath) -> None:
@@ -179,26 +203,32 @@ def episodes_csv(episodes: Sequence[Episode], path: StrPath) -> None:
 
 
 def _rows_between(timeline: Timeline, start: int, end: int) -> tuple[slice, NDArray[np.int64]]:
-    """The face rows of the sampled frames from `start` up to `end`, and for each the position of its frame counted from `start`."""
+    """The face rows of the sampled frames from `start` up to `end`, and for each the position of its frame counted from `start`.
+
+    A row that cannot be relied on has the position `end - start`: beside all frames.
+    """
     first, last = np.searchsorted(timeline.frame_rows, [start, end]).tolist()
-    return slice(first, last), timeline.frame_rows[first:last] - start
+    part = slice(first, last)
+    least = float(timeline.settings.get("min_reliability", MIN_RELIABILITY))
+    good = relied_on(timeline.reliability[part], timeline.flags[part], least)
+    return part, np.where(good, timeline.frame_rows[part] - start, end - start)
 
 
 def _counts(timeline: Timeline, start: int, end: int) -> NDArray[np.int64]:
-    """(end - start, K) how many faces of each of these frames have each expression as their most probable one."""
+    """(end - start, K) how many faces of each of these frames have each expression as their most probable one, relied on."""
     f, k = end - start, len(timeline.labels)
     part, at = _rows_between(timeline, start, end)
     if not len(at):
         return np.zeros((f, k), np.int64)
-    return np.bincount(at * k + timeline.emotions[part].argmax(axis=1), minlength=f * k).reshape(f, k)
+    return np.bincount(at * k + timeline.emotions[part].argmax(axis=1), minlength=(f + 1) * k)[: f * k].reshape(f, k)
 
 
 def _mean(timeline: Timeline, scores: NDArray[np.float32], start: int, end: int) -> _Values:
-    """(end - start, K) mean of `scores` (N, K) over the faces of each of these frames; NaN where nobody is."""
+    """(end - start, K) mean of `scores` (N, K) over those faces of each of these frames that can be relied on; NaN without any."""
     f = end - start
     part, at = _rows_between(timeline, start, end)
-    faces = np.bincount(at, minlength=f)[:, None]
-    sums = np.stack([np.bincount(at, weights=column, minlength=f) for column in scores[part].T], axis=1)
+    faces = np.bincount(at, minlength=f + 1)[:f, None]
+    sums = np.stack([np.bincount(at, weights=column, minlength=f + 1)[:f] for column in scores[part].T], axis=1)
     out = np.full(sums.shape, np.nan)
     np.divide(sums, faces, out=out, where=faces > 0)
     return out
@@ -229,7 +259,8 @@ def _seen(timeline: Timeline) -> tuple[float, float]:
 class _Person:
     """What a report tells of one track. It holds no scores: those of all `Track`s together are the whole film once more.
 
-    rows  positions in the face rows      shares  of the looks in which each expression is the most probable one
+    rows  positions in the face rows      shares  of the looks in which each expression is the most probable one, of those that
+    can be relied on; coverage is the share of these
     """
 
     timeline: Timeline
@@ -239,6 +270,7 @@ class _Person:
     end_s: float
     expression: str
     shares: dict[str, float]
+    coverage: float
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -250,9 +282,12 @@ class _Person:
 
 def _person(timeline: Timeline, track_id: int) -> _Person:
     track = timeline.track(track_id)
-    counts = np.bincount(leading(track.emotions), minlength=len(track.labels))
-    shares = {name: round(float(c) / len(track), 5) for name, c in zip(track.labels, counts, strict=True)}
-    return _Person(timeline, track_id, track.rows, track.start_s, track.end_s, track.expression, shares)
+    good = timeline.relied_on[track.rows]
+    emotions = track.emotions if good.all() else track.emotions[good]
+    counts = np.bincount(leading(emotions), minlength=len(track.labels))
+    shares = {name: round(float(c) / max(1, len(emotions)), 5) for name, c in zip(track.labels, counts, strict=True)}
+    expression = track.labels[int(emotions.mean(axis=0).argmax())] if len(emotions) else ""
+    return _Person(timeline, track_id, track.rows, track.start_s, track.end_s, expression, shares, float(good.mean()))
 
 
 def summary(
@@ -260,8 +295,9 @@ def summary(
 ) -> dict[str, Any]:
     """What summary.json holds, as plain JSON values.
 
-    Shares are shares of face rows in which an expression is the most probable one (before smoothing), overall and per track;
-    times are seconds. `speed` is any JSON value, for instance {"seconds": 3.2, "frames_per_second": 148}. Texts of model cards
+    Shares are shares of those face rows that can be relied on in which an expression is the most probable one (before smoothing),
+    overall and per track; coverage is the share of these rows, not_relied_on why others are left out. Times are seconds. `speed` is
+    any JSON value, for instance {"seconds": 3.2, "frames_per_second": 148}. Texts of model cards
     in the settings are left out. `names` of tracks, where they have some: those tracks then have a `name`.
     """
     names = names or {}
@@ -283,6 +319,8 @@ def summary(
         "most_faces_at_once": int(timeline.faces_per_frame.max(initial=0)),
         "looked_at_s": round(looked_s, 6),
         "seen_s": round(seen_s, 6),
+        "coverage": round(timeline.coverage, 5),
+        "not_relied_on": unread(timeline),
         "shares": {name: round(share, 5) for name, share in timeline.shares().items()},
         "tracks": [
             {
@@ -292,6 +330,7 @@ def summary(
                 "end_s": round(person.end_s, 6),
                 "rows": len(person),
                 "expression": person.expression,
+                "coverage": round(person.coverage, 5),
                 "shares": person.shares,
             }
             for person in (_person(timeline, track_id) for track_id in timeline.track_ids)
@@ -299,6 +338,41 @@ def summary(
         "episodes": len(episodes),
         "speed": speed,
     }
+
+
+def unread(timeline: Timeline) -> dict[str, int]:
+    """How many face rows cannot be relied on, by the first flag that says why, or "unsure" without one."""
+    lost = timeline.flags[~timeline.relied_on]
+    found: dict[str, int] = {}
+    for mark, n in enumerate(np.bincount(lost, minlength=1).tolist()):
+        if n:
+            why = next((name for name in flag_names(mark) if name in FAILING), "unsure")
+            found[why] = found.get(why, 0) + n
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+_AS_GOOD_AS_ALL = 0.995
+"""Coverage above which nothing is said of it."""
+
+_UNREAD = {
+    "small": "too small",
+    "blurred": "too blurred",
+    "dark": "too dark",
+    "flat": "too little contrast",
+    "covered": "covered",
+    "unsure": "too unsure",
+}
+
+
+def read_in(timeline: Timeline) -> str:
+    """ "Read in 92% of it; too dark for the rest.", or nothing where as good as every face could be read."""
+    lost, share = unread(timeline), timeline.coverage
+    if share > _AS_GOOD_AS_ALL:
+        return ""
+    why = _listed([_UNREAD[name] for name, n in lost.items() if n >= 0.2 * sum(lost.values())][:2])
+    if not share:
+        return f"No reading can be relied on: {why}."
+    return f"Read in {max(share, 0.01):.0%} of it; {why} for the rest."
 
 
 def summary_json(
@@ -366,13 +440,18 @@ def face_name(track: int, names: Mapping[int, str] | None = None) -> str:
 
 
 def headline(timeline: Timeline, episodes: Sequence[Episode], *, names: Mapping[int, str] | None = None) -> str:
-    """One or two sentences of what was seen.
+    """One to three sentences of what was seen, and how much of it could be read.
 
     "One face for 17.2 of 19.6 s; it appears sad at first (0.4–5.1 s), happy from 9.8 s."
 
     names  of tracks, where they have some: "One face (Anna) for 17.2 of 19.6 s; it appears …"; of up to six people
     """
-    named = _named(timeline, names or {})
+    told = read_in(timeline)
+    return f"{_headline(timeline, episodes, names or {})}{f' {told}' if told else ''}"
+
+
+def _headline(timeline: Timeline, episodes: Sequence[Episode], names: Mapping[int, str]) -> str:
+    named = _named(timeline, names)
     ids = timeline.track_ids
     seen_s, looked_s = _seen(timeline)
     still = len(timeline) < 2
@@ -387,6 +466,8 @@ def headline(timeline: Timeline, episodes: Sequence[Episode], *, names: Mapping[
     if long.endswith(" s") or long.endswith(" min"):
         short = short.removesuffix(f" {long.rpartition(' ')[2]}")  # "17.2 of 19.6 s"
     when = f"all {long}" if looked_s - seen_s < 0.05 or short == long.rpartition(" ")[0] else f"{short} of {long}"
+    if not timeline.coverage:
+        return f"{_count(most, 'face').capitalize()}{named} for {when}."
     if len(ids) == 1:
         return f"One face{named} for {when}; it appears {_course(timeline, _person(timeline, ids[0]), episodes)}."
     if most == len(ids):
@@ -394,7 +475,8 @@ def headline(timeline: Timeline, episodes: Sequence[Episode], *, names: Mapping[
     else:
         who = f"Up to {_count(most, 'face')} at once ({_number(len(ids))} in all)"
     order = sorted(timeline.shares().items(), key=lambda item: -item[1])
-    parts = [f"{_appears(name)} {share:.0%} of the time" for name, share in order[:1]]
+    what = "the time" if timeline.coverage > _AS_GOOD_AS_ALL else "what can be read"
+    parts = [f"{_appears(name)} {share:.0%} of {what}" for name, share in order[:1]]
     parts += [f"{_appears(name)} {share:.0%}" for name, share in order[1:3] if share >= 0.1]
     return f"{who}{named} for {when}; they appear {_listed(parts)}."
 
@@ -415,7 +497,13 @@ def _named(timeline: Timeline, names: Mapping[int, str]) -> str:
 
 
 def _headline_picture(timeline: Timeline, named: str) -> str:
+    seen, timeline = len(timeline.emotions), timeline.relied()
     leads = leading(timeline.emotions)
+    if not len(leads):
+        return f"{_count(seen, 'face').capitalize()}{named}."
+    if len(leads) < seen:
+        appear = _listed([_appears(timeline.labels[i]) for i in dict.fromkeys(leads.tolist())])
+        return f"{_count(seen, 'face').capitalize()}{named}; {_number(len(leads))} of them can be read, {appear}."
     if len(leads) == 1:
         return f"One face{named}; it appears {_appears(timeline.labels[leads[0]])} ({timeline.emotions[0, leads[0]]:.0%})."
     counts = np.bincount(leads, minlength=len(timeline.labels))
@@ -451,15 +539,16 @@ def _course(timeline: Timeline, person: _Person, episodes: Sequence[Episode]) ->
     scale = float(timeline.times[-1])
     shares = person.shares
     name = max(shares, key=lambda n: shares[n])
+    what = "the time" if person.coverage > _AS_GOOD_AS_ALL else "what can be read"
     seen = person.end_s - person.start_s
     most = max((e.duration_s for e in own), default=0.0)
     lasting = [e for e in told if e.duration_s >= max(min(_LASTS_S, 0.5 * seen), 0.1 * seen, most / 4)]
     if not lasting:
-        return f"mostly {_appears(name)} ({shares[name]:.0%} of the time)"
+        return f"mostly {_appears(name)} ({shares[name]:.0%} of {what})"
     longest = sorted(sorted(lasting, key=lambda e: -e.duration_s)[:4], key=lambda e: e.start_s)
     slack = max(min(0.75, 0.1 * seen), 0.05 * seen)  # of a film of two seconds, half a second is not nothing
     calm = name == "neutral" and lasting[0].expression != "neutral" and shares[name] >= 0.5
-    parts = [f"mostly neutral ({shares[name]:.0%} of the time)"] if calm else []
+    parts = [f"mostly neutral ({shares[name]:.0%} of {what})"] if calm else []
     alone = len(own) == 1 and shares[own[0].expression] >= _THROUGHOUT
     for i, e in enumerate(longest):
         again = i > 0 and longest[i - 1].expression == e.expression
@@ -612,12 +701,13 @@ def _curve(timeline: Timeline, rows: NDArray[np.int64] | None = None) -> _Curve:
     if rows is None:
         return _Curve(timeline.times, lambda start, end: _mean(timeline, timeline.smoothed, start, end))
     at = timeline.frame_rows[rows]
-    begin = int(at[0])
+    begin, good = int(at[0]), timeline.relied_on[rows]
 
     def between(start: int, end: int) -> _Values:
         first, last = np.searchsorted(at, [begin + start, begin + end]).tolist()
         values = np.full((end - start, len(timeline.labels)), np.nan)
-        values[at[first:last] - (begin + start)] = timeline.smoothed[rows[first:last]]
+        scores = timeline.smoothed[rows[first:last]]
+        values[at[first:last] - (begin + start)] = np.where(good[first:last, None], scores, np.nan)
         return values
 
     return _Curve(timeline.times[begin : int(at[-1]) + 1], between)
@@ -821,7 +911,7 @@ class Stills:
         boxes, sure = result.faces.boxes, result.faces.scores
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         columns = result.smoothed.argmax(axis=1)
-        leads = result.smoothed[np.arange(n), columns]
+        leads = result.smoothed[np.arange(n), columns] * np.where(result.relied_on, 1, 0.25)
         height, width = result.frame.rgb.shape[:2]
         # Many faces, large and clearly read.
         score = float((sure * leads * (0.2 + np.sqrt(np.maximum(area, 0) / (height * width)))).sum())
@@ -831,7 +921,7 @@ class Stills:
         if len(self._runs) > self._limit:  # people who have left
             self._runs = {t: run for t, run in self._runs.items() if result.time_s - run.seen_s <= 1.0}
         quality = sure * leads * np.minimum(1.0, (boxes[:, 3] - boxes[:, 1]) / self._height)
-        for i in range(n):
+        for i in np.flatnonzero(result.relied_on).tolist():
             self._face(result, i, int(result.tracks[i]), int(columns[i]), float(quality[i]))
 
     def _face(self, result: FrameResult, i: int, track: int, column: int, quality: float) -> None:
@@ -939,7 +1029,7 @@ class Stills:
         if (poster := self._poster) is not None:
             tracks = np.array([into.get(t, t) for t in poster.tracks.tolist()], np.int64)
             keep = np.array([t not in gone for t in tracks.tolist()], bool)
-            scores = (poster.emotions[keep], poster.smoothed[keep])
+            scores = (poster.emotions[keep], poster.smoothed[keep], poster.reliability[keep], poster.flags[keep])
             other._poster = FrameResult(poster.frame, poster.faces[keep], tracks[keep], poster.labels, *scores)
         return other
 
@@ -1168,7 +1258,9 @@ class _Page:
             pairs += [("Most faces at once", str(most))]
             if self.somebody:
                 pairs += [("A face in view", _percent(seen_s / looked_s))]
-        if self.somebody:
+                if self.timeline.coverage <= _AS_GOOD_AS_ALL:
+                    pairs += [("Of that, can be read", _percent(self.timeline.coverage))]
+        if self.somebody and timeline.coverage:
             name, share = max(timeline.shares().items(), key=lambda item: item[1])
             pairs.append(("Leads most often", _appears(name) if self.picture else f"{_appears(name)}, {_percent(share)}"))
         return '<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{markup.escape(v)}</dd></div>" for k, v in pairs) + "</dl>"
@@ -1203,7 +1295,7 @@ class _Page:
             f'<p class="soft small">{self.hidden} shorter appearances are not drawn; faces.csv has them.</p>' if self.hidden else ""
         )
         return f"""<section id="time"><h2>Through time</h2>
-<p class="soft">How probable each expression is, from 0 to 100%. A line breaks where nobody is in view.{smoothed}{thinned}</p>
+<p class="soft">How probable each expression is, from 0 to 100%. A line breaks where no face can be read.{smoothed}{thinned}</p>
 <div class="live"><div class="bar-tools"><label class="small soft" for="whose"{alone}>Show</label>
 <select id="whose" autocomplete="off"{alone}>{options}</select>
 <button type="button" id="whole" class="chip" hidden>Whole film</button>
@@ -1276,8 +1368,10 @@ class _Page:
         return f'<div class="shares">{rows}</div>'
 
     def _shares(self) -> str:
+        if self.somebody and not self.timeline.coverage:
+            return ""
         return f"""<section><h2>Share of the time</h2>
-<p class="soft">How often each expression is the most probable one, over every look at every face.</p>
+<p class="soft">How often each expression is the most probable one, over every look at a face that can be read.</p>
 {self._bars(self.timeline.shares())}</section>"""
 
     def _moments(self) -> str:
@@ -1322,7 +1416,10 @@ class _Page:
         pictures = self.stills is not None
         for person in self.people:
             shares = person.shares
-            name = max(shares, key=lambda n: shares[n])
+            said = "<td>Cannot be read</td>"
+            if name := person.expression and max(shares, key=lambda n: shares[n]):
+                said = f'<td class="e{self.index[name]}"><span class="dot"></span>{markup.escape(_appears(name))}, '
+                said += f"{_percent(shares[name])}</td>"
             stack = "".join(
                 f'<span class="e{k}" style="width:{shares[n] * 100:.2f}%" title="{markup.escape(n)} {_percent(shares[n])}"></span>'
                 for k, n in enumerate(self.labels)
@@ -1334,9 +1431,7 @@ class _Page:
                 f"<tr>{f'<td>{image}</td>' if pictures else ''}<td>{self._name(person.id)}</td>"
                 f'<td class="num">{_span(person.start_s, person.end_s, self.end)}</td>'
                 f'<td class="num wide-only">{len(person)}</td>'
-                f'<td class="e{self.index[name]}"><span class="dot"></span>{markup.escape(_appears(name))}, '
-                f"{_percent(shares[name])}</td>"
-                f'<td class="wide-only"><div class="stack">{stack}</div></td></tr>'
+                f'{said}<td class="wide-only"><div class="stack">{stack}</div></td></tr>'
             )
         hidden = f" {self.hidden} shorter appearances are left out here." if self.hidden else ""
         return f"""<section><h2>Faces</h2>
@@ -1346,16 +1441,16 @@ class _Page:
 <tbody>{"".join(rows)}</tbody></table></div></section>"""
 
     def _picture(self) -> str:
-        timeline = self.timeline
+        timeline, good = self.timeline, self.timeline.relied_on
         people = []
         for row in np.argsort(-timeline.face_scores, kind="stable")[: 4 * _TRACKS_SHOWN].tolist():
             track = int(timeline.tracks[row])
             scores = dict(zip(self.labels, timeline.emotions[row].tolist(), strict=True))
-            lead = max(scores, key=lambda n: scores[n])
+            said = f"appears {_appears(max(scores, key=lambda n: scores[n]))}" if good[row] else "cannot be read"
             still = self.stills.of_track(track) if self.stills is not None else None
             image = f'<img src="{_data(still.jpeg, "jpeg")}" alt="">' if still else ""
-            people.append((track, f'<div><div class="person">{image}<h3>{self._name(track)}<br><span class="soft small">appears '
-                f"{markup.escape(_appears(lead))}</span></h3></div>{self._bars(scores)}</div>"))  # fmt: skip
+            people.append((track, f'<div><div class="person">{image}<h3>{self._name(track)}<br><span class="soft small">'
+                f"{markup.escape(said)}</span></h3></div>{self._bars(scores)}</div>"))  # fmt: skip
         cells = "".join(text for _, text in sorted(people, key=lambda item: item[0]))
         return f"""<section><h2>How each face appears</h2>
 <p class="soft">How probable each expression is, from 0 to 100%.</p><div class="pictures">{cells}</div></section>"""
@@ -1486,8 +1581,11 @@ def _lighter(colour: str) -> str:
 
 def _ribbon(timeline: Timeline, track: Track | _Person) -> list[tuple[float, float, int]]:
     """Stretches (start_s, end_s, column) in which one expression leads; of long tracks, the commonest within each of 600 slots."""
-    columns = track.smoothed.argmax(axis=1)
-    at = timeline.frame_rows[track.rows]
+    good = timeline.relied_on[track.rows]
+    columns = track.smoothed[good].argmax(axis=1)
+    at = timeline.frame_rows[track.rows[good]]
+    if not len(at):
+        return []
     starts = timeline.times[at]
     ends = np.minimum(starts + _steps(timeline)[at], timeline.times[-1])
     whole = float(timeline.times[-1] - timeline.times[0])

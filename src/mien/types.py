@@ -23,11 +23,24 @@ from mien.whole_file import whole_file
 if TYPE_CHECKING:
     import pandas
 
+FLAGS: tuple[str, ...] = ("small", "blurred", "dark", "flat", "turned", "covered")
+"""What can make a reading unsure, see `mien.flags`. Where flags are kept as a number, the first is its lowest bit."""
+
+FAILING: tuple[str, ...] = ("small", "blurred", "dark", "flat", "covered")
+"""Those with which a reading is not relied on."""
+
+MIN_RELIABILITY = 0.5
+"""Unless told otherwise, a reading that is more likely wrong than right is not relied on."""
+
 _SPAN = 4096
 _TRACKS_SHOWN = 20  # in a notebook
 
 _FORMAT = "mien-timeline 1"
 _COLUMNS = ("frames", "times", "frame_rows", "tracks", "boxes", "face_scores", "emotions", "smoothed")
+_JUDGED = ("reliability", "flags")
+"""Columns that files of before do not have."""
+PER_FACE = (*_COLUMNS[2:], *_JUDGED)
+"""The columns of a Timeline that have a value for each face row."""
 
 
 def leading(scores: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -36,6 +49,26 @@ def leading(scores: NDArray[np.float32]) -> NDArray[np.int64]:
     for start in range(0, len(scores), _SPAN):
         found[start : start + _SPAN] = scores[start : start + _SPAN].argmax(axis=1)
     return found
+
+
+def flag_names(flags: int) -> tuple[str, ...]:
+    """The names of the bits of a number, see `FLAGS`."""
+    return tuple(name for i, name in enumerate(FLAGS) if flags >> i & 1)
+
+
+_FAILING = sum(1 << FLAGS.index(name) for name in FAILING)
+
+
+def relied_on(reliability: NDArray[np.float32], flags: NDArray[np.uint8], least: float = MIN_RELIABILITY) -> NDArray[np.bool_]:
+    """(N,) which readings can be relied on: so reliable, or of a model that does not say, and without a flag of `FAILING`."""
+    return np.asarray(~(reliability < least) & ((flags & _FAILING) == 0))
+
+
+def _judgement(reliability: ArrayLike | None, flags: ArrayLike | None, n: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Both as read-only columns of N rows; NaN and 0 where nothing was said."""
+    given = np.full(n, np.nan, np.float32) if reliability is None else reliability
+    marks = np.zeros(n, np.uint8) if flags is None else flags
+    return _array(given, "reliability", (n,), np.float32), _array(marks, "flags", (n,), np.uint8)
 
 
 MediaKind = Literal["picture", "video", "camera"]
@@ -151,6 +184,9 @@ class FrameResult:
     tracks     (N,) int64, an id per person, from 1, unique over the whole media and never used again
     emotions   (N, K) float32, as the model gave them, each row sums to 1
     smoothed   (N, K) float32, the same through exponential smoothing in time (equal to `emotions` where that is off)
+    reliability      (N,) float32 in [0, 1], how likely the leading expression is what most raters would say; NaN where not known
+    flags            (N,) uint8, what makes a reading unsure: a bit for each of `FLAGS`
+    min_reliability  from which on a reading is relied on
     """
 
     frame: Frame
@@ -159,9 +195,15 @@ class FrameResult:
     labels: tuple[str, ...]
     emotions: NDArray[np.float32]
     smoothed: NDArray[np.float32]
+    reliability: NDArray[np.float32] = None  # type: ignore[assignment]  # an array once it is made
+    flags: NDArray[np.uint8] = None  # type: ignore[assignment]
+    min_reliability: float = MIN_RELIABILITY
 
     def __post_init__(self) -> None:
         n, k = len(self.faces), len(self.labels)
+        reliability, flags = _judgement(self.reliability, self.flags, n)
+        object.__setattr__(self, "reliability", reliability)
+        object.__setattr__(self, "flags", flags)
         object.__setattr__(self, "tracks", _array(self.tracks, "tracks", (n,), np.int64))
         object.__setattr__(self, "emotions", _array(self.emotions, "emotions", (n, k), np.float32))
         object.__setattr__(self, "smoothed", _array(self.smoothed, "smoothed", (n, k), np.float32))
@@ -174,9 +216,17 @@ class FrameResult:
         return self.frame.time_s
 
     @property
+    def relied_on(self) -> NDArray[np.bool_]:
+        """(N,) which readings can be relied on, see `mien.types.relied_on`."""
+        return relied_on(self.reliability, self.flags, self.min_reliability)
+
+    @property
     def expressions(self) -> tuple[str, ...]:
-        """The most probable label of each face."""
-        return tuple(self.labels[i] for i in self.emotions.argmax(axis=1)) if len(self) else ()
+        """The most probable label of each face, "" where its reading cannot be relied on."""
+        if not len(self):
+            return ()
+        leads = zip(self.emotions.argmax(axis=1).tolist(), self.relied_on.tolist(), strict=True)
+        return tuple(self.labels[i] if good else "" for i, good in leads)
 
     @property
     def valence(self) -> NDArray[np.float32]:
@@ -243,6 +293,10 @@ class Timeline:
     tracks       (N,) int64         boxes     (N, 4) float32      face_scores  (N,) float32
     emotions     (N, K) float32, as the model gave them           smoothed     (N, K) float32, see FrameResult
     settings     how it was made: `every`, smoothing, models with sha256 and versions; plain JSON values
+    reliability  (N,) float32 and flags (N,) uint8, see FrameResult; NaN and 0 where they are not known
+
+    Shares, episodes, curves and what else is told of expressions are made from the rows that can be relied on, see `relied_on`; the
+    least reliability stands in `settings["min_reliability"]`.
     """
 
     info: MediaInfo
@@ -256,9 +310,14 @@ class Timeline:
     emotions: NDArray[np.float32]
     smoothed: NDArray[np.float32]
     settings: dict[str, Any] = field(default_factory=dict)
+    reliability: NDArray[np.float32] = None  # type: ignore[assignment]  # an array once it is made
+    flags: NDArray[np.uint8] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         n, k = len(self.frame_rows), len(self.labels)
+        reliability, flags = _judgement(self.reliability, self.flags, n)
+        object.__setattr__(self, "reliability", reliability)
+        object.__setattr__(self, "flags", flags)
         object.__setattr__(self, "frames", _array(self.frames, "frames", (None,), np.int64))
         object.__setattr__(self, "times", _array(self.times, "times", (len(self.frames),), np.float64))
         object.__setattr__(self, "frame_rows", _array(self.frame_rows, "frame_rows", (n,), np.int64))
@@ -289,7 +348,7 @@ class Timeline:
 
     def to_pandas(self) -> "pandas.DataFrame":
         """A row per face with the columns of faces.csv, not rounded: frame, time_s, track, x1 … y2, face_score, the K emotions,
-        expression, valence. Raises `ModuleNotFoundError` where pandas is not installed."""
+        expression, valence, reliability, flags. Raises `ModuleNotFoundError` where pandas is not installed."""
         import pandas
 
         columns: dict[str, Any] = {
@@ -299,10 +358,37 @@ class Timeline:
             **{name: self.boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
             "face_score": self.face_scores,
             **{name: self.emotions[:, i] for i, name in enumerate(self.labels)},
-            "expression": [self.labels[i] for i in leading(self.emotions)] if len(self.emotions) else [],
+            "expression": self.expressions if len(self.emotions) else [],
             "valence": self.valence if knows_valence(self.labels) else np.full(len(self.tracks), np.nan, np.float32),
+            "reliability": self.reliability,
+            "flags": [";".join(flag_names(mark)) for mark in self.flags.tolist()],
         }
         return pandas.DataFrame(columns)
+
+    @property
+    def relied_on(self) -> NDArray[np.bool_]:
+        """(N,) which rows can be relied on, see `mien.types.relied_on`."""
+        return relied_on(self.reliability, self.flags, float(self.settings.get("min_reliability", MIN_RELIABILITY)))
+
+    @property
+    def coverage(self) -> float:
+        """The share of face rows that can be relied on; 1 where nobody was seen."""
+        return float(self.relied_on.mean()) if len(self.frame_rows) else 1.0
+
+    @property
+    def expressions(self) -> list[str]:
+        """The most probable label of each face row, "" where it cannot be relied on."""
+        names = [*self.labels, ""]
+        return [names[i] for i in np.where(self.relied_on, leading(self.emotions), -1).tolist()]
+
+    def relied(self) -> "Timeline":
+        """The same with only those rows that can be relied on; its frames all stay."""
+        keep = self.relied_on
+        return self if keep.all() else self.only(keep)
+
+    def only(self, keep: NDArray[np.bool_]) -> "Timeline":
+        """The same with some of its face rows, by a mask (N,); its frames all stay."""
+        return replace(self, **{name: getattr(self, name)[keep] for name in PER_FACE})
 
     @property
     def face_times(self) -> NDArray[np.float64]:
@@ -340,11 +426,12 @@ class Timeline:
         return (self.track(i) for i in self.track_ids)
 
     def shares(self) -> dict[str, float]:
-        """For each label, the share of face rows in which it is the most probable; all 0 where nobody was seen."""
-        if not len(self.emotions):
+        """For each label, the share of the face rows that can be relied on in which it is the most probable; all 0 without any."""
+        emotions = self.relied().emotions
+        if not len(emotions):
             return dict.fromkeys(self.labels, 0.0)
-        counts = np.bincount(leading(self.emotions), minlength=len(self.labels))
-        return {name: float(c) / len(self.emotions) for name, c in zip(self.labels, counts, strict=True)}
+        counts = np.bincount(leading(emotions), minlength=len(self.labels))
+        return {name: float(c) / len(emotions) for name, c in zip(self.labels, counts, strict=True)}
 
     def baseline(self, seconds: float) -> NDArray[np.float32]:
         """(N, K) probabilities minus the mean of the same track's first `seconds`: change against the person's own rest face.
@@ -389,9 +476,7 @@ class Timeline:
             raise ValueError(f"no track {unknown[0]}; known: {', '.join(map(str, self.track_ids)) or 'none'}")
         if not left_out:
             return self
-        keep = ~np.isin(self.tracks, sorted(left_out))
-        per_face = ("frame_rows", "tracks", "boxes", "face_scores", "emotions", "smoothed")
-        return replace(self, **{name: getattr(self, name)[keep] for name in per_face})
+        return self.only(~np.isin(self.tracks, sorted(left_out)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes all of it, to the last bit, as .npz: for `load`. Whole or not at all. Raises `MediaError` where it cannot be.
@@ -404,7 +489,7 @@ class Timeline:
         text = np.frombuffer(json.dumps(facts).encode("ascii"), np.uint8)
         try:
             with whole_file(target) as part, part.open("wb") as file:
-                np.savez(file, facts=text, **{name: getattr(self, name) for name in _COLUMNS})
+                np.savez(file, facts=text, **{name: getattr(self, name) for name in (*_COLUMNS, *_JUDGED)})
         except OSError as error:
             raise MediaError(f"{target.name}: cannot be written: {error.strerror or error}") from error
 
@@ -415,6 +500,7 @@ class Timeline:
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as held:
                 columns = {column: held[column] for column in _COLUMNS}
+                columns |= {column: held[column] for column in _JUDGED if column in held}
                 facts = json.loads(held["facts"].tobytes())
             if facts["format"] != _FORMAT:
                 raise ValueError(f"its format is {facts['format']!r}")

@@ -136,12 +136,12 @@ def test_the_balanced_prior_of_a_split_that_lacks_a_class_is_that_of_training(da
     lacking = select[select.truth("fer2013") != 1]
     uneven = train[np.flatnonzero((train.truth("fer2013") != 3) | (np.arange(len(train)) % 2 == 0))]
     logits = np.random.default_rng(0).normal(size=(len(lacking), 7)).astype(np.float32)
-    balanced = module._tuned_head("fer2013", logits, lacking, uneven).priors[1]
+    balanced = module.tuned_head("fer2013", logits, lacking, uneven).priors[1]
     count = np.bincount(uneven.truth("fer2013"), minlength=7)
     assert np.allclose(balanced.bias, -np.log(count) + np.log(count).mean(), atol=1e-3)
     assert max(map(abs, balanced.bias)) < 1  # what a missing class is leant towards no more
     nowhere = uneven[uneven.truth("fer2013") != 1]
-    bias = module._tuned_head("fer2013", logits, lacking, nowhere).priors[1].bias
+    bias = module.tuned_head("fer2013", logits, lacking, nowhere).priors[1].bias
     assert bias[1] == pytest.approx(0, abs=1e-3)
     assert max(map(abs, bias)) < 1
 

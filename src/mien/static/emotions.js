@@ -60,6 +60,12 @@ export function dot(label) {
   return tint(spot, label);
 }
 
+/** What is said instead of an expression that cannot be relied on. */
+export function unclear(face) {
+  const why = { small: "too small", blurred: "blurred", dark: "too dark", flat: "too flat", covered: "covered" };
+  return (face.flags ?? []).map((flag) => why[flag]).find((word) => word) ?? "unclear";
+}
+
 /** A short piece of the emotion's line, with its dash. */
 export function stroke(label) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

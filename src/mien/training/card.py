@@ -25,6 +25,7 @@ def card(spec: ModelSpec) -> str:
         out += _figures(spec)
     else:
         out += ["Nothing was measured.", ""]
+    out += _reliability(spec)
     out += _making(spec)
     return "\n".join(out).rstrip() + "\n"
 
@@ -111,6 +112,38 @@ def _protocol(protocol: str, splits: dict[str, Any]) -> list[str]:
             f"| {found['f1'][name]:.3f} | {cells} |"
         )
     return [*out, ""]
+
+
+def _reliability(spec: ModelSpec) -> list[str]:
+    """How far its readings can be believed, and what another decision gives and takes."""
+    out = []
+    decision = spec.calibration.get("decision")
+    if decision:
+        natural, fused = decision["natural"], decision["fused"]
+        missed = ", ".join(fused["misses"]).replace("_", " ") or "nothing"
+        out += ["## How it decides", ""]
+        allowed = f"{decision['allowed']} of {decision['tried']} decisions by both heads"
+        out += [f"By `{decision['default']}`: the rule allowed {allowed}."]
+        out += [f"`fused`, the best of the others, misses: {missed}. PublicTest, and faces from elsewhere:", ""]
+        out += ["| | natural | fused |", "| --- | ---: | ---: |"]
+        out += [
+            f"| {name.replace('_', ' ')} | {_percent(value)} | {_percent(fused[name])} |"
+            for name, value in natural.items()
+            if name != "misses"
+        ]
+        out += [""]
+    if "reliability" in spec.calibration:
+        out += ["## How far its readings can be believed", ""]
+        out += ["PublicTest, as it is and damaged; kinds in italics were named beforehand and entered no fit.", ""]
+        out += ["| damage | N | right | largest probability | reliability | AUROC | of the largest |"]
+        out += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+        for row in spec.calibration["reliability"]["kinds"]:
+            kind = row["kind"] if row["learnt"] else f"*{row['kind']}*"
+            shares = " | ".join(_percent(row[name]) for name in ("right", "says", "reliability"))
+            sides = f"{row['auroc']:.3f} | {row['auroc_of_largest']:.3f}" if 0 < row["right"] < 1 else "– | –"
+            out.append(f"| {kind} | {row['n']:,} | {shares} | {sides} |")
+        out += [""]
+    return out
 
 
 def _making(spec: ModelSpec) -> list[str]:

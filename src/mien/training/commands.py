@@ -393,6 +393,68 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _calibrate(commands: Any) -> None:
+    parser = command(
+        commands,
+        "calibrate",
+        calibrate,
+        "find anew how a model's heads decide together, and how far its readings can be believed",
+        "The network stays as it is. Its priors, the decision by both heads and the reliability of each decision are found on\n"
+        "PublicTest, as it is and damaged, and on faces from elsewhere, by the rule in docs/results/default-model.md.\n"
+        "Needs: pip install 'mien[train]'",
+    )
+    parser.add_argument("model", metavar="MODEL", help="name or folder of a model; 'default' names the one that ships")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with labelled faces, as fer2013.csv")
+    parser.add_argument(
+        "--elsewhere", type=Path, metavar="DIR", help="labelled faces of another origin, of which nothing is learnt"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model to write")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the damage; default 0")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
+    _takes_layout(parser)
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    _needs_training("calibrate")
+    from mien.models import load_model
+    from mien.training.calibrate import calibrate as found_anew
+
+    with counting("asking the network") as progress:
+        found = found_anew(
+            load_model(options.model),
+            options.data,
+            options.out,
+            elsewhere=options.elsewhere,
+            layout=options.layout,
+            seed=options.seed,
+            progress=progress,
+        )
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return 0
+    decision = found.get("decision")
+    if decision:
+        print(f"default decision: {decision['default']}; allowed {decision['allowed']} of {decision['tried']}")
+        print(f"  {'':<22}{'natural':>9}{'fused':>9}")
+        for name, value in decision["natural"].items():
+            if name != "misses":
+                print(f"  {name:<22}{_percent(value):>9}{_percent(decision['fused'][name]):>9}")
+        print(f"  not reached: {', '.join(decision['fused']['misses']) or 'nothing'}\n")
+    _print_reliability(found["reliability"]["kinds"])
+    print(f"\nmodel: {options.out}")
+    return 0
+
+
+def _print_reliability(rows: list[dict[str, Any]]) -> None:
+    print(f"  {'':<18}{'N':>7}    right   largest p   reliability   AUROC (of largest p)")
+    for row in rows:
+        mark = "" if row["learnt"] else "  not learnt"
+        print(
+            f"  {row['kind']:<18}{row['n']:>7,}  {_percent(row['right'])}     {_percent(row['says'])}       "
+            f"{_percent(row['reliability'])}   {row['auroc']:.3f} ({row['auroc_of_largest']:.3f}){mark}"
+        )
+
+
 def show_layers(name: str) -> int:
     """Prints the layers of a network by its name, by a recipe or by a bundle; for `mien models show --layers`."""
     _needs_training("models show --layers")
@@ -634,5 +696,5 @@ def compare(options: argparse.Namespace) -> int:
     return 1 if any(result.status == "failed" for result in found) else 0
 
 
-COMMANDS = (_data, _evaluate, _train, _compare, _export)
+COMMANDS = (_data, _evaluate, _train, _compare, _export, _calibrate)
 """Each adds its command to the parser, in the order of the help."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien import report
-from mien.types import leading
+from mien.types import flag_names
 from mien.web.analyses.edits import ResultView
 from mien.web.analyses.schema import JobView
 from mien.web.database import Job
@@ -63,9 +63,11 @@ class ResultFace(BaseModel):
     name: str
     box: list[float] = Field(description="x1, y1, x2, y2 in pixels of the picture")
     score: float = Field(description="how sure the detector is")
-    expression: str
+    expression: str = Field(description="empty where the reading cannot be relied on")
     emotions: dict[str, float]
     valence: float
+    reliability: float | None = Field(description="how likely the expression is what most raters would say; null where not known")
+    flags: list[str] = Field(description="what makes the reading unsure: small, blurred, dark, flat, turned, covered")
 
 
 class ResultFile(BaseModel):
@@ -88,6 +90,7 @@ class Result(BaseModel):
     shares: dict[str, float] = Field(
         description="share of the looks at faces in which each expression leads; hidden faces left out"
     )
+    coverage: float = Field(description="share of the looks at faces that can be relied on: what shares and episodes are of")
     valence_mean: float | None = Field(description="from -1 to 1; null where nobody is")
     start_s: float
     end_s: float
@@ -172,6 +175,7 @@ def facts(view: ResultView, job: Job, folder: Path) -> dict[str, Any]:
         "colours": report.colours(timeline.labels),
         "headline": summary["headline"],
         "shares": summary["shares"],
+        "coverage": summary["coverage"],
         "valence_mean": round(float(timeline.valence.mean()), 4) if len(timeline.frame_rows) else None,
         "start_s": float(timeline.times[0]) if len(timeline) else 0.0,
         "end_s": float(timeline.times[-1]) if len(timeline) else 0.0,
@@ -203,18 +207,20 @@ def facts(view: ResultView, job: Job, folder: Path) -> dict[str, Any]:
 
 def _faces(view: ResultView) -> list[dict[str, Any]]:
     timeline = view.shown
-    leads, valence = leading(timeline.emotions), timeline.valence
+    expressions, valence = timeline.expressions, timeline.valence
     return [
         {
             "track": track,
             "name": view.name(track),
             "box": [round(v, 1) for v in timeline.boxes[row].tolist()],
             "score": round(float(timeline.face_scores[row]), 4),
-            "expression": timeline.labels[leads[row]],
+            "expression": expressions[row],
             "emotions": {
                 name: round(p, 5) for name, p in zip(timeline.labels, timeline.emotions[row].tolist(), strict=True)
             },
             "valence": round(float(valence[row]), 4),
+            "reliability": None if np.isnan(timeline.reliability[row]) else round(float(timeline.reliability[row]), 4),
+            "flags": list(flag_names(int(timeline.flags[row]))),
         }
         for row, track in enumerate(timeline.tracks.tolist())
     ]  # fmt: skip

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MediaError
-from mien.types import Faces, Frame, FrameResult, MediaInfo, Timeline
+from mien.types import MIN_RELIABILITY, Faces, Frame, FrameResult, MediaInfo, Timeline
 from mien.web.capture import old_logs
 from mien.web.capture.log_file import RECORD_BYTES, Log, bodies, records
 from mien.whole_file import whole_file
@@ -53,10 +53,11 @@ UNSEEN = np.zeros((1, 1, 3), np.uint8)
 """Stands where a picture was: a log of frames holds none."""
 
 
-def face_type(k: int, *, smoothed: bool) -> np.dtype[Any]:
-    """One face's numbers, K probabilities and as many smoothed ones."""
-    columns = [("track", "<i8"), ("box", "<f4", (4,)), ("score", "<f4"), ("emotions", "<f4", (k,))]
-    return np.dtype([*columns, ("smoothed", "<f4", (k,))] if smoothed else columns)
+def face_type(k: int, *, smoothed: bool, judged: bool = False) -> np.dtype[Any]:
+    """One face's numbers, K probabilities and as many smoothed ones, and how far they can be believed."""
+    columns: list[Any] = [("track", "<i8"), ("box", "<f4", (4,)), ("score", "<f4"), ("emotions", "<f4", (k,))]
+    columns += [("smoothed", "<f4", (k,))] if smoothed else []
+    return np.dtype(columns + ([("reliability", "<f4"), ("flags", "u1")] if judged else []))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +119,7 @@ class FrameLog:
             raise MediaError(f"{path.name}: cannot be read: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MediaError(f"{path.name}: is not a whole log of frames ({error})") from error
-        kind = face_type(len(self.labels), smoothed=smooths(facts))
+        kind = _kind_of(facts)
         self.rows: NDArray[Any]
         self.faces: NDArray[Any]
         if self.old:
@@ -144,9 +145,16 @@ class FrameLog:
         found = Faces(faces["box"], faces["score"], np.full((len(faces), 5, 2), np.nan, np.float32))
         smoothed = faces["smoothed" if "smoothed" in (faces.dtype.names or ()) else "emotions"]
         frame = Frame(k, float(head["time_s"]), UNSEEN)
-        result = FrameResult(frame, found, faces["track"], self.labels, faces["emotions"], smoothed)
+        result = FrameResult(frame, found, faces["track"], self.labels, faces["emotions"], smoothed, *self._judged(faces))
         names = ("sequence", "captured_s", "width", "height", "part", "in_view", "left_out", "light")
         return Row(result=result, late=bool(head["late"]), **{name: head[name].item() for name in names})
+
+    def _judged(self, faces: NDArray[Any]) -> tuple[Any, Any, float]:
+        """Reliability and flags of these faces, None of a log that has none, and from which reliability on they are relied on."""
+        least = float(self.facts["settings"].get(_LEAST, MIN_RELIABILITY))
+        if "reliability" not in (faces.dtype.names or ()):
+            return None, None, least
+        return np.ascontiguousarray(faces["reliability"]), np.ascontiguousarray(faces["flags"]), least
 
     def __iter__(self) -> Iterator[Row]:
         return (self.row(k) for k in range(len(self.rows)))
@@ -167,6 +175,7 @@ class FrameLog:
         keep = np.arange(len(self.rows)) if rows is None else rows
         faces = self.faces[self.of(keep)]
         emotions = np.ascontiguousarray(faces["emotions"])
+        reliability, flags, _ = self._judged(faces)
         return Timeline(
             info=info,
             labels=self.labels,
@@ -179,7 +188,17 @@ class FrameLog:
             emotions=emotions,
             smoothed=np.ascontiguousarray(faces["smoothed"]) if "smoothed" in (faces.dtype.names or ()) else emotions,
             settings=dict(settings),
+            reliability=reliability,
+            flags=flags,
         )
+
+
+_LEAST = "min_reliability"
+
+
+def _kind_of(facts: Mapping[str, Any]) -> np.dtype[Any]:
+    """Logs of before say nothing of a least reliability, and hold none."""
+    return face_type(len(facts["labels"]), smoothed=smooths(facts), judged=_LEAST in facts["settings"])
 
 
 def smooths(facts: Mapping[str, Any]) -> bool:
@@ -245,7 +264,7 @@ class FrameWriter:
     ) -> None:
         path = folder / f"{name}.log"
         self.name, self._slots = name, slots
-        self._kind = face_type(len(facts["labels"]), smoothed=smooths(facts))
+        self._kind = _kind_of(facts)
         if found is None:
             self._log = Log(path)
             self._log.append(_facts(facts))
@@ -267,9 +286,20 @@ class FrameWriter:
             log.append(_facts(facts))
             ends = np.cumsum(found.rows["faces"])
             for head, end in zip(found.rows, ends.tolist(), strict=True):
-                log.append(self._packed(head, found.faces[end - head["faces"] : end]))
+                log.append(self._packed(head, self._fitted(found.faces[end - head["faces"] : end])))
             log.close()
         return Log(path, keep_bytes=path.stat().st_size)
+
+    def _fitted(self, faces: NDArray[Any]) -> NDArray[Any]:
+        """Faces of another log with the columns of this one."""
+        if faces.dtype == self._kind:
+            return faces
+        made = np.zeros(len(faces), self._kind)
+        if "reliability" in (self._kind.names or ()):
+            made["reliability"] = np.nan
+        for name in set(self._kind.names or ()) & set(faces.dtype.names or ()):
+            made[name] = faces[name]
+        return made
 
     def add(self, row: Row, picture: bytes) -> None:
         """The picture goes first: one without a row is passed over later, a row without a picture would be a hole in the film."""
@@ -287,6 +317,8 @@ class FrameWriter:
         faces["emotions"] = result.emotions
         if "smoothed" in (self._kind.names or ()):
             faces["smoothed"] = result.smoothed
+        if "reliability" in (self._kind.names or ()):
+            faces["reliability"], faces["flags"] = result.reliability, result.flags
         self._log.append(self._packed(head, faces))
 
     def _packed(self, head: Any, faces: NDArray[Any]) -> bytes:

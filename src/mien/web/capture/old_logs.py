@@ -47,7 +47,7 @@ def _recording(held: bytes, begin: int, head: np.dtype[Any], face: np.dtype[Any]
         begin, place, n = begin + RECORD_BYTES + len(body), _ROW.itemsize, int(row["faces"][0])
         rows.append(_as(row, head))
         rows[-1]["in_view"] = n
-        found = np.zeros(n, face)
+        found = _faces(n, face)
         for name, kind, shape in columns:
             column = np.frombuffer(body, np.dtype((kind, shape)), n, place)
             place += column.nbytes
@@ -76,8 +76,18 @@ def _participant(held: bytes, begin: int, head: np.dtype[Any], face: np.dtype[An
     rows = _as(looks, head)
     rows["faces"] = looks["in_view"] > 0
     faces = _as(looks[looks["in_view"] > 0], face)
+    if "reliability" in (face.names or ()):
+        faces["reliability"] = np.nan
     faces["track"] = 1
     return rows, faces, begin + count * kind.itemsize
+
+
+def _faces(n: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros, and no reliability: none was known."""
+    made = np.zeros(n, kind)
+    if "reliability" in (kind.names or ()):
+        made["reliability"] = np.nan
+    return made
 
 
 def _as(found: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:

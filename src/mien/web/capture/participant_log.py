@@ -137,12 +137,16 @@ def look(
     followed: Followed,
     emotions: NDArray[np.float32],
     labels: tuple[str, ...],
+    reliability: NDArray[np.float32] | None = None,
+    flags: NDArray[np.uint8] | None = None,
 ) -> Row:
     """One frame of a participant: of the faces only that of the person is kept. size: width and height in pixels."""
     assert head.film_s is not None
     of = slice(0) if followed.face is None else slice(followed.face, followed.face + 1)
     tracks = np.full(len(emotions[of]), followed.track)
-    result = FrameResult(Frame(0, head.film_s, frame_log.UNSEEN), faces[of], tracks, labels, emotions[of], emotions[of])
+    judged: Any = [None if column is None else column[of] for column in (reliability, flags)]
+    frame = Frame(0, head.film_s, frame_log.UNSEEN)
+    result = FrameResult(frame, faces[of], tracks, labels, emotions[of], emotions[of], *judged)
     return Row(head.sequence, head.captured_s, *size, part, result, in_view=len(faces), light=light, late=head.late)
 
 

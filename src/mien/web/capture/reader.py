@@ -149,8 +149,10 @@ class Reader:
                     wire.Failure.of(WireError("bad_frame", f"{text[0].upper()}{text[1:]}.", waiting.head.sequence)).text()
                 ]
         found = [self._watch(taken[i], analyzer).look(rgb, taken[i].head.captured_s) for i, rgb in pictures.items()]
-        for i, (faces, emotions) in zip(pictures, analyzer.read(list(pictures.values()), found), strict=True):
-            answers[i] = taken[i].view.answers(Read(taken[i], pictures[i], faces, emotions, analyzer.labels, begun_s))
+        for i, of in zip(pictures, analyzer.read(list(pictures.values()), found), strict=True):
+            judged = (of.reliability, of.flags, analyzer.min_reliability)
+            read = Read(taken[i], pictures[i], of.faces, of.emotions, analyzer.labels, begun_s, *judged)
+            answers[i] = taken[i].view.answers(read)
         return answers
 
     def _watch(self, waiting: Waiting, analyzer: "Analyzer") -> "Watch":

@@ -132,7 +132,8 @@ def _film(folder: Path, found: Logged, target: Path) -> Any:
                 continue
             seen = row.result
             frame = Frame(seen.frame.index, time_s, decode_picture(picture))
-            result = FrameResult(frame, seen.faces, seen.tracks, seen.labels, seen.emotions, seen.smoothed)
+            judged = (seen.reliability, seen.flags, seen.min_reliability)
+            result = FrameResult(frame, seen.faces, seen.tracks, seen.labels, seen.emotions, seen.smoothed, *judged)
             stills.add(result)
             film.write(_fitted(annotate(result), size), time_s)
             written_s = time_s

@@ -15,7 +15,7 @@ from fastapi import WebSocket
 from numpy.typing import NDArray
 from starlette.websockets import WebSocketDisconnect
 
-from mien.types import Episode, Faces, Frame, FrameResult
+from mien.types import MIN_RELIABILITY, Episode, Faces, Frame, FrameResult, flag_names, relied_on
 from mien.web.capture import wire
 from mien.web.capture.wire import WireError
 
@@ -68,15 +68,19 @@ class Course:
         return time_s
 
     def take(
-        self, faces: Faces, emotions: NDArray[np.float32], time_s: float
+        self, faces: Faces, emotions: NDArray[np.float32], time_s: float, relied_on: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[Episode]]:
-        """Track ids and smoothed probabilities of the next frame's faces, and the episodes that are over now."""
+        """Track ids and smoothed probabilities of the next frame's faces, and the episodes that are over now.
+
+        relied_on  (N,) which of the faces count for these; None for all
+        """
         if self.time_s is not None:
             self.step_s = min(max(time_s - self.time_s, 0.01), 5.0)
         self.time_s = time_s
         ids, smoothed = self.state.update(faces, time_s, emotions)
         ended: list[Episode] = []
-        for track, scores in zip(ids.tolist(), smoothed.tolist(), strict=True):
+        counts = np.ones(len(ids), bool) if relied_on is None else relied_on
+        for track, scores in zip(ids[counts].tolist(), smoothed[counts].tolist(), strict=True):
             ended += self.finder.update(track, time_s, scores)
         return ids, smoothed, ended + self.finder.expire(time_s)
 
@@ -90,7 +94,7 @@ class Course:
     def replayed(cls, course: "Course", logged: "FrameLog") -> "Course":
         """`course`, taken through all that a log holds: it goes on as the one that wrote the log would have."""
         for row in logged:
-            course.take(row.result.faces, row.result.emotions, row.time_s)
+            course.take(row.result.faces, row.result.emotions, row.time_s, row.result.relied_on)
             course.part, course.origin_s = row.part, row.captured_s - row.time_s
         return course
 
@@ -188,7 +192,10 @@ class Line:
 
 
 class Read(NamedTuple):
-    """A frame that was read: its picture (H, W, 3) uint8 RGB, the N faces in it and their probabilities (N, K) of `labels`."""
+    """A frame that was read: its picture (H, W, 3) uint8 RGB, the N faces in it and their probabilities (N, K) of `labels`.
+
+    reliability, flags  (N,) each, and from which reliability on a reading is relied on; see `FrameResult`
+    """
 
     waiting: Waiting
     rgb: NDArray[np.uint8]
@@ -196,6 +203,20 @@ class Read(NamedTuple):
     emotions: NDArray[np.float32]
     labels: tuple[str, ...]
     begun_s: float
+    reliability: Any = None
+    flags: Any = None
+    min_reliability: float = MIN_RELIABILITY
+
+    @property
+    def relied_on(self) -> NDArray[np.bool_]:
+        """(N,) which readings can be relied on."""
+        if self.reliability is None or self.flags is None:
+            return np.ones(len(self.faces), bool)
+        return relied_on(self.reliability, self.flags, self.min_reliability)
+
+    def flags_of(self, face: int) -> tuple[str, ...]:
+        """What makes the reading of one face unsure."""
+        return () if self.flags is None else flag_names(int(self.flags[face]))
 
     @property
     def light(self) -> float:
@@ -263,7 +284,8 @@ class View(Line):
 
     def answers(self, read: Read) -> list[str]:
         """The messages that answer a frame of a live view."""
-        waiting, rgb, faces, emotions, labels, begun_s = read
+        waiting, rgb, faces, emotions, labels, begun_s = read[:6]
+        judged = (read.reliability, read.flags, read.min_reliability)
         head, recording = waiting.head, waiting.recording
         if recording is not None and recording.course is not None:
             course = self.latest = recording.course
@@ -275,9 +297,9 @@ class View(Line):
                 self.course, self.stale = self.latest.copy(), False
             course = self.course
         time_s = course.at(head.captured_s, waiting.part)
-        ids, smoothed, ended = course.take(faces, emotions, time_s)
+        ids, smoothed, ended = course.take(faces, emotions, time_s, read.relied_on)
         index = recording.rows if recording is not None else 0
-        result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed)
+        result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed, *judged)
         light = read.light
         recorded = recording is not None and self._keeping.keep(recording, waiting, result, light)
         answer = wire.FacesSeen(
@@ -294,6 +316,8 @@ class View(Line):
                     emotions=wire.rounded(emotions[n]),
                     smoothed=wire.rounded(smoothed[n]),
                     valence=round(float(result.valence[n]), 5),
+                    reliability=wire.known(result.reliability[n]),
+                    flags=list(flag_names(int(result.flags[n]))),
                 )
                 for n in range(len(faces))
             ],

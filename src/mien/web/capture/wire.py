@@ -233,7 +233,8 @@ class Ready(_Down):
 
 
 class Face(_Down):
-    """box: x1, y1, x2, y2 in pixels of the frame; emotions and smoothed: a probability for each of `Ready.labels`."""
+    """box: x1, y1, x2, y2 in pixels of the frame; emotions and smoothed: a probability for each of `Ready.labels`; expression:
+    empty where it cannot be relied on; reliability: how likely it is what most raters would say; flags: why it may not be."""
 
     track: int
     box: list[float]
@@ -242,6 +243,8 @@ class Face(_Down):
     emotions: list[float]
     smoothed: list[float]
     valence: float
+    reliability: float | None
+    flags: list[str]
 
 
 class FacesSeen(_Down):
@@ -350,6 +353,11 @@ class Seen(_Down):
 
 
 Down = Ready | WatchReady | Seen | FacesSeen | Dropped | EpisodeSeen | RecordingState | Failure
+
+
+def known(value: Any) -> float | None:
+    """A share as JSON shows it, which has no NaN."""
+    return None if value != value else round(float(value), 4)
 
 
 def rounded(values: Any, digits: int = 5) -> list[float]:

@@ -108,7 +108,8 @@ class Seat(Line):
                 return []
             try:
                 size, part = (width, height), read.waiting.part
-                look = logs.look(head, part, size, light, faces, followed, read.emotions, read.labels)
+                judged = (read.reliability, read.flags)
+                look = logs.look(head, part, size, light, faces, followed, read.emotions, read.labels, *judged)
                 self.writer.add(look, read.waiting.picture)
             except Erased:
                 self.gone()
@@ -120,7 +121,7 @@ class Seat(Line):
                     self.full()
                 return []
             kept = True
-        elif followed.face is not None:
+        elif followed.face is not None and read.relied_on[followed.face]:
             expression = read.labels[int(np.argmax(read.emotions[followed.face]))]
         seen = wire.Seen(
             sequence=head.sequence,
@@ -133,7 +134,7 @@ class Seat(Line):
             height=height,
             size_px=None if box is None else round(float((box[2:] - box[:2]).min()), 1),
             light=round(light, 1),
-            dark=light < DARK_LUMA,
+            dark=light < DARK_LUMA or (followed.face is not None and "dark" in read.flags_of(followed.face)),
             expression=expression,
             kept=kept,
             dropped=self.dropped,

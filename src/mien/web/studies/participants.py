@@ -25,8 +25,10 @@ from sqlalchemy.orm import Session
 
 from mien.errors import DataError
 from mien.study.definition import Study, drawn_sigma_s
+from mien.types import flag_names
 from mien.web.capture import participant_log as logs
 from mien.web.capture.frame_log import Row
+from mien.web.capture.wire import known
 from mien.web.database import Invitation, Participant, Store, StudyRow, new_id, now
 from mien.web.errors import ApiError
 from mien.web.folders import held
@@ -521,7 +523,7 @@ def load_viewer(
     definition = Study.read(study.definition)
     folder = settings.studies_dir / study.id / "participants" / participant.id
     timelines = {}
-    quality: dict[str, Any] = {"looks": 0, "with_face": 0, "with_others": 0, "gone_on": 0}
+    quality: dict[str, Any] = {"looks": 0, "with_face": 0, "with_others": 0, "gone_on": 0, "read": 0}
     quality |= {"late": 0, "dropped": 0, "pauses": 0, "gone_s": 0.0}
     labels: tuple[str, ...] | None = None
     for stimulus in definition.stimuli:
@@ -535,6 +537,7 @@ def load_viewer(
         timelines[stimulus.id] = timeline = found.timeline(stimulus.duration_s)
         quality["looks"] += len(timeline)
         quality["with_face"] += len(timeline.frame_rows)
+        quality["read"] += int(timeline.relied_on.sum())
         quality["with_others"] += found.with_others
         quality["gone_on"] += found.gone_on
         quality["late"] += int(found.rows["late"].sum())
@@ -591,11 +594,13 @@ def _look(row: Row) -> dict[str, Any]:
     """One frame as an export shows it: all that the log holds of it."""
     found = {name: getattr(row, name) for name in ("sequence", "part", "captured_s", "width", "height", "light", "late")}
     found |= {"film_s": row.time_s, "faces": row.in_view, "others": row.in_view - len(row.result)}
-    found |= {"track": 0, "box": None, "score": None, "emotions": None}
+    found |= {"track": 0, "box": None, "score": None, "emotions": None, "reliability": None, "flags": []}
     if len(row.result):
         faces, (emotions,) = row.result.faces, row.result.emotions.tolist()
         found |= {"track": int(row.result.tracks[0]), "box": faces.boxes[0].tolist(), "score": float(faces.scores[0])}
         found["emotions"] = emotions
+        found["reliability"] = known(row.result.reliability[0])
+        found["flags"] = list(flag_names(int(row.result.flags[0])))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.types import MediaInfo, Timeline
+from mien.types import PER_FACE, MediaInfo, Timeline
 
 SEEN_LEAST = 0.1
 """Faces seen in a smaller share of the looks that fall into the film are fragments, no viewers: somebody who walked past, a picture
@@ -122,8 +122,7 @@ def on_film(timeline: Timeline, played: Sequence[Span], film_s: float | None, na
     duration_s = float(film[-1]) if len(film) else None
     info = MediaInfo(name, "camera", timeline.info.width, timeline.info.height, duration_s, None, None, False, "room")
     settings = {key: value for key, value in timeline.settings.items() if key != "pauses_s"}
-    per_face = ("tracks", "boxes", "face_scores", "emotions", "smoothed")
-    columns = {column: getattr(timeline, column)[faces] for column in per_face}
+    columns = {column: getattr(timeline, column)[faces] for column in PER_FACE if column != "frame_rows"}
     return replace(
         timeline, info=info, frames=timeline.frames[rows], times=film, frame_rows=where[faces], settings=settings, **columns
     )
@@ -155,9 +154,7 @@ def counts(whole: Timeline, offset_s: float, clock: Clock | None, film_s: float 
 
 def alone(film: Timeline, track: int) -> Timeline:
     """The same with one person's rows only; all looks stay, so that it is known when the person was looked for and not seen."""
-    keep = film.tracks == track
-    per_face = ("frame_rows", "tracks", "boxes", "face_scores", "emotions", "smoothed")
-    return replace(film, **{name: getattr(film, name)[keep] for name in per_face})
+    return film.only(film.tracks == track)
 
 
 def at_rest(timeline: Timeline, played: Sequence[Span], seconds: float) -> dict[int, NDArray[np.float32]]:

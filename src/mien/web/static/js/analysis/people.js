@@ -81,7 +81,7 @@ export function people(place, result, { changed, sought }) {
         { class: "face-facts" },
         track.hidden ? h("span", { class: "face-name break" }, track.name) : name(track),
         h("p", { class: "small soft tabular" }, h("button", { type: "button", class: "link", "aria-label": `Go to where ${track.name} first appears`, onclick: () => sought(track, track.start_s) }, span(track.start_s, track.end_s, result.end_s)), ` · ${several(track.rows, "look")}`),
-        h("p", { class: "small" }, dot(track.expression), ` ${appears(track.expression)} ${percent(track.shares[track.expression])} of the time`),
+        h("p", { class: "small" }, track.expression ? [dot(track.expression), ` ${appears(track.expression)} ${percent(track.shares[track.expression])} of the time`] : "Cannot be read"),
         track.merged?.length ? h("p", { class: "small soft" }, `Joined with ${several(track.merged.length, "other face")}`) : null,
       ),
       h("div", { class: "face-share" }, shareBar(track.shares)),

@@ -1,7 +1,7 @@
 // The result of one picture: the picture with its boxes, and what each face shows.
 
 import { h } from "/static/mien/element.js";
-import { dot } from "/static/mien/emotions.js";
+import { dot, unclear } from "/static/mien/emotions.js";
 
 export function picture(place, result) {
   const size = { width: result.media.width, height: result.media.height };
@@ -16,7 +16,7 @@ export function picture(place, result) {
       "tr",
       {},
       h("th", { scope: "row", class: "nowrap" }, h("span", { class: "row one-line" }, track?.still && h("img", { class: "tiny", src: track.still, alt: "", width: 40, height: 40 }), face.name ?? track?.name ?? `Face ${i + 1}`)),
-      h("td", { class: "nowrap" }, dot(face.expression), ` ${face.expression}`),
+      h("td", { class: "nowrap" }, face.expression ? [dot(face.expression), ` ${face.expression}`] : unclear(face)),
       ...values.map((value, k) => h("td", { class: `num${result.labels[k] === face.expression ? " most" : ""}` }, `${Math.round(value * 100)}%`)),
     );
   });

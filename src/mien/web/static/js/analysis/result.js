@@ -129,7 +129,7 @@ function drawShares(result) {
   const order = Object.entries(result.shares).sort((a, b) => b[1] - a[1]);
   get("shares").hidden = !order.some(([, share]) => share > 0);
   get("shares-title").textContent = result.media.kind === "picture" ? "Share of the faces" : "Share of the time";
-  get("shares-words").textContent = result.media.kind === "picture" ? "How many of the faces show each expression most." : "How often each expression is the most probable one, over every look at every face.";
+  get("shares-words").textContent = result.media.kind === "picture" ? "How many of the faces show each expression most." : "How often each expression is the most probable one, over every look at a face that can be read.";
   get("share-bars").replaceChildren(
     ...order.flatMap(([label, share]) => [
       h("span", {}, label),

@@ -1,8 +1,8 @@
 // Boxes, numbers, expressions and bars over the live picture; as the annotated film has them.
 
-import { colour, inkOn } from "/static/mien/emotions.js";
+import { colour, inkOn, unclear } from "/static/mien/emotions.js";
 
-const PANEL = "rgb(22 24 28 / .72)", TRACK = "rgb(255 255 255 / .16)", LIGHT = "#eceef2";
+const PANEL = "rgb(22 24 28 / .72)", TRACK = "rgb(255 255 255 / .16)", LIGHT = "#eceef2", UNCLEAR = "#8a8f98";
 const OLD_S = 1.5; // boxes older than this are drawn pale: the face may have moved
 const ROW = 15, NAME = 66, BAR = 58, PAD = 7;
 
@@ -62,7 +62,7 @@ export class Overlay {
   }
 
   #colour(face) {
-    return colour(face.expression, this.#labels.indexOf(face.expression));
+    return face.expression ? colour(face.expression, this.#labels.indexOf(face.expression)) : UNCLEAR;
   }
 
   #box({ x, y, w, h, ...face }) {
@@ -77,9 +77,9 @@ export class Overlay {
 
   #label(face, taken) {
     const pen = this.#pen, code = this.#colour(face);
-    const share = Math.round(face.smoothed[this.#labels.indexOf(face.expression)] * 100);
+    const share = face.expression ? ` ${Math.round(face.smoothed[this.#labels.indexOf(face.expression)] * 100)}%` : "";
     pen.font = "600 13px system-ui, sans-serif";
-    const texts = [`${face.track} ${face.expression} ${share}%`, `${face.track} ${share}%`, `${face.track}`], h = 21;
+    const texts = [`${face.track} ${face.expression || unclear(face)}${share}`, `${face.track}${share}`, `${face.track}`], h = 21;
     const clear = (place) => place.y >= 0 && place.y + h <= this.#height && !taken.some((other) => meets(place, other));
     let place;
     for (const text of texts) {

@@ -1,7 +1,7 @@
 // The live page: what is on it, put together. Nothing is measured, drawn or sent here.
 
 import { api } from "../shared/api.js";
-import { chips, dot } from "/static/mien/emotions.js";
+import { chips, dot, unclear } from "/static/mien/emotions.js";
 import { count, several } from "/static/mien/format.js";
 import { CaptureError, Grabber, cameras, canShare, hindrance, openCamera, openScreen } from "../capture/camera.js";
 import { Chart, EVERYBODY } from "./chart.js";
@@ -532,7 +532,7 @@ function showPeople() {
   const list = $("people"), present = source && last && performance.now() - last_ms < Math.max(2, 2.5 * pace.every_s) * 1000 ? last.faces : [];
   const items = new Map([...list.children].map((item) => [item.dataset.track, item]));
   for (const face of [...present].sort((a, b) => a.track - b.track)) {
-    const key = String(face.track), words = `${face.expression} ${Math.round(face.smoothed[labels.indexOf(face.expression)] * 100)}%`;
+    const key = String(face.track), words = face.expression ? `${face.expression} ${Math.round(face.smoothed[labels.indexOf(face.expression)] * 100)}%` : unclear(face);
     let item = items.get(key);
     items.delete(key);
     if (!item) {

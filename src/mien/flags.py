@@ -1,0 +1,98 @@
+"""What can be seen of a face that makes its reading unsure, by name.
+
+Each flag has a threshold at which readings measurably fail: at most two of three are right (`experiments/flags/measure_flags.py`).
+Only `turned` is told without being held against a reading: beyond its threshold three of four are right, after nine of ten before
+it. A flag is coarse: it says why a reading is not to be relied on, not how far. What it cannot see (a hand before the mouth, a
+beard) the reliability may; see `mien.reliability`.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.types import FLAGS, Faces
+
+SMALL_PX = 13.0
+"""Least width of a face's box, in pixels of the picture."""
+
+SHARPNESS = 0.11
+"""Least `sharpness` of a crop."""
+
+LIGHT = 17.0
+"""Least mean grey value of a crop, of 255."""
+
+CONTRAST = 7.0
+"""Least standard deviation of a crop's grey values, of 255."""
+
+TURN = 0.5
+"""Most `turn` of a face: the nose stands before an eye."""
+
+TEXTURE = 0.25
+"""Least `texture_ratio` of a crop."""
+
+SIDE_PX = 48
+"""Side of the crops that all this was measured on. A network that is shown less cannot say what the picture is like."""
+
+_EYES = (0.28, 0.50, 0.18, 0.82)
+_MOUTH = (0.64, 0.90, 0.25, 0.75)
+"""y1, y2, x1, x2 in shares of the crop's side, in which the landmarks stand as `mien.crop.TEMPLATE` has them."""
+
+
+def flags(faces: Faces, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N,) a bit for each of `FLAGS`, from the N faces of a picture and their crops (N, S, S) or (N, S, S, 3).
+
+    Crops of less than `SIDE_PX` a side get none of those flags that are seen in a crop.
+    """
+    found = np.zeros(len(faces), dtype=np.uint8)
+    if not len(found):
+        return found
+    bit = {name: np.uint8(1 << i) for i, name in enumerate(FLAGS)}
+    found |= bit["small"] * (faces.boxes[:, 2] - faces.boxes[:, 0] < SMALL_PX)
+    found |= bit["turned"] * (turn(faces.landmarks) > TURN)
+    for i, crop in enumerate(crops if crops.shape[1] >= SIDE_PX else ()):
+        grey = brought_down(crop)
+        light, contrast = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
+        if light < LIGHT:
+            found[i] |= bit["dark"]
+        if contrast < CONTRAST:
+            found[i] |= bit["flat"]
+            continue  # nothing in it could be sharp
+        if sharpness(grey) < SHARPNESS:
+            found[i] |= bit["blurred"]
+        elif texture_ratio(grey) < TEXTURE:
+            found[i] |= bit["covered"]
+    return found
+
+
+def brought_down(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A crop as 48 × 48 grey values, which the measures here are of."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) if crop.ndim == 3 else crop
+    return np.asarray(cv2.resize(grey, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def sharpness(grey: NDArray[np.uint8]) -> float:
+    """How much of a face's contrast lies in what is finer than a twentieth of it: 0 to 1, from 48 × 48 grey values."""
+    fine = cv2.subtract(grey, cv2.GaussianBlur(grey, (0, 0), 1.5), dtype=cv2.CV_32F)
+    return float(fine.std() / max(float(grey.std()), 1.0))
+
+
+def texture_ratio(grey: NDArray[np.uint8]) -> float:
+    """Fine detail about the mouth against that about the eyes, the lesser by the greater: near 0 where one of them is covered."""
+    edges = cv2.Laplacian(grey, cv2.CV_32F)
+    parts = [float(np.abs(_cut(edges, where)).mean()) for where in (_EYES, _MOUTH)]
+    return min(parts) / max(*parts, 1e-6)
+
+
+def _cut(grey: NDArray[np.float32], where: tuple[float, float, float, float]) -> NDArray[np.float32]:
+    y1, y2, x1, x2 = (round(v * len(grey)) for v in where)
+    return grey[y1:y2, x1:x2]
+
+
+def turn(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N,) how far the nose stands beside the middle of the eyes, in distances of the eyes; 0 without landmarks (N, 5, 2)."""
+    points = np.asarray(landmarks, dtype=np.float64)
+    left, right, nose = points[:, 0], points[:, 1], points[:, 2]
+    across = right - left
+    far = np.maximum((across**2).sum(axis=1), 1e-6)
+    beside = np.abs(((nose - (left + right) / 2) * across).sum(axis=1) / far)
+    return np.asarray(np.nan_to_num(beside, nan=0.0), dtype=np.float64)

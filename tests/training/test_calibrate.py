@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien import cli
+from mien.emotion import Expressions
+from mien.errors import DataError
+from mien.labels import FERPLUS
+from mien.models import load_model
+from mien.training import calibrate as module
+from mien.training.calibrate import LEARNT, ask, auroc, calibrate, choose_decision, fit_reliability, misses, nothing, spoilt
+from mien.training.card import card
+from mien.training.damage import KINDS, NAMED_BEFOREHAND
+from mien.training.data import load_faces
+
+
+def test_what_is_named_beforehand_is_not_learnt() -> None:
+    assert set(LEARNT) == set(KINDS) - set(NAMED_BEFOREHAND)
+
+
+def test_a_reliability_is_calibrated_and_finds_what_tells_right_from_wrong() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 3)) * [1, 100, 0] + [0, 50, 7]  # the last says nothing at all
+    right = rng.random(4000) < 1 / (1 + np.exp(-(2 * x[:, 0] + 0.5)))
+    fit = fit_reliability(x, right, np.ones(4000))
+    given = fit(x)
+    assert given.mean() == pytest.approx(right.mean(), abs=0.005)
+    high = given > 0.8
+    assert given[high].mean() == pytest.approx(right[high].mean(), abs=0.03)
+    assert fit.weights[0] == pytest.approx(2, abs=0.25)
+    assert abs(fit.weights[1]) < 0.002
+    assert auroc(given, right) > 0.85
+    # Rows that weigh nothing are not learnt from.
+    weight = np.where(right, 1.0, 0.0)
+    assert fit_reliability(x, right, weight)(x).mean() > 0.97
+
+
+def test_auroc_is_the_share_of_pairs_in_order() -> None:
+    right = np.array([True, True, False, False])
+    assert auroc(np.array([0.9, 0.4, 0.6, 0.1]), right) == 0.75
+    assert auroc(np.array([0.5, 0.5, 0.5, 0.5]), right) == 0.5
+    assert auroc(np.array([0.9, 0.4]), np.array([True, True])) == 0.5
+
+
+def test_a_decision_is_allowed_by_the_bars_of_the_rule() -> None:
+    before = {"ferplus_accuracy": 0.88, "fer2013_accuracy": 0.60, "elsewhere_accuracy": 0.76}
+    good = before | {"elsewhere_happiness": 0.85, "elsewhere_surprise": 0.6, "elsewhere_neutral": 0.88}
+    assert misses(good, before) == []
+    assert misses(good | {"ferplus_accuracy": 0.869}, before) == ["ferplus_accuracy"]
+    assert misses(good | {"elsewhere_surprise": 0.59, "elsewhere_accuracy": 0.75}, before) == [
+        "elsewhere_accuracy",
+        "elsewhere_surprise",
+    ]
+    assert misses({name: good[name] for name in ("ferplus_accuracy", "fer2013_accuracy")}, before) == []
+
+
+def test_spoilt_faces_are_the_same_each_time_and_nothing_is_no_face(bundle_folder: Path, data: Path) -> None:
+    faces = load_faces(data, load_model(bundle_folder).spec.crop).of("PublicTest")
+    for kind in ("dark", "stripes"):
+        one = spoilt(faces, kind)
+        assert one.shape == faces.crops.shape
+        assert np.array_equal(one, spoilt(faces, kind))
+        assert not np.array_equal(one, faces.crops)
+    assert nothing(faces).shape == (2 * len(faces.crops[::8]), *faces.crops.shape[1:])
+
+
+def test_a_calibrated_bundle_has_the_same_network_and_says_how_reliable_it_is(
+    bundle_folder: Path, data: Path, tmp_path: Path
+) -> None:
+    bundle = load_model(bundle_folder)
+    found = calibrate(bundle, data, tmp_path / "anew", elsewhere=data)
+    anew = load_model(tmp_path / "anew")
+    assert anew.spec.sha256 == bundle.spec.sha256
+    assert anew.card == card(anew.spec)
+    head = anew.spec.heads[0]
+    assert [prior.name for prior in head.priors] == ["natural", "balanced", "fused"]
+    assert all(way.reliability is not None for one in anew.spec.heads for way in (one, *one.priors))
+    assert found["decision"]["default"] == ("fused" if found["decision"]["allowed"] else "natural")
+    assert (head.fusion is not None) == (found["decision"]["default"] == "fused" and head.with_prior("fused").fusion is not None)
+    rows = {row["kind"]: row for row in anew.spec.calibration["reliability"]["kinds"]}
+    assert set(rows) == {"clean", *KINDS, "named beforehand", "nothing"}
+    assert not any(rows[kind]["learnt"] for kind in NAMED_BEFOREHAND)
+    assert rows["nothing"]["right"] == 0
+    for protocol in ("ferplus-strict", "fer2013"):
+        assert anew.spec.evaluation[protocol]["PrivateTest"] == bundle.spec.evaluation[protocol]["PrivateTest"]
+    crops = load_faces(data, anew.spec.crop).of("PublicTest").crops
+    probabilities, reliability = Expressions(anew).read(crops)
+    assert probabilities.shape == (len(crops), len(FERPLUS))
+    assert ((reliability > 0) & (reliability < 1)).all()
+    with pytest.raises(DataError, match="is there already"):
+        calibrate(bundle, data, tmp_path / "anew")
+
+
+def test_the_default_changes_only_where_the_rule_allows_it(
+    bundle_folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = load_model(bundle_folder)
+    asked = ask(bundle, data)
+    heads = bundle.spec.heads
+    monkeypatch.setattr(module, "misses", lambda found, before: ["elsewhere_surprise"])
+    chosen, report = choose_decision(heads, asked)
+    assert (report["default"], report["allowed"]) == ("natural", 0)
+    assert (chosen[0].temperature, chosen[0].fusion) == (heads[0].with_prior("natural").temperature, None)
+    monkeypatch.setattr(module, "misses", lambda found, before: [])
+    chosen, report = choose_decision(heads, asked)
+    assert report["default"] == "fused"
+    fused = chosen[0].with_prior("fused")
+    assert (chosen[0].bias, chosen[0].fusion) == (fused.bias, fused.fusion)
+
+
+def test_the_command_prints_a_line_for_each_kind_of_damage(
+    bundle_folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["calibrate", str(bundle_folder), "--data", str(data), "--out"]
+    assert cli.main([*asked, str(tmp_path / "one")]) == 0
+    printed = capsys.readouterr().out
+    assert "default decision:" in printed
+    assert all(f"  {kind} " in printed for kind in KINDS)
+    assert printed.count("not learnt") == len(NAMED_BEFOREHAND) + 1
+    assert cli.main([*asked, str(tmp_path / "two"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reliability"]["labels"] == "ferplus"
