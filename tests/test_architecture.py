@@ -328,6 +328,64 @@ def test_public_names_are_sorted_and_there() -> None:
         _ = mien.Anlyzer  # type: ignore[attr-defined]
 
 
+PRIVATE_KNOWN = {
+    ("test_architecture.py", "_LAZY"),  # the lists of what the package gives out lazily: compared with what it gives out
+    ("test_architecture.py", "_MODULES"),
+}
+"""Private names of mien that tests may know, and why."""
+
+
+def is_private(name: str) -> bool:
+    """Not `__version__` and its like, nor what notebooks ask for, `_repr_html_`."""
+    return name.startswith("_") and not name.endswith("_") and name != "_"
+
+
+def private_names(tree: ast.AST) -> Iterator[str]:
+    """What a module calls so: functions, classes and their methods, constants, and what objects hold."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr
+
+
+def names_reached_for(tree: ast.AST) -> Iterator[str]:
+    """What a test takes from objects and modules, its own `self` aside, imports from mien, or puts something else in place of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "os", "sys")):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mien"):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("setattr", "delattr"):
+            for given in node.args[:2]:
+                if isinstance(given, ast.Constant) and isinstance(given.value, str):
+                    yield given.value.rpartition(".")[2]
+
+
+def test_tests_reach_for_no_private_name() -> None:
+    """They would stand in the way of whoever moves what is behind it, and say nothing of what users meet."""
+    private = {name for path in FILES for name in private_names(ast.parse(path.read_text(encoding="utf-8"))) if is_private(name)}
+    assert len(private) > 500
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    reached = {(path.name, name) for path in files for name in names_reached_for(ast.parse(path.read_text(encoding="utf-8")))}
+    assert {(file, name) for file, name in reached if name in private} == PRIVATE_KNOWN
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("report._figure(t)", {"_figure"}),
+        ("from mien.web.database import _json", {"_json"}),
+        ('monkeypatch.setattr(Manifest, "_take", late)', {"_take"}),
+        ('monkeypatch.setattr("mien.flow._PATIENCE_S", 1)', {"_PATIENCE_S"}),
+        ("class A:\n    def f(self):\n        return self._own", set()),
+        ("os._exit(1)\nt._repr_html_()\nmien.__version__", set()),
+    ],
+)
+def test_the_rule_of_private_names_can_fail(text: str, found: set[str]) -> None:
+    assert {name for name in names_reached_for(ast.parse(text)) if is_private(name)} == found
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

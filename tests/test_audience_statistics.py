@@ -210,7 +210,7 @@ def test_leaving_out_small_shifts_would_cost_the_rate(monkeypatch: pytest.Monkey
         for _ in range(shifts):
             yield [values[0], np.roll(values[1], rng.integers(30, 91), axis=1)]
 
-    monkeypatch.setattr(audience, "_shifted", only_far)
+    monkeypatch.setattr(audience, "shifted_viewers", only_far)
     rng = np.random.default_rng(2)
     found = [
         audience.synchrony(
@@ -534,7 +534,7 @@ def test_ranks_are_those_of_scipy() -> None:
     rng = np.random.default_rng(30)
     for n in (1, 2, 3, 20):
         values = rng.integers(0, 5, size=(2, 50, n)) / 4
-        np.testing.assert_array_equal(audience._ranks(values), stats.rankdata(values, axis=2))
+        np.testing.assert_array_equal(audience.average_ranks(values), stats.rankdata(values, axis=2))
 
 
 @pytest.mark.parametrize("pairs", [10, 40])

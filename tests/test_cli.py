@@ -570,12 +570,13 @@ def test_bars_show_rate_and_time_left_after_two_seconds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with cli._bars(["talk.mp4"], files=False, jobs=1) as bars:
+    now_s = 1000.0
+    monkeypatch.setattr("tqdm.std.time", lambda: now_s)
+    with cli.Bars(["talk.mp4"], files=False, jobs=1) as bars:
         advance = bars.progress(0)
         advance(10, 1.0, 60.0)
         assert capsys.readouterr().err == ""  # short work shows nothing
-        bars._film.start_t -= 3
-        bars._film.last_print_t -= 3
+        now_s += 3
         advance(200, 20.0, 60.0)
         shown = capsys.readouterr().err
     assert "talk.mp4  33%" in shown
@@ -639,7 +640,7 @@ def test_live_names_its_folder_by_the_clock(here: Path, capsys: pytest.CaptureFi
 def test_the_terminal_view_draws_bars_in_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((80, 30)))
     results = list(ANALYZER.stream(frames([(0.0, []), (0.1, [FACE])])))
-    with cli._LiveView("talk.mp4", 0.0) as view:
+    with cli.LiveView("talk.mp4", 0.0) as view:
         view.terminal, view.INTERVAL_S = True, 0.0  # type: ignore[misc]
         assert view.show(results[0])
         assert "nobody in the picture" in capsys.readouterr().out

@@ -98,7 +98,7 @@ def test_installed_file_imports_nothing_and_finds_nothing_where_nothing_is() -> 
 
 def test_pictures_of_any_shape_fit() -> None:
     for shape in ((10, 2000, 3), (2000, 10, 3), (1, 1, 3), (1500, 1500, 3)):
-        shot = demo._shot([np.full(shape, 50, np.uint8)], zoom=1.2)
+        shot = demo.shot([np.full(shape, 50, np.uint8)], zoom=1.2)
         assert shot.shape == (demo.HEIGHT, demo.WIDTH, 3)
         assert (shot == 50).any()
         assert (shot[:4] == demo.BACKGROUND).all()

@@ -337,9 +337,9 @@ def test_tiles_find_what_the_whole_finds(
     frame[300:1000, 600:1300] = large  # over seams
     middles = np.array([m for m in middles if not (560 < m[0] < 1340 and 260 < m[1] < 1040)])
     whole = YuNet()(frame)
-    monkeypatch.setattr(detect, "_TILE_PIXELS", 300_000)
+    monkeypatch.setattr(detect, "TILE_PIXELS", 300_000)
     shapes: list[tuple[int, ...]] = []
-    session = detect._yunet_session()
+    session = detect.yunet_session()
 
     def counted(blob: NDArray[Any]) -> Any:
         shapes.append(blob.shape)

@@ -188,7 +188,7 @@ def test_smoothing_forgets_those_who_left_long_ago() -> None:
     smoothing = Smoothing(0.2)
     for i in range(1000):
         smoothing.update(np.array([i + 1]), i * 1.0, rows(0.5))
-    assert len(smoothing._last) < 200
+    assert len(smoothing) < 200
 
 
 @pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf")])

@@ -53,7 +53,7 @@ def threads() -> list[str]:
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that only comes late is not left behind as one that hangs."""
-    monkeypatch.setattr("mien.flow._PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr("mien.flow.PATIENCE_S", PATIENCE_S)
 
 
 @pytest.fixture(autouse=True)
@@ -238,7 +238,7 @@ def test_errors_that_are_no_exceptions_reach_the_consumer(flow: Any, error: type
 
 @pytest.mark.parametrize("flow", [prefetch, Latest])
 def test_a_producer_that_hangs_is_left_behind(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.flow._PATIENCE_S", 0.05)
+    monkeypatch.setattr("mien.flow.PATIENCE_S", 0.05)
     source = Source(10, hold=True)
     items = iter(flow(source))
     assert source.gate is not None

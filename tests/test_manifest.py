@@ -8,6 +8,7 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,18 +136,17 @@ def test_of_two_who_find_it_dead_one_gets_it(tmp_path: Path, monkeypatch: pytest
     """The other one has seen the dead claim, too, and comes to remove it when there is a new one in its place."""
     kept = Manifest(tmp_path)
     foreign_claim(kept, "a.mien", 10_000)
-    real, taken = Manifest._is_dead, []
+    rename, taken = Path.rename, []
 
-    def slow(self: Manifest, path: Path) -> bool:
-        dead = real(self, path)
-        if dead and not taken:
-            taken.append(True)
+    def slow(path: Path, target: Path) -> Path:
+        if not taken:
+            taken.append(path.name)
             foreign_claim(kept, "a.mien")  # somebody was faster
-        return dead
+        return rename(path, target)
 
-    monkeypatch.setattr(Manifest, "_is_dead", slow)
+    monkeypatch.setattr(Path, "rename", slow)
     with kept.claim("a.mien") as ours:
-        assert taken
+        assert taken == ["a.mien.claim"]
         assert kept.is_claimed("a.mien")
         assert not ours or json.loads((kept.folder / "a.mien.claim").read_text())["token"] != "theirs"
 
@@ -218,14 +218,14 @@ def test_a_file_that_another_has_is_left_to_it(tmp_path: Path) -> None:
 def test_what_another_has_just_ended_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look at what is there and the claim."""
     source, out = portrait(tmp_path / "a.png"), tmp_path / "out"
-    take = Manifest._take
+    claim = Manifest.claim
 
-    def late(self: Manifest, path: Path) -> str | None:
-        monkeypatch.setattr(Manifest, "_take", take)
+    def late(self: Manifest, folder: str) -> Any:
+        monkeypatch.setattr(Manifest, "claim", claim)
         assert run([source], out)["a.png"].summary is not None
-        return take(self, path)
+        return claim(self, folder)
 
-    monkeypatch.setattr(Manifest, "_take", late)
+    monkeypatch.setattr(Manifest, "claim", late)
     outcome = run([source], out)["a.png"]
     assert (outcome.folder, outcome.summary, outcome.error) == (str(out / "a.mien"), None, None)
 

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -435,7 +437,7 @@ def test_png(t: Timeline, tmp_path: Path) -> None:
 
 
 def test_png_draws_gaps_and_each_emotion() -> None:
-    figure = report._figure(timeline())
+    figure = report.figure(timeline())
     lines = [line for line in figure.axes[0].lines if not str(line.get_label()).startswith("_")]
     assert [line.get_label() for line in lines] == list(FERPLUS)
     values = np.asarray(lines[FERPLUS.index("sadness")].get_ydata())
@@ -504,15 +506,15 @@ def test_a_still_follows_a_rising_score() -> None:
 def test_stills_are_bounded_and_cutting_is_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     stills = report.Stills(limit=20)
-    cuts = 0
-    cut = report.Stills._cut
+    cuts, held = 0, {}
+    encode = cv2.imencode
 
-    def counted(self: report.Stills, *arguments: Any) -> report.Still | None:
+    def counted(*arguments: Any) -> Any:
         nonlocal cuts
         cuts += 1
-        return cut(self, *arguments)
+        return encode(*arguments)
 
-    monkeypatch.setattr(report.Stills, "_cut", counted)
+    monkeypatch.setattr(cv2, "imencode", counted)
     rgb = np.zeros((60, 80, 3), np.uint8)
     rows = 0
     for i in range(1500):  # four faces, each jumping to another expression in every frame: the worst case
@@ -522,9 +524,10 @@ def test_stills_are_bounded_and_cutting_is_rare(monkeypatch: pytest.MonkeyPatch)
         stills.add(FrameResult(Frame(i, i / 25, rgb), faces, np.arange(4) + 1 + i // 100 * 4, FERPLUS, scores, scores))
         rows += 4
         assert len(stills) <= 20 + 10
+        held[i] = len(pickle.dumps(stills))
     assert len(stills) == 30
     assert 100 < cuts <= rows / 3 + 40 + 60
-    assert len(stills._runs) <= 24
+    assert held[1499] < held[750] + 3000  # those who have left are forgotten
 
 
 def test_stills_of_faces_beyond_the_picture() -> None:
@@ -714,7 +717,7 @@ def test_page_of_many_tracks_is_bounded_and_says_so(tmp_path: Path) -> None:
 
 def test_ribbon_covers_what_was_seen_and_no_more() -> None:
     t = timeline()
-    assert report._ribbon(t, t.track(1)) == [
+    assert report.ribbon(t, t.track(1)) == [
         (0.0, pytest.approx(3.0), FERPLUS.index("sadness")),
         (4.0, pytest.approx(7.9), FERPLUS.index("happiness")),
     ]
@@ -724,7 +727,7 @@ def test_ribbon_covers_what_was_seen_and_no_more() -> None:
     long = Timeline(
         long.info, FERPLUS, long.frames, long.times, long.frame_rows, long.tracks, long.boxes, long.face_scores, flicker, flicker
     )
-    stretches = report._ribbon(long, long.track(1))
+    stretches = report.ribbon(long, long.track(1))
     assert 0 < len(stretches) <= 600
     assert not any(1010 < a < 2990 for a, _, _ in stretches)
     assert sum(b - a for a, b, _ in stretches) == pytest.approx(2000, rel=0.02)
@@ -769,7 +772,7 @@ def test_names_in_headlines_of_one_face_of_a_picture_and_of_a_crowd() -> None:
 
 def test_plots_bear_names(tmp_path: Path) -> None:
     t = timeline(tracks=2)
-    figure = report._figure(t, people=report._longest(t, 12), names={2: "Zoë $x$\u4e2d"})
+    figure = report.figure(t, tracks=12, names={2: "Zoë $x$\u4e2d"})
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["Face 1", "Zoë $x$?"]
     report.png_tracks(t, tmp_path / "tracks.png", names={2: "$\\broken{"})
     report.png(picture(2), tmp_path / "bars.png", names={1: "$\\broken{"})

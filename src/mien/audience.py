@@ -550,7 +550,7 @@ def _centred(values: NDArray[np.float32], seen: NDArray[np.bool_]) -> tuple[NDAr
     return centred, moves
 
 
-def _shifted(values: NDArray[np.float32], shifts: int, seed: int) -> Iterator[list[NDArray[np.float32]]]:
+def shifted_viewers(values: NDArray[np.float32], shifts: int, seed: int) -> Iterator[list[NDArray[np.float32]]]:
     """So many times, values (V, S, T) with each viewer moved round in time by a distance of its own: V views (S, T).
 
     Every distance is as likely as every other, none at all included. To leave out the small ones looks prudent and is wrong: what
@@ -636,9 +636,9 @@ def synchrony(
     not count as movement; without gaps that changes nothing.
 
     The null: every viewer is moved round the film by a distance of its own, gaps and all. So each keeps its own pace
-    (autocorrelation), and only being together is lost; all distances are equally likely, see `_shifted`. In windows the null is
-    the same at every time, but for the number of viewers, so its windows are pooled: 10,000 of them or `shifts` films, each scaled
-    by the root of its number of viewers.
+    (autocorrelation), and only being together is lost; all distances are equally likely, see `shifted_viewers`. In windows the null
+    is the same at every time, but for the number of viewers, so its windows are pooled: 10,000 of them or `shifts` films, each
+    scaled by the root of its number of viewers.
 
     Raises `ValueError` for an unknown signal, a level outside (0, 1), and windows of no length.
     """
@@ -676,7 +676,7 @@ def synchronies(
     null = np.zeros((shifts, len(names)))
     pooled: list[list[NDArray[np.float64]]] = [[] for _ in names]
     enough = min(shifts, max(10, math.ceil(_POOLED / len(starts)))) if len(starts) else 0
-    for i, views in enumerate(_shifted(rows, shifts, seed) if counted.any() else ()):
+    for i, views in enumerate(shifted_viewers(rows, shifts, seed) if counted.any() else ()):
         null[i] = _mean_of(*_against_others(views, moves))
         if i < enough:
             *shifted, there = np.stack(views, axis=1)
@@ -864,13 +864,13 @@ def moments(
     overall = [float(one.sum(dtype=np.float64) / seen.sum()) for one in values]
     root = np.sqrt(np.maximum(n, 1))
     # One signal after the other, as all at once would take much memory; the same seed shifts them alike.
-    there = np.array([_added(views)[0] for views in _shifted(seen[:, None].astype(np.float32), shifts, seed)], np.float64)
+    there = np.array([_added(views)[0] for views in shifted_viewers(seen[:, None].astype(np.float32), shifts, seed)], np.float64)
     moved_root = np.sqrt(np.maximum(there, 1))
     means, families, far, nulls = [], [], [], []
     for i, name in enumerate(names):
         centred = np.where(seen, values[i] - np.float32(overall[i]), np.float32(0))
         means.append(centred.sum(axis=0, dtype=np.float64) / np.maximum(n, 1))  # against the film's
-        moved = np.array([_added(views)[0] for views in _shifted(centred[:, None], shifts, seed)], np.float64) / moved_root
+        moved = np.array([_added(views)[0] for views in shifted_viewers(centred[:, None], shifts, seed)], np.float64) / moved_root
         for sign in (1, -1) if name == VALENCE else (1,):
             families.append((i, sign))
             far.append(np.where(n >= fewest, sign * centred.sum(axis=0).astype(np.float64) / root, -np.inf))
@@ -1246,14 +1246,14 @@ def agreement(
 
 def _rank_correlation(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Spearman's of samples (2, D, n), of those in which neither side is all the same."""
-    ranks = _ranks(pairs)
+    ranks = average_ranks(pairs)
     ranks -= ranks.mean(axis=2, keepdims=True)
     scale = np.sqrt((ranks**2).sum(axis=2).prod(axis=0))
     fine = scale > 0
     return np.asarray(np.clip(ranks.prod(axis=0).sum(axis=1)[fine] / scale[fine], -1, 1), np.float64)
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def average_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks from 1 along the last axis, the mean one for equal values: `scipy.stats.rankdata`, whose import takes half a second."""
     n = values.shape[-1]
     order = np.argsort(values, axis=-1, kind="stable")

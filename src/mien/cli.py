@@ -280,7 +280,7 @@ def analyze(options: argparse.Namespace) -> int:
         engine = Scheduler(options.cluster, options.jobs)
     outcomes: list[Outcome] = []
     try:
-        with _bars(sources, files=len(sources) > 1, jobs=options.jobs, shard=shard) as bars:
+        with Bars(sources, files=len(sources) > 1, jobs=options.jobs, shard=shard) as bars:
             found = analyze_files(
                 sources,
                 folders,
@@ -339,7 +339,7 @@ def _tell(outcome: "Outcome", as_json: bool) -> None:
         print(f"{outcome.source}: done before: {outcome.folder}", flush=True)
 
 
-class _bars:
+class Bars:
     """Progress on stderr: of one film in seconds of film, of many files in their bytes. Quiet where stderr is no terminal.
 
     A shard's progress is a line a minute there, for the log that its scheduler keeps.
@@ -358,7 +358,7 @@ class _bars:
         self._film: Any = None
         self._started = self._said = time.monotonic()
 
-    def __enter__(self) -> "_bars":
+    def __enter__(self) -> "Bars":
         if self.files:
             # In bytes, since the files of a folder are rarely of one length, and to look into each one first would take long.
             layout = "{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]"
@@ -488,7 +488,7 @@ def live(options: argparse.Namespace) -> int:
     folder = options.out or Path(time.strftime("live-%Y%m%d-%H%M%S.mien"))
     analyzer = settings.analyzer()
     with upright(source, analyzer.detector, options.rotate, max_pixels=settings.max_pixels) as media:
-        view = _LiveView(media.info.name, options.seconds)
+        view = LiveView(media.info.name, options.seconds)
         sound = source if isinstance(source, str) and media.info.kind == "video" and media.info.has_audio else None
         with view:
             outcome = record(media, folder, settings, analyzer, sound_from=sound, watch=view.show, snapshot=options.snapshot)
@@ -496,7 +496,7 @@ def live(options: argparse.Namespace) -> int:
     return EXIT_FAILED if outcome.error else 0
 
 
-class _LiveView:
+class LiveView:
     """Faces and bars as they come: redrawn in place in a terminal, a line per look elsewhere."""
 
     INTERVAL_S = 0.1
@@ -510,7 +510,7 @@ class _LiveView:
         self._began = time.perf_counter()
         self._looks = 0
 
-    def __enter__(self) -> "_LiveView":
+    def __enter__(self) -> "LiveView":
         if self.terminal:
             print("\x1b[?25l", end="")
         return self
@@ -872,7 +872,7 @@ def _demo_of_a_film(out: Path) -> int:
 
     with tempfile.TemporaryDirectory() as scratch:
         film = demo_film(Path(scratch) / "demo.mp4")
-        with _bars([str(film)], files=False, jobs=1) as bars:
+        with Bars([str(film)], files=False, jobs=1) as bars:
             outcome = next(analyze_files([str(film)], [out], AnalysisOptions(), progress=bars.progress))
     if outcome.folder is None:
         raise MediaError(outcome.error or "the demo failed")

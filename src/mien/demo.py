@@ -54,25 +54,25 @@ def scenes(portraits: list[NDArray[np.uint8]], talker: Path | None) -> Iterator[
     seconds = 3.0
     for portrait in portraits:
         for t in np.linspace(0, 1, round(seconds * FPS)):
-            yield _shot([portrait], zoom=1 + 0.25 * t)
+            yield shot([portrait], zoom=1 + 0.25 * t)
         yield from [_nobody()] * round(PAUSE_S * FPS)
     if len(portraits) > 1:
         for t in np.linspace(0, 1, round(seconds * FPS)):
-            yield _shot(portraits, zoom=1.15 - 0.1 * t)
+            yield shot(portraits, zoom=1.15 - 0.1 * t)
         yield from [_nobody()] * round(PAUSE_S * FPS)
     if talker is not None:
         with open_media(talker) as media:
             for frame in media.frames():
                 if frame.index >= 5 * FPS:
                     break
-                yield _shot([frame.rgb], zoom=1.0)
+                yield shot([frame.rgb], zoom=1.0)
 
 
 def _nobody() -> NDArray[np.uint8]:
     return np.full((HEIGHT, WIDTH, 3), BACKGROUND, dtype=np.uint8)
 
 
-def _shot(pictures: list[NDArray[np.uint8]], zoom: float) -> NDArray[np.uint8]:
+def shot(pictures: list[NDArray[np.uint8]], zoom: float) -> NDArray[np.uint8]:
     """Pictures side by side on a plain ground, each enlarged about a point in its upper half, where portraits have their faces."""
     canvas = _nobody()
     wide = WIDTH // len(pictures)

@@ -37,7 +37,7 @@ _DEEPER = 6.0
 """At most so many times larger is one search's picture than that of the search before: what the smaller one finds for sure need not
 be whole in a tile of the larger one, so that tiles overlap by little."""
 
-_TILE_PIXELS = 4_500_000
+TILE_PIXELS = 4_500_000
 """Pixels that the network is shown at once: 1 GB of memory would be taken by 16 million."""
 
 _CELL, _LOOK_PX = 96, 32.0
@@ -102,7 +102,7 @@ class YuNet:
             raise ValueError(f"the detector's max_side must be at least 32 pixels, but got {max_side}")
         self.threshold, self.min_face, self.find_face, self.max_side = threshold, min_face, find_face, max_side
         self.overlap = overlap
-        self._session = session or _yunet_session()
+        self._session = session or yunet_session()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -165,9 +165,9 @@ class YuNet:
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         picture = _resized(rgb, small, scale)
         stretch = np.array([width / small[0], height / small[1]], dtype=np.float32)
-        if small[0] * small[1] <= _TILE_PIXELS or not largest:
+        if small[0] * small[1] <= TILE_PIXELS or not largest:
             return _moved(self._seen(picture), stretch)
-        side, seam = math.isqrt(_TILE_PIXELS), math.ceil(1.5 * largest * scale)
+        side, seam = math.isqrt(TILE_PIXELS), math.ceil(1.5 * largest * scale)
         parts = []
         for top, bottom in _spans(small[1], side, seam):
             for left, right in _spans(small[0], side, seam):
@@ -406,7 +406,7 @@ def yunet_path() -> Path:
 
 
 @functools.lru_cache(maxsize=1)
-def _yunet_session() -> OnnxSession:
+def yunet_session() -> OnnxSession:
     """YuNet with its fixed 640×640 input made free.
 
     In the file each fixed size stands as three bytes: 08 (dim_value) and a two-byte number. Written as 12 01 and a letter

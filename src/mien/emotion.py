@@ -129,6 +129,10 @@ class Smoothing:
         self.time_constant_s = time_constant_s
         self._last: dict[int, tuple[float, NDArray[np.float32]]] = {}
 
+    def __len__(self) -> int:
+        """How many tracks are remembered."""
+        return len(self._last)
+
     def update(self, tracks: NDArray[np.int64], time_s: float, emotions: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, K) smoothed probabilities of the faces with these track ids (N,); rows still sum to 1."""
         if not self.time_constant_s:

@@ -15,7 +15,7 @@ Until = Callable[[], bool]
 """Whether the consumer wants no more; asked while it waits for an item, so that one that never comes holds nobody up."""
 
 _ASK_S = 0.1
-_PATIENCE_S = 10.0  # a producer that hangs in a driver or a socket is left behind after this; its thread is a daemon
+PATIENCE_S = 10.0  # a producer that hangs in a driver or a socket is left behind after this; its thread is a daemon
 
 
 def prefetch(items: Iterable[T], size: int = 4, until: Until | None = None) -> Iterator[T]:
@@ -127,7 +127,7 @@ class _Belt(Generic[T]):
             self.change.notify_all()
         # The garbage collector may drop the consumer from within the producer's thread, which cannot wait for itself.
         if self.thread.ident is not None and self.thread is not threading.current_thread():
-            self.thread.join(_PATIENCE_S)
+            self.thread.join(PATIENCE_S)
 
 
 def _handed_over(belt: _Belt[T]) -> Iterator[T]:

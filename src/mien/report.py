@@ -722,14 +722,14 @@ def png(timeline: Timeline, path: StrPath, *, names: Mapping[int, str] | None = 
     A picture gives bars for each face instead, with their `names`. Curves are the smoothed scores. Gives back what it wrote. Raises
     `MediaError` where it cannot be written.
     """
-    content = _png(timeline, names=names)
+    content = _png(timeline, 0, names)
     _save(content, path)
     return content
 
 
 def png_tracks(timeline: Timeline, path: StrPath, *, most: int = 12, names: Mapping[int, str] | None = None) -> None:
     """The same as `png` with one row of axes per track, in order of appearance, at most the `most` longest. Raises `MediaError`."""
-    _save(_png(timeline, people=_longest(timeline, most), names=names), path)
+    _save(_png(timeline, most, names), path)
 
 
 def _save(content: bytes, path: StrPath) -> None:
@@ -737,20 +737,15 @@ def _save(content: bytes, path: StrPath) -> None:
         file.write(content)
 
 
-def _png(
-    timeline: Timeline,
-    *,
-    people: Sequence[_Person] | None = None,
-    names: Mapping[int, str] | None = None,
-) -> bytes:
+def _png(timeline: Timeline, tracks: int, names: Mapping[int, str] | None) -> bytes:
     if len(timeline) == 1 and len(timeline.frame_rows):  # lines would be points
         faces = [face_name(track, names) for track in timeline.tracks[:_FACES_CHARTED].tolist()]
         return bar_chart.png(timeline.info.name, faces, timeline.labels, timeline.emotions, colours_of(timeline.labels))
-    figure = _figure(timeline, people=people, names=names)
+    shown = figure(timeline, tracks=tracks, names=names)
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": f"mien {__version__}"})
+    shown.savefig(buffer, format="png", dpi=200, metadata={"Software": f"mien {__version__}"})
     # A figure and its pixels refer to each other: 10 MB that would still be there while the next one is drawn.
-    del figure
+    del shown
     gc.collect()
     return buffer.getvalue()
 
@@ -765,24 +760,21 @@ def _longest(timeline: Timeline, most: int) -> list[_Person]:
     return [_person(timeline, i) for i in ids]
 
 
-def _figure(
-    timeline: Timeline,
-    *,
-    people: Sequence[_Person] | None = None,
-    names: Mapping[int, str] | None = None,
-) -> "Figure":
+def figure(timeline: Timeline, *, tracks: int = 0, names: Mapping[int, str] | None = None) -> "Figure":
+    """Every emotion against time as a figure of Matplotlib: the mean over tracks, or a row for each of the `tracks` longest."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     colours = colours_of(timeline.labels)
-    rows = max(1, len(people)) if people is not None else 1
+    people = _longest(timeline, tracks) if tracks else []
+    rows = max(1, len(people))
     # To Matplotlib an hour is 30 MB; to the eye it is 2000 pixels.
     edges = np.linspace(timeline.times[0], timeline.times[-1], _PNG_WIDTH) if len(timeline) else np.zeros(0)
-    figure = Figure(figsize=(10, 4.5 if rows == 1 else 1.2 + 1.7 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
+    drawn = Figure(figsize=(10, 4.5 if rows == 1 else 1.2 + 1.7 * rows), layout="constrained")
+    FigureCanvasAgg(drawn)
+    axes = drawn.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
     name = _drawable(timeline.info.name)
-    figure.suptitle(name, x=0.012, ha="left", fontsize=12, fontweight="bold", parse_math=False)
+    drawn.suptitle(name, x=0.012, ha="left", fontsize=12, fontweight="bold", parse_math=False)
     for i, ax in enumerate(axes):
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color("#9aa0a8")
@@ -794,8 +786,8 @@ def _figure(
     clock = len(timeline) > 0 and float(timeline.times[-1]) >= 120
     axes[-1].set_xlabel("time (min:s)" if clock else "time (s)", fontsize=9, color="#40454d")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize=8.5, handlelength=1.4)
-    return figure
+    drawn.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize=8.5, handlelength=1.4)
+    return drawn
 
 
 def _draw_curves(ax: "Axes", times: _Values, values: _Values, timeline: Timeline, colours: Sequence[str]) -> None:
@@ -1275,7 +1267,7 @@ class _Page:
         if not self.alone:
             options += "".join(f'<option value="{person.id}">{self._name(person.id)}</option>' for person in self.people)
         alone = " hidden" if self.alone else ""
-        plot = _data(self.plot or _png(self.timeline, names=self.names), "png")
+        plot = _data(self.plot or _png(self.timeline, 0, self.names), "png")
         self.curves = self._series()
         thinned = (
             " This is a long film, so the lines are thinned out: each span of time shows its lowest and highest value; "
@@ -1316,7 +1308,7 @@ class _Page:
         rects = "".join(
             f'<rect class="e{k}" x="{a:.3f}" y="0" width="{b - a:.3f}" height="1"><title>{_span(a, b, self.end)}: '
             f"{markup.escape(_appears(self.labels[k]))}</title></rect>"
-            for a, b, k in _ribbon(self.timeline, person)
+            for a, b, k in ribbon(self.timeline, person)
         )
         width = max(self.end - self.start, 1e-3)
         name = self._name(person.id) if (self.names or {}).get(person.id) else f"face {person.id}"
@@ -1579,7 +1571,7 @@ def _lighter(colour: str) -> str:
     return "#" + "".join(f"{round(v + (255 - v) * 0.32):02x}" for v in values)
 
 
-def _ribbon(timeline: Timeline, track: Track | _Person) -> list[tuple[float, float, int]]:
+def ribbon(timeline: Timeline, track: Track | _Person) -> list[tuple[float, float, int]]:
     """Stretches (start_s, end_s, column) in which one expression leads; of long tracks, the commonest within each of 600 slots."""
     good = timeline.relied_on[track.rows]
     columns = track.smoothed[good].argmax(axis=1)

@@ -172,7 +172,7 @@ def test_the_curves_are_drawn_in_their_colours(usual: Read) -> None:
 def test_charts_are_vectors_and_only_stills_are_pictures(usual: Read) -> None:
     pictures = [o for page in usual.document for o in page.get_objects() if o.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
     film = review()["stimuli"][0]
-    assert len(pictures) == paper._STILLS + len(film["moments"])
+    assert len(pictures) == paper.STILLS + len(film["moments"])
 
 
 def test_hidden_results_are_one_page_without_a_chart(tmp_path: Path) -> None:

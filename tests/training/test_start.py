@@ -235,26 +235,18 @@ def close(given: torch.Tensor, wanted: torch.Tensor) -> bool:
     return torch.allclose(given, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
 
 
-@pytest.fixture
-def as_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves the first layer as it is in the file."""
-    monkeypatch.setattr(start, "_adapt", lambda *arguments: None)
-
-
-@pytest.mark.usefixtures("as_published")
 def test_keras_weights_compute_what_keras_network_computes(
     layers: dict[str, list[NDArray[np.float32]]], keras_file: Path, tmp_path: Path
 ) -> None:
     network = P4ResNet50({"a": 7}, 64).eval()
     heads = network.heads["a"].weight.detach().clone()  # type: ignore[union-attr]
-    assert load_imagenet(network, keras_file, mean=0.5, std=0.25) == sha256_of(keras_file)
+    assert load_imagenet(network, keras_file, mean=0.5, std=0.25, adapt=False) == sha256_of(keras_file)
     picture = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert close(network.trunk[0](picture), keras_forward(layers, picture, 1.001e-5))  # type: ignore[index]
     assert torch.equal(network.heads["a"].weight, heads)  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("as_published")
 def test_keras_file_of_2017_has_other_names_and_another_epsilon(
     layers: dict[str, list[NDArray[np.float32]]], keras_file: Path, tmp_path: Path
 ) -> None:
@@ -270,7 +262,7 @@ def test_keras_file_of_2017_has_other_names_and_another_epsilon(
             file[f"{'res' if kind == 'conv' else 'bn'}{stage}{'abcdef'[int(block) - 1]}_branch{branch}"] = link
         assert {"res2a_branch1", "bn3d_branch2c", "res4f_branch2b", "bn5c_branch2a"} <= set(file)
     network = P4ResNet50({"a": 7}, 64).eval()
-    load_imagenet(network, early, mean=0.5, std=0.25)
+    load_imagenet(network, early, mean=0.5, std=0.25, adapt=False)
     picture = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         found = network.trunk[0](picture)  # type: ignore[index]
@@ -278,12 +270,11 @@ def test_keras_file_of_2017_has_other_names_and_another_epsilon(
         assert not close(found, keras_forward(layers, picture, 1.001e-5))
 
 
-@pytest.mark.usefixtures("as_published")
 def test_torchvision_weights_compute_what_torchvisions_network_computes(
     state: dict[str, torch.Tensor], torchvision_file: Path
 ) -> None:
     network = P4ResNet50({"a": 7}, 64, keras=False).eval()
-    assert load_imagenet(network, torchvision_file, mean=0.5, std=0.25) == sha256_of(torchvision_file)
+    assert load_imagenet(network, torchvision_file, mean=0.5, std=0.25, adapt=False) == sha256_of(torchvision_file)
     picture = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert close(network.trunk[0](picture), torchvision_forward(state, picture))  # type: ignore[index]

@@ -10,7 +10,7 @@ from sqlalchemy import text as sql
 from starlette.testclient import TestClient
 
 from mien.web.capture.wire import Record, WireError, read_message
-from mien.web.database import Participant, _json, _of_json
+from mien.web.database import Participant, json_text, json_value
 from mien.web.errors import ApiError
 from mien.web.incoming import Moment, check_address, check_json
 from mien.web.reports.worker import viewers_of
@@ -62,11 +62,11 @@ def test_a_moment_is_one_in_utc() -> None:
 
 def test_what_is_written_into_the_database_can_be_read_again() -> None:
     kept = {"said": "🎬 c:\\u0000\\ud83d", "n": 1e308}
-    assert _of_json(_json(kept)) == _of_json(_json(kept).encode()) == kept
+    assert json_value(json_text(kept)) == json_value(json_text(kept).encode()) == kept
     for value in ("\ud83d", "a\0b", "\\\0", float("inf"), float("nan")):
         with pytest.raises(ValueError, match=r"surrogates|NUL|Out of range"):
-            _json([value])
-    assert _of_json(r'["\ud83d", "\ud83c\udfac"]') == ["?", "🎬"]  # as earlier versions kept it
+            json_text([value])
+    assert json_value(r'["\ud83d", "\ud83c\udfac"]') == ["?", "🎬"]  # as earlier versions kept it
 
 
 def test_a_name_over_a_socket_holds_no_nul() -> None:

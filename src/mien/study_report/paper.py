@@ -64,7 +64,10 @@ _PAD = 6  # points that Platypus keeps free within a frame
 _SIGNALS_DRAWN = 3
 _EFFECTS_TOLD = 3
 _TITLE_LETTERS, _KICKER_LETTERS, _LABEL_LETTERS, _ANSWER_LETTERS = 240, 160, 90, 700
-_TEXTS_PRINTED, _NAMES_PRINTED, _LEFT_PRINTED, _STILLS = 30, 24, 40, 10
+_TEXTS_PRINTED, _NAMES_PRINTED, _LEFT_PRINTED = 30, 24, 40
+
+STILLS = 10
+"""Of each film, in a row."""
 _SCALES = ("scale5", "scale7", "liking")
 _QUALITIES = {"good": "#25713a", "fair": "#855300", "poor": "#b3261e"}
 
@@ -404,12 +407,12 @@ class _Document:
         if not film["strip"]:
             return []
         room = self.width - LEFT - RIGHT
-        each = room / _STILLS
-        moments = [(k + 0.5) / _STILLS * end for k in range(_STILLS)]
+        each = room / STILLS
+        moments = [(k + 0.5) / STILLS * end for k in range(STILLS)]
         nearest = [min(film["strip"], key=lambda still: abs(still["time_s"] - t)) for t in moments]
         row = ["", *(_picture(still["image"], each - 2) for still in nearest), ""]
         style = [("LEFTPADDING", (0, 0), (-1, -1), 1), ("RIGHTPADDING", (0, 0), (-1, -1), 1), ("TOPPADDING", (0, 0), (-1, -1), 2)]
-        return [Table([row], colWidths=[LEFT, *([each] * _STILLS), RIGHT], style=style, hAlign="LEFT")]
+        return [Table([row], colWidths=[LEFT, *([each] * STILLS), RIGHT], style=style, hAlign="LEFT")]
 
     def _moments(self, film: Json, end: float) -> list[Flowable]:
         head = _text("Moments that stand out", HEADING)

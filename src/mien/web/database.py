@@ -299,8 +299,8 @@ class Store:
                 connect_args=arguments,
                 pool_pre_ping=not sqlite,
                 hide_parameters=True,  # what people wrote stands in no error, and so in no log
-                json_serializer=_json,
-                json_deserializer=_of_json,
+                json_serializer=json_text,
+                json_deserializer=json_value,
             )
         except ArgumentError:
             raise DataError(f"wanted a database's address such as postgresql://user@host/mien, but got {url!r}") from None
@@ -509,7 +509,7 @@ def refusal(error: Exception) -> ApiError | None:
     return None
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     """JSON that can be read again, by every database and program: UTF-8 can say it, and no number is none. Raises `ValueError`."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     text.encode()
@@ -518,9 +518,10 @@ def _json(value: Any) -> str:
     return text
 
 
-def _of_json(given: str | bytes) -> Any:
-    """What `_json` wrote. Earlier versions also wrote halves of letters, which nothing could be made of: each is a ? now. What a
-    broken disk left is the text that it is, so that one row takes no list of all rows away; who wants more of it finds no dict."""
+def json_value(given: str | bytes) -> Any:
+    """What `json_text` wrote. Earlier versions also wrote halves of letters, which nothing could be made of: each is a ? now.
+    What a broken disk left is the text that it is, so that one row takes no list of all rows away; who wants more of it finds no
+    dict."""
     text = given.decode("utf-8", "replace") if isinstance(given, bytes) else given
     try:
         value = json.loads(text)
