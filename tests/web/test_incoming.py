@@ -1,19 +1,27 @@
 """What comes in from outside, looked at before any route meets it. The whole table of it is tests/hostile/test_fields.py."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import text as sql
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
+from full import full
+from mien.web.app import create_app
 from mien.web.capture.wire import Record, WireError, read_message
-from mien.web.database import Participant, json_text, json_value
+from mien.web.database import Participant, Store, json_text, json_value, passes, refusal
 from mien.web.errors import ApiError
 from mien.web.incoming import Moment, check_address, check_json
 from mien.web.reports.worker import viewers_of
+from mien.web.settings import Settings
+from web.conftest import HERE, swept
 from web.studies import as_participant, joined, opened
 
 
@@ -103,6 +111,43 @@ def test_numbers_and_dates_in_addresses_that_cannot_be_are_422(client: TestClien
         f"/api/studies/{id}/rooms/1{'0' * 400}",
     ):
         assert client.get(path).status_code == 422, path
+
+
+def test_a_database_that_somebody_holds_is_503_and_a_full_one_507(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mien.web.database.BUSY_TIMEOUT_S", 0)
+    app = create_app(Settings(data_dir=tmp_path / "data"))
+    store = app.state.store
+    with TestClient(app, base_url=HERE) as client:
+        swept(app)
+        with closing(sqlite3.connect(store.file, isolation_level=None)) as holder:
+            holder.execute("begin immediate")
+            answer = client.post("/api/studies", json={"title": "SECRET-TITLE"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert client.get("/api/studies").json()["items"] == []  # who reads waits for nobody
+        with monkeypatch.context() as disk:
+            full(disk, store, 1)
+            answer = client.post("/api/studies", json={"title": "SECRET-TITLE"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (507, "disk_full")
+        assert client.post("/api/studies", json={"title": "SECRET-TITLE"}).status_code == 201
+    assert "Traceback" not in caplog.text
+    assert "SECRET-TITLE" not in caplog.text
+
+
+def test_what_a_database_really_says_when_it_is_full(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'mien.sqlite3'}")
+    store.migrate()
+    with store.engine.connect() as connection:  # the pool has this one
+        connection.exec_driver_sql("pragma max_page_count = 1")
+    with pytest.raises(OperationalError) as refused:
+        store.create_job(name="SECRET-NAME" * 10_000)
+    found = refusal(refused.value)
+    assert found is not None
+    assert (found.status_code, passes(refused.value)) == (507, True)
+    assert "SECRET-NAME" not in str(refused.value)
+    store.close()
 
 
 def test_one_bad_row_is_left_out_and_named(client: TestClient, app: FastAPI) -> None:

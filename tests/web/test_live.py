@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 from websockets.sync.client import connect
 
 from fakes import LABELS, FakeDetector, FakeExpressions
+from full import full
 from media_files import png_header
 from mien.analyze import Analyzer
 from mien.demo import demo_film
@@ -570,6 +571,43 @@ def test_a_disk_that_takes_no_more_ends_the_recording_and_keeps_it(client: TestC
         assert done["rows"] == 4
         assert "No space left on device" in done["note"]
     assert len(Timeline.load(folder(client, id) / "timeline.npz")) == 4
+
+
+@pytest.mark.process
+def test_a_disk_that_takes_neither_the_recording_nor_its_end_has_it_once_there_is_room(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app: Any = client.app
+    monkeypatch.setattr("mien.web.capture.views.AGAIN_S", 0.01)
+    monkeypatch.setattr("mien.web.capture.recorder.TELL_EVERY_S", 3600.0)  # which would meet some of the refusals
+    with live_page(client) as page:
+        id = page.record("start")["job"]
+        for data in walk(3):
+            page.look(data, of_recording=True)
+
+        def no_room(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Writer, "add", no_room)
+        refusals = full(monkeypatch, app.state.store, 5)
+        assert page.look(FACE, of_recording=True)["recorded"] is False
+        done = page.hear("recording", lambda m: m["state"] == "done")
+        assert (done["rows"], refusals.met) == (3, True)
+    found = job(client, id)
+    assert (found["state"], "No space left on device" in found["note"]) == ("done", True)
+    assert len(Timeline.load(folder(client, id) / "timeline.npz")) == 3
+
+
+def test_a_recording_that_the_database_cannot_take_is_not_begun(
+    client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app: Any = client.app
+    with live_page(client) as page:
+        full(monkeypatch, app.state.store, 1)
+        page.say(type="record", action="start")
+        assert page.hear("error")["error"]["code"] == "storage_full"
+        assert list((settings.data_dir / "jobs").iterdir()) == []
+        assert page.record("start")["state"] == "recording"
 
 
 def test_a_recording_that_is_erased_while_it_runs_leaves_nothing(client: TestClient, settings: Settings) -> None:

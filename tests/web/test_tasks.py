@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from full import full
 from mien.errors import MediaError
 from mien.web.database import Store, Task
 from mien.web.settings import Settings
@@ -145,6 +146,36 @@ def test_a_task_waits_runs_and_is_done_and_its_feature_follows(runner: Runner, s
     running.end({"done": 3})
     sums.until(lambda: state(runner, "a") == DONE and runner.shown("sum", "a") is None)
     assert sums.followed == [("a", WAITING, None), ("a", RUNNING, None), ("a", DONE, 3)]
+
+
+@pytest.mark.parametrize("answer", [{"done": {"sum": 3}}, {"failed": "a: is no number"}])
+def test_how_a_task_ended_is_kept_once_the_disk_has_room_again(
+    runner: Runner, sums: Sums, engine: Engine, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("mien.web.tasks.runner.AGAIN_S", 0.01)
+    add(runner, "a", of=[1, 2])
+    runner.start()
+    running = engine.number(0)
+    refusals = full(monkeypatch, runner.store, 3)
+    running.end(answer)
+    sums.until(lambda: state(runner, "a") in (DONE, FAILED))
+    assert refusals.met
+    assert sums.followed[-1] == ("a", DONE if "done" in answer else FAILED, answer.get("done"))
+    add(runner, "b")
+    engine.number(1).end({"done": 1})
+    sums.until(lambda: state(runner, "b") == DONE)
+
+
+def test_what_waits_begins_once_the_database_can_be_written(
+    runner: Runner, sums: Sums, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.web.tasks.runner.AGAIN_S", 0.01)
+    add(runner, "a")
+    refusals = full(monkeypatch, runner.store, 3)
+    runner.start()
+    engine.number(0).end({"done": 1})
+    sums.until(lambda: state(runner, "a") == DONE)
+    assert refusals.met
 
 
 @pytest.mark.parametrize(

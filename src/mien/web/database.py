@@ -49,6 +49,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_S = 10
 BUSY_S = 5
 """After how long somebody is to try again whom the database had no time for."""
+AGAIN_S = 1.0
+"""How often the server itself tries again to keep what it must not lose."""
 ID_BYTES = 12
 READS = "mien_reads"
 
@@ -507,6 +509,12 @@ def refusal(error: Exception) -> ApiError | None:
     if isinstance(cause, OverflowError | UnicodeError | ValueError) and isinstance(error, StatementError):
         return ApiError(422, "invalid", "A number or text in the request is none that can be kept.")
     return None
+
+
+def passes(error: Exception) -> bool:
+    """Whether the database or the disk could not just now, and can when somebody has let go of it or made room."""
+    found = refusal(error)
+    return found is not None and found.status_code >= 500
 
 
 def json_text(value: Any) -> str:

@@ -16,9 +16,9 @@ from mien.types import FrameResult
 from mien.web.analyses.service import Jobs
 from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
-from mien.web.capture.views import Course, Recording, View, Waiting, spawn
+from mien.web.capture.views import Course, Recording, View, Waiting, spawn, surely
 from mien.web.capture.wire import WireError
-from mien.web.database import Job, Store, Task, new_id, now
+from mien.web.database import Job, Store, Task, new_id, now, passes
 from mien.web.folders import held
 from mien.web.settings import Settings
 from mien.web.tasks.engine import Description, python
@@ -128,17 +128,24 @@ class Recordings(Kind):
                 writer = Writer(folder, facts)
             except OSError as error:
                 raise WireError("storage_full", f"The recording cannot be written: {error.strerror or error}.") from error
-            self.store.create_job(
-                id=id,
-                kind="live",
-                state="recording",
-                name=name,
-                media=view.source,
-                started_at=now(),
-                options=options,
-                live={"view": view.id},
-                progress=_progress(0, 0.0),
-            )
+            try:
+                self.store.create_job(
+                    id=id,
+                    kind="live",
+                    state="recording",
+                    name=name,
+                    media=view.source,
+                    started_at=now(),
+                    options=options,
+                    live={"view": view.id},
+                    progress=_progress(0, 0.0),
+                )
+            except Exception as error:
+                writer.close()
+                shutil.rmtree(folder, ignore_errors=True)
+                if passes(error):
+                    raise WireError("storage_full", "The database cannot keep a recording just now; try again.") from error
+                raise
             self.jobs.changed(id)
             return Recording(id, folder, writer, Course.begun(analyzer, view.smoothing_s))
 
@@ -166,14 +173,19 @@ class Recordings(Kind):
         except ValueError:  # closed: the recording was erased in this moment
             return False
         except OSError as error:
-            log.warning("a recording cannot be written: %s", error)
-            recording.over = f"The disk did not take more ({error.strerror or error}); all until then is kept."
+            self._disk_refuses(recording, error)
             return False
         recording.rows += 1
         recording.duration_s = result.time_s
         if result.time_s >= 60 * self.settings.recording_max_minutes:
             recording.over = f"Ended after {self.settings.recording_max_minutes:g} min, the longest that a recording may be."
         return True
+
+    def _disk_refuses(self, recording: Recording, error: OSError) -> None:
+        """Nothing more is taken; with the next frame, or its page, the recording ends."""
+        if not recording.over.startswith("The disk"):
+            log.warning("a recording cannot be written: %s", error)
+        recording.over = f"The disk did not take more ({error.strerror or error}); all until then is kept."
 
     async def finish(self, view: View, recording: Recording, note: str | None) -> None:
         """Ends a recording: nothing more is taken, what waits is answered, the result is made."""
@@ -192,8 +204,9 @@ class Recordings(Kind):
             why = f"{left} left out of {recording.rows + recording.left_out}: the machine was too slow, or the picture was damaged."
             recording.note = " ".join(filter(None, [note, why]))
         if recording.state == "saving":
-            await self.put_down(recording, note=recording.note, progress=None, duration_s=recording.duration_s)
-            await asyncio.to_thread(self.save, recording.job)
+            values = {"note": recording.note, "progress": None, "duration_s": recording.duration_s}
+            await surely(lambda: self._put_down(recording, values), lambda: self._stopping)
+            await surely(lambda: self.save(recording.job), lambda: self._stopping)
             await recording.saved.wait()
         if view.saving is recording:
             view.saving = None
@@ -268,13 +281,13 @@ class Recordings(Kind):
     async def put_down(self, recording: Recording, **values: Any) -> Job | None:
         """Changes the row of a recording's job, and says so; None where it was erased."""
 
-        def put_down() -> Job | None:
-            job = self.store.update_job(recording.job, **values)
-            if job is not None:
-                self.jobs.changed(recording.job)
-            return job
+        return await asyncio.to_thread(self._put_down, recording, values)
 
-        return await asyncio.to_thread(put_down)
+    def _put_down(self, recording: Recording, values: dict[str, Any]) -> Job | None:
+        job = self.store.update_job(recording.job, **values)
+        if job is not None:
+            self.jobs.changed(recording.job)
+        return job
 
     async def _tick_for_ever(self) -> None:
         """Once a second what was written goes to the disk; every other second the lists learn how long recordings are."""
@@ -295,10 +308,13 @@ class Recordings(Kind):
                         await self.put_down(recording, progress=progress, size_bytes=size)
                 except Erased:
                     self.erased(recording.job)
-                except (OSError, ValueError) as error:
+                except OSError as error:
+                    self._disk_refuses(recording, error)
+                except ValueError as error:  # closed in this moment
                     log.warning("a recording cannot be brought to the disk: %s", error)
-                except Exception:
-                    log.exception("the list of analyses could not be told of a recording")
+                except Exception as error:
+                    if not passes(error):
+                        log.exception("the list of analyses could not be told of a recording")
 
 
 def _progress(rows: int, duration_s: float) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mien.web.capture import wire
 from mien.web.capture.reader import Reader
 from mien.web.capture.views import BREACHES_MAX, HELLO_WITHIN_S, Line, Page, spawn
 from mien.web.capture.wire import WireError
+from mien.web.database import passes
 from mien.web.settings import Settings
 
 WAITING_MAX = 8
@@ -74,6 +75,12 @@ class Sockets(ABC, Generic[H, L]):
         except OSError as error:
             words = f"What is measured cannot be kept: {error.strerror or error}."
             await page.refuse(WireError("storage_full", words), wire.CLOSE_LATER)
+        except Exception as error:
+            if not passes(error):
+                raise
+            await page.refuse(
+                WireError("storage_full", "The database cannot keep it just now; it is tried again."), wire.CLOSE_LATER
+            )
         finally:
             self._open -= 1
             sending.cancel()

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from fastapi import WebSocket
@@ -18,6 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from mien.types import MIN_RELIABILITY, Episode, Faces, Frame, FrameResult, flag_names, relied_on
 from mien.web.capture import wire
 from mien.web.capture.wire import WireError
+from mien.web.database import AGAIN_S, passes
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer, StreamState
@@ -36,6 +37,8 @@ SETTLE_WITHIN_S = 10.0
 
 DARK_LUMA = 40.0
 """Mean luma, of 255, under which a picture counts as too dark."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -366,6 +369,17 @@ class Page:
 
 
 _running: set[asyncio.Task[Any]] = set()
+
+
+async def surely(do: Callable[[], T], stopping: Callable[[], bool]) -> T:
+    """Does in a thread what must not be lost, and again for as long as the disk is full or the database held by somebody."""
+    while True:
+        try:
+            return await asyncio.to_thread(do)
+        except Exception as error:
+            if stopping() or not passes(error):
+                raise
+        await asyncio.sleep(AGAIN_S)
 
 
 def spawn(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

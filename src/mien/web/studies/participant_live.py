@@ -27,7 +27,7 @@ from mien.web.capture.reader import Reader
 from mien.web.capture.sockets import WAITING_MAX, Sockets
 from mien.web.capture.views import DARK_LUMA, SETTLE_WITHIN_S, Line, Page, Read, spawn
 from mien.web.capture.wire import WireError
-from mien.web.database import Participant, StudyRow
+from mien.web.database import AGAIN_S, Participant, StudyRow, passes
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
 from mien.web.studies.participants import Measured, Participants, refuse_ended
@@ -150,6 +150,11 @@ class Seat(Line):
         gone_s, self.gone_s, self.told_looks = self.gone_s, 0.0, writer.looks
         counts = {"looks": writer.looks, "with_face": writer.with_face, "with_others": writer.with_others}
         return Measured(self.participant, self.stimulus, writer.position_s, counts, gone_s)
+
+    def untold(self, measured: Measured) -> None:
+        """What `measured` gave could not be put down, and is to come again with the next."""
+        self.told_looks = -1
+        self.gone_s += measured.gone_s
 
 
 class Watching(Sockets[wire.Watch, Seat]):
@@ -333,10 +338,30 @@ class Watching(Sockets[wire.Watch, Seat]):
         if writer is not None:
             with suppress(OSError):
                 await asyncio.to_thread(writer.close)
-        if measured is not None:
-            await asyncio.to_thread(self.participants.measured, [measured])
         if self._seats.get(seat.participant) is seat:
             del self._seats[seat.participant]
+        if measured is not None:
+            try:
+                await asyncio.to_thread(self.participants.measured, [measured])
+            except Exception as error:
+                if self._stopping or not passes(error):
+                    raise
+                spawn(self._put_down_later(measured))
+
+    async def _put_down_later(self, measured: Measured) -> None:
+        """As soon as the disk and the database can; where the person has come back meanwhile, it goes with what is new."""
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            seat = self._seats.get(measured.participant)
+            if seat is not None and seat.stimulus == measured.stimulus:
+                seat.untold(measured)
+                return
+            try:
+                await asyncio.to_thread(self.participants.measured, [measured])
+                return
+            except Exception as error:
+                if self._stopping or not passes(error):
+                    raise
 
     async def _tick_for_ever(self) -> None:
         """Once a second what was written goes to the disk; now and then the study learns that there is more."""
@@ -347,8 +372,9 @@ class Watching(Sockets[wire.Watch, Seat]):
             told_s = time.monotonic() if tell else told_s
             try:
                 await asyncio.to_thread(self._sync, list(self._seats.values()), tell)
-            except Exception:
-                log.exception("what participants show cannot be brought to the disk")
+            except Exception as error:
+                if not passes(error):
+                    log.exception("what participants show cannot be brought to the disk")
 
     def _sync(self, seats: list[Seat], tell: bool) -> None:
         for seat in seats:
@@ -361,6 +387,10 @@ class Watching(Sockets[wire.Watch, Seat]):
             except (OSError, ValueError):
                 pass
         if tell:
-            news = [measured for seat in seats if (measured := seat.measured()) is not None]
-            if news:
-                self.participants.measured(news)
+            news = [(seat, measured) for seat in seats if (measured := seat.measured()) is not None]
+            try:
+                self.participants.measured([measured for _, measured in news])
+            except Exception:
+                for seat, measured in news:
+                    seat.untold(measured)
+                raise

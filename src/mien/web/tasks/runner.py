@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mien.errors import MienError
-from mien.web.database import Store, Task, now
+from mien.web.database import AGAIN_S, Store, Task, now, passes
 from mien.web.tasks.child import is_about_memory, too_large
 from mien.web.tasks.engine import Description, Engine, Execution, Processes
 
@@ -219,27 +219,49 @@ class Runner:
             if rows.scalar(change.execution_options(synchronize_session=False)) is None:
                 return None
             task = rows.scalars(select(Task).where(Task.id == id)).one()
-            self._kinds[task.kind].follow(rows, task, answer)
+            self._kinds[task.kind].follow(rows, task, dict(answer) if isinstance(answer, dict) else answer)
         self._kinds[task.kind].changed(task.subject, state)
         self.wake()
         return task
 
+    def _surely_change(self, id: str, state: str, **values: Any) -> None:
+        """As `_change` of a task that runs, and again for as long as the disk is full or the database held: nothing else would ever
+        end it."""
+        told = False
+        while True:
+            try:
+                self._change(id, (RUNNING,), state, **values)
+                return
+            except Exception as error:
+                if self._stopping or not passes(error):
+                    raise
+                if not told:
+                    log.warning("how a task ended cannot be kept just now; it is tried again until it can")
+                told = True
+            time.sleep(AGAIN_S)
+
     # --- working
 
     def _work_for_ever(self, kind: Kind) -> None:
+        told = False
         while not self._stopping:
             try:
                 seen = self._moves
                 found = self._next(kind)
+                told = False
                 if found is not None:
                     self._work(*found)
                     continue
                 with self._moved:  # what moved meanwhile is looked at, too
                     if not self._stopping and self._moves == seen:
                         self._moved.wait(10 * LOOK_EVERY_S)
-            except Exception:
-                log.exception("the queue stumbled; it goes on")
-                time.sleep(1)
+            except Exception as error:
+                if not passes(error):
+                    log.exception("the queue stumbled; it goes on")
+                elif not told:
+                    log.warning("the queue waits until the database can be written")
+                told = True
+                time.sleep(AGAIN_S)
 
     def _next(self, kind: Kind) -> tuple[Task, Running] | None:
         """The next task, which is running from now on."""
@@ -250,9 +272,14 @@ class Runner:
             if not kind.ready(task.subject):
                 continue
             running = self._running[task.id] = Running(task.subject, task.kind)  # which may be ended from here on
-            if self._change(task.id, (WAITING,), RUNNING, started_at=now(), ended_at=None, error=None) is not None:
+            begun = False
+            try:
+                begun = self._change(task.id, (WAITING,), RUNNING, started_at=now(), ended_at=None, error=None) is not None
+            finally:
+                if not begun:  # somebody cancelled it in this moment, or took it; or the database could not
+                    del self._running[task.id]
+            if begun:
                 return task, running
-            del self._running[task.id]  # somebody cancelled it in this moment, or took it
         return None
 
     def _work(self, task: Task, running: Running) -> None:
@@ -262,7 +289,7 @@ class Runner:
         except Exception as error:
             log.exception("a task of the kind %s could not be run", task.kind)
             reason = f"It could not be done: {error}; try it again."
-            self._change(task.id, (RUNNING,), FAILED, error=reason, ended_at=now())
+            self._surely_change(task.id, FAILED, error=reason, ended_at=now())
         finally:
             self._running.pop(task.id, None)
             running.over.set()
@@ -299,11 +326,11 @@ class Runner:
     def _conclude(self, task: Task, running: Running, answer: dict[str, Any] | None, ended_by: str) -> None:
         if answer is None:
             if ended_by == "stop":
-                self._change(task.id, (RUNNING,), WAITING, started_at=None)
+                self._surely_change(task.id, WAITING, started_at=None)
         elif "failed" in answer:
-            self._change(task.id, (RUNNING,), FAILED, error=answer["failed"], ended_at=now())
+            self._surely_change(task.id, FAILED, error=answer["failed"], ended_at=now())
         else:
-            self._change(task.id, (RUNNING,), DONE, answer=answer["done"], ended_at=now())
+            self._surely_change(task.id, DONE, answer=answer["done"], ended_at=now())
 
     def _watch_for_ever(self) -> None:
         """Ends what another process has cancelled or erased, and takes up what it has added."""
