@@ -18,6 +18,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from mien.cluster import AnalysisOptions
+from mien.detect import Haar
 from mien.web.analyses.service import Jobs, Listener
 from mien.web.analyses.task import Pace
 from mien.web.app import create_app
@@ -115,7 +117,8 @@ def test_a_file_becomes_a_job_with_its_options_and_is_done(client: TestClient, j
     assert answer.status_code == 201
     assert (job["kind"], job["name"], job["size_bytes"]) == ("file", "Ferien & Söhne.mp4", 9)
     wanted = {"every_s": None, "smoothing_s": 0.5, "baseline_s": 0.0, "keep_film": False, "keep_stills": True}
-    assert job["options"] == wanted
+    usual = {"model": None, "labels": None, "prior": None, "detector": "yunet"}
+    assert job["options"] == wanted | usual
     done = until(client, job["id"], "done")
     assert (done["media"], done["headline"], done["duration_s"]) == ("video", "Nobody in Ferien & Söhne.mp4.", 2.5)
     assert (done["error"], done["progress"], done["waiting"], done["people"]) == (None, None, None, 0)
@@ -126,6 +129,9 @@ def test_a_file_becomes_a_job_with_its_options_and_is_done(client: TestClient, j
     assert task["options"] == {
         "every": None,
         "model": "default",
+        "labels": None,
+        "prior": None,
+        "detector": "yunet",
         "smoothing_s": 0.5,
         "baseline_s": 0.0,
         "find_face_px": 40.0,
@@ -172,6 +178,12 @@ def test_a_file_is_shown_by_its_name_and_never_stored_under_it(client: TestClien
         ({"every_s": "-1"}, "every_s: wanted"),
         ({"smoothing_s": "1e9"}, "smoothing_s: wanted a number of seconds from 0 to 60"),
         ({"keep_film": "perhaps"}, "keep_film: wanted true or false, but got 'perhaps'"),
+        ({"detector": "eyes"}, "detector: wanted yunet or haar, but got 'eyes'"),
+        ({"model": "emotion-x"}, "model: wanted one of "),
+        ({"model": "/etc"}, "model: wanted one of "),
+        ({"labels": "faces"}, "mien-lite0: no label set 'faces'; it has: ferplus, fer2013"),
+        ({"prior": "rosy"}, "label set 'ferplus': no prior 'rosy'; it has: "),
+        ({"treshold": "0.5"}, "There is no option 'treshold'; there are baseline_s, detector, every_s, "),
     ],
 )
 def test_options_that_cannot_be_are_refused_and_nothing_stays(
@@ -182,6 +194,17 @@ def test_options_that_cannot_be_are_refused_and_nothing_stays(
     assert answer.json()["error"]["message"].startswith(words)
     assert list((jobs.settings.data_dir / "jobs").iterdir()) == []
     assert client.get("/api/jobs").json()["items"] == []
+
+
+def test_model_labels_prior_and_detector_are_those_that_were_asked_for(client: TestClient, jobs: Jobs) -> None:
+    job = send(client, "done", model="mien-lite0", labels="fer2013", prior="natural", detector="haar").json()
+    until(client, job["id"], "done")
+    options = json.loads((jobs.folder(job["id"]) / "task.json").read_text())["options"]
+    asked = {name: options[name] for name in ("model", "labels", "prior", "detector", "find_face_px")}
+    assert asked == {"model": "mien-lite0", "labels": "fer2013", "prior": "natural", "detector": "haar", "find_face_px": None}
+    analyzer = AnalysisOptions(**options).analyzer()
+    assert isinstance(analyzer.detector, Haar)
+    assert len(analyzer.labels) == 7
 
 
 def test_forms_that_are_none(client: TestClient, jobs: Jobs) -> None:

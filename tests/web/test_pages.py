@@ -179,3 +179,10 @@ def test_the_api_page_shows_the_token_where_it_is_needed(opened: Opened) -> None
     assert client.get("/api").status_code == 303
     client.post("/api/login", json={"password": PASSWORD})
     assert "Authorization: Bearer $MIEN_TOKEN" in html.unescape(client.get("/api").text)
+
+
+@pytest.mark.parametrize(("path", "goal"), [("/docs", "/api"), ("/redoc", "/api"), ("/openapi.json", "/api/openapi.json")])
+def test_where_an_api_is_looked_for_leads_to_its_description(client: TestClient, path: str, goal: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["Location"]) == (307, goal)
+    assert client.get(goal).status_code == 200

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from mien.study.definition import Study, default_consent
-from mien.web.database import now
+from mien.web.database import Participant, now
 from web.conftest import TOKEN, Opened
 from web.studies import EVENT, as_participant, joined, made, opened
 from web.studies import opened as opened_study
@@ -389,3 +390,32 @@ def test_names_are_never_given_twice(client: TestClient, app: FastAPI) -> None:
     joined(client, invitation)
     assert [viewer["name"] for viewer in client.get(f"/api/studies/{id}/viewers").json()["items"]] == ["1", "3"]
     assert client.get(f"/api/studies/{id}").json()["counts"] == {"agreed": 3, "finished": 0, "left": 0, "withdrawn": 1, "rooms": 0}
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes", "stopped"),
+    [
+        ("agreed", 29, False),
+        ("agreed", 31, True),
+        ("film:0", 31, False),
+        ("film:0", 361, True),
+        ("done", 999, False),
+        ("left", 999, False),
+    ],
+)
+def test_who_went_away_has_stopped_and_is_not_about_to_begin_for_ever(
+    client: TestClient, app: FastAPI, step: str, minutes: int, stopped: bool
+) -> None:
+    id, invitation = opened(client)
+    code = joined(client, invitation)
+    with app.state.store.session() as rows:
+        row = rows.scalar(select(Participant).where(Participant.study_id == id))
+        row.step, row.seen_at = step, now() - timedelta(minutes=minutes)
+    [viewer] = client.get(f"/api/studies/{id}/viewers").json()["items"]
+    assert (viewer["step"], viewer["stopped"]) == (step, stopped)
+    if stopped and step == "agreed":  # whoever comes back has not
+        assert client.get("/api/participant", headers=as_participant(code)).status_code == 200
+        assert client.put(
+            "/api/participant/answers", json={"part": "before", "answers": {}}, headers=as_participant(code)
+        ).is_success
+        assert client.get(f"/api/studies/{id}/viewers").json()["items"][0]["stopped"] is False

@@ -37,6 +37,7 @@ READING = ("GET", "HEAD", "OPTIONS")
 LOGIN_NEEDED, CROSS_ORIGIN = 4401, 4403
 """What a refused WebSocket is closed with; before it is accepted, browsers see HTTP 403."""
 
+HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-f:]+\](:\d+)?", re.ASCII | re.IGNORECASE)
 CONTENT_SECURITY = "; ".join(
     (
         "default-src 'self'",
@@ -44,7 +45,7 @@ CONTENT_SECURITY = "; ".join(
         "media-src 'self' blob:",
         "style-src 'self' 'unsafe-inline'",  # Plotly styles its drawings this way
         "script-src 'self'",
-        "connect-src 'self' ws: wss:",
+        "connect-src 'self'{sockets}",
         "form-action 'self'",
         "frame-ancestors 'none'",
         "object-src 'none'",
@@ -52,7 +53,6 @@ CONTENT_SECURITY = "; ".join(
     )
 )
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(self), display-capture=(self), microphone=(), geolocation=()",
@@ -368,11 +368,19 @@ def _brings_plain_body(headers: Headers) -> bool:
     return there and not headers.get("Content-Type", "").startswith("multipart/form-data")
 
 
+def content_security(scope: Scope) -> str:
+    """The policy of a page: it talks to this server alone. Its sockets are named: not every browser counts them as its own."""
+    host = Headers(scope=scope).get("Host", "")
+    kind = "wss" if scope.get("scheme") in ("https", "wss") else "ws"
+    return CONTENT_SECURITY.format(sockets=f" {kind}://{host}" if HOST.fullmatch(host) else "")
+
+
 def add_headers(scope: Scope, message: MutableMapping[str, Any]) -> None:
     """The headers of every answer; a route that set one itself keeps its own."""
     headers = MutableHeaders(scope=message)
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
+    headers.setdefault("Content-Security-Policy", content_security(scope))
     if scope["path"].startswith("/api/") or scope["path"] == "/login":
         headers.setdefault("Cache-Control", "no-store")
 

@@ -22,6 +22,10 @@ class JobOptions(BaseModel):
     )
     keep_film: bool = Field(default=True, description="whether the annotated film or picture is made and kept")
     keep_stills: bool = Field(default=True, description="whether a still of each face is kept")
+    model: str | None = Field(default=None, description="the expression model; null: the server's")
+    labels: str | None = Field(default=None, description="which of the model's label sets; null: its first")
+    prior: str | None = Field(default=None, description="how decisions lean; null: as the model was tuned")
+    detector: Literal["yunet", "haar"] = Field(default="yunet", description="what finds the faces")
 
 
 class JobProgress(BaseModel):
@@ -50,7 +54,8 @@ class JobView(BaseModel):
                     "created_at": "2026-11-21T14:20:00Z",
                     "started_at": "2026-11-21T14:20:01Z",
                     "ended_at": None,
-                    "options": {"every_s": 0.5, "smoothing_s": 0.2, "baseline_s": 0, "keep_film": True, "keep_stills": True},
+                    "options": {"every_s": 0.5, "smoothing_s": 0.2, "baseline_s": 0, "keep_film": True, "keep_stills": True,
+                                "model": None, "labels": None, "prior": None, "detector": "yunet"},
                     "progress": {
                         "frames": 8, "done_s": 4.1, "total_s": 19.6, "share": 0.21, "frames_per_s": 8.0, "left_s": 3.2,
                     },
@@ -130,17 +135,30 @@ FORM = form(
         },
         "keep_film": {"type": "boolean", "default": True, "description": "whether the annotated film or picture is made and kept"},
         "keep_stills": {"type": "boolean", "default": True, "description": "whether a still of each face is kept"},
+        "model": {"type": "string", "description": "the expression model, one of `mien models list`; left out: the server's"},
+        "labels": {
+            "type": "string",
+            "description": "which of the model's label sets, such as ferplus or fer2013; left out: its first",
+        },
+        "prior": {
+            "type": "string",
+            "description": "how decisions lean, such as natural or balanced; left out: as the model was tuned",
+        },
+        "detector": {"type": "string", "enum": ["yunet", "haar"], "default": "yunet", "description": "what finds the faces"},
     },
     {"file": "(the file's content)", "every_s": 0.5, "keep_film": True},
 )
 
 
 def options_of(fields: dict[str, str]) -> JobOptions:
-    """The options of a form. Raises `ApiError` 422 for what cannot be."""
+    """The options of a form. Raises `ApiError` 422 for what cannot be, and for an option that there is not."""
     most = {"every_s": 3600.0, "smoothing_s": 60.0, "baseline_s": 3600.0}
     switches = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
     given: dict[str, Any] = {}
+    known = set(JobOptions.model_fields)
     for name, text in fields.items():
+        if name not in known:
+            raise ApiError(422, "invalid", f"There is no option {name[:40]!r}; there are {', '.join(sorted(known))}.")
         text = text.strip().lower()
         if name in most:
             try:
@@ -156,6 +174,10 @@ def options_of(fields: dict[str, str]) -> JobOptions:
             if text not in switches:
                 raise ApiError(422, "invalid", f"{name}: wanted true or false, but got {text[:40]!r}")
             given[name] = switches[text]
+        elif name == "detector" and text not in ("", "yunet", "haar"):
+            raise ApiError(422, "invalid", f"detector: wanted yunet or haar, but got {text[:40]!r}")
+        elif text:
+            given[name] = text
     if "every_s" in given:
         given["every_s"] = given["every_s"] or None
     return JobOptions(**given)

@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
+from mien.errors import ModelError
 from mien.web.analyses.schema import JobOptions, JobProgress, JobView
 from mien.web.analyses.task import Analysis
 from mien.web.database import FINISHED, JOB_TABLES, Job, Store, Task
@@ -143,6 +144,22 @@ class Jobs:
                 f"The analyses take up the {self.settings.storage_max_gib} GiB that they may. "
                 "Erase some, or raise MIEN_STORAGE_MAX_GIB.",
             )
+
+    def check_model(self, options: JobOptions) -> None:
+        """Raises `ApiError` 422 for a model, label set or prior that there is not. Models are named; no folder is read."""
+        if options.model is None and options.labels is None and options.prior is None:
+            return
+        from mien.models import find_model, known_models, read_spec
+
+        name = options.model or self.settings.model
+        if options.model is not None and name not in (names := {*known_models(), "default", self.settings.model}):
+            raise ApiError(422, "invalid", f"model: wanted one of {', '.join(sorted(names))}, but got {name[:40]!r}")
+        try:
+            head = read_spec(find_model(name)).head(options.labels)
+            if options.prior is not None:
+                head.with_prior(options.prior)
+        except ModelError as error:
+            raise ApiError(422, "invalid", str(error)) from None
 
     def add(self, id: str, upload: Upload, options: JobOptions) -> None:
         """Queues a file that lies in its folder."""

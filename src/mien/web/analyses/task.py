@@ -67,8 +67,11 @@ class Analysis(Kind):
                 "memory_max_mib": settings.job_memory_max_mib,
                 "options": {
                     "every": asked.every_s,
-                    "model": settings.model,
-                    "find_face_px": settings.find_face_px,
+                    "model": asked.model or settings.model,
+                    "labels": asked.labels,
+                    "prior": asked.prior,
+                    "detector": asked.detector,
+                    "find_face_px": settings.find_face_px if asked.detector == "yunet" else None,
                     "smoothing_s": asked.smoothing_s,
                     "baseline_s": asked.baseline_s,
                     "annotated": asked.keep_film,

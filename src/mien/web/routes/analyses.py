@@ -60,6 +60,7 @@ async def create_job(request: Request) -> JobView:
     try:
         upload = await receive(request, folder, jobs.settings.upload_max_mib * 2**20)
         options = options_of(upload.fields)
+        await run_in_threadpool(jobs.check_model, options)
         await run_in_threadpool(jobs.check_room)
         await run_in_threadpool(jobs.add, id, upload, options)
     except ClientDisconnect:

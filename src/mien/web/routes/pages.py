@@ -176,6 +176,18 @@ def login_page(request: Request, next: str = "/") -> Response:
     return response
 
 
+@router.api_route("/docs", methods=["GET", "HEAD"])
+@router.api_route("/redoc", methods=["GET", "HEAD"])
+def api_elsewhere(request: Request) -> Response:
+    """Where the description of an API is looked for."""
+    return Response(status_code=307, headers={"Location": "/api"})
+
+
+@router.api_route("/openapi.json", methods=["GET", "HEAD"])
+def openapi_elsewhere(request: Request) -> Response:
+    return Response(status_code=307, headers={"Location": "/api/openapi.json"})
+
+
 @router.api_route("/api", methods=["GET", "HEAD"])
 def api(request: Request) -> Response:
     guard: Security = request.app.state.security

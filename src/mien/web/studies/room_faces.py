@@ -48,6 +48,7 @@ def _view(one: Viewer, room: Room, kept: timedelta) -> ViewerView:
         name=one.name,
         room=True,
         step="room",
+        stopped=False,
         language=None,
         consent_version=None,
         consented_at=room.made_at,

@@ -3,7 +3,7 @@
 import { api, events } from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
 import { h, say } from "/static/mien/element.js";
-import { dropped, isPicture, length, ofFolder } from "../shared/files.js";
+import { dropped, isOther, isPicture, length, ofFolder } from "../shared/files.js";
 import { duration, several, size, wait } from "/static/mien/format.js";
 import { jobRow, UNFINISHED } from "./job.js";
 import { uploads } from "./uploads.js";
@@ -133,6 +133,10 @@ async function give({ files, left = 0 }) {
   for (const file of files) {
     const known = [...given.keys()].some((other) => other.name === file.name && other.size === file.size && other.lastModified === file.lastModified);
     if (known) continue;
+    if (isOther(file)) {
+      refused.push(`${file.name} is no picture or film.`);
+      continue;
+    }
     if (most && file.size > most * 1024 * 1024) {
       refused.push(`${file.name} has ${size(file.size)}; at most ${size(most * 1024 * 1024)} are taken. Cut it or make it smaller.`);
       continue;

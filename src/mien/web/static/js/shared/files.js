@@ -6,6 +6,11 @@ export const looksLikeMedia = (file) => KNOWN.test(file.name) || /^(image|video)
 
 export const isPicture = (file) => (file.type ? file.type.startsWith("image/") && file.type !== "image/gif" : /\.(jpe?g|png|webp|bmp|tiff?)$/i.test(file.name));
 
+const OTHER = /^(text|audio|font)\/|^image\/svg|^application\/(pdf|zip|json|xml|rtf|msword|gzip|javascript|epub|x-(zip|tar|7z|sh)|vnd\.(openxml|oasis|ms-(excel|powerpoint)))/;
+
+/** Whether it is surely neither picture nor film. What a browser has no word for may be one: the server judges it by its content. */
+export const isOther = (file) => OTHER.test(file.type) && !KNOWN.test(file.name);
+
 /**
  * The files of a drop, those in folders too: {files, left}; `left` counts what was found in folders and is no picture or film. What was
  * dropped by itself is taken whatever it is: the server says why it cannot be read.

@@ -81,7 +81,7 @@ export function peoplePanel(study, { path, changed, answered }) {
       "tr",
       { "data-viewer": viewer.name },
       h("th", { scope: "row" }, `Viewer ${viewer.name}`),
-      h("td", {}, h("span", { class: `state ${["done", "room"].includes(viewer.step) ? "good" : viewer.step === "left" ? "warn" : "busy"}` }, stepWords(viewer.step, study.now.stimuli.length))),
+      h("td", {}, h("span", { class: `state ${["done", "room"].includes(viewer.step) ? "good" : viewer.step === "left" || viewer.stopped ? "warn" : "busy"}` }, `${viewer.stopped ? "stopped: " : ""}${stepWords(viewer.step, study.now.stimuli.length)}`)),
       h("td", {}, h("span", { class: "tabular" }, when(viewer.consented_at)), h("p", { class: "small soft tabular" }, done)),
       h("td", {}, groupsOf(viewer) || "–"),
       h("td", {}, seen ? h("span", { class: "row tabular nowrap" }, h("span", { class: `state ${seen[1]}` }, seen[0]), percent(share)) : h("span", { class: "soft" }, "not yet")),
