@@ -26,8 +26,11 @@ export const LINES = {
   opening: () => t("line.waiting"), waiting: () => t("line.gone"), full: () => t("line.full"), open: () => "", closed: () => "", refused: () => "",
 };
 
-/** Resolves when the camera shows one face well enough, or the person goes on all the same. `refused(reason)`: the server ends it. */
-export function cameraCheck({ camera, code, contact, again, refused }) {
+/**
+ * Resolves when the camera shows one face well enough, or the person goes on all the same; to "without" where that is offered and chosen.
+ * `refused(reason)`: the server ends it.
+ */
+export function cameraCheck({ camera, code, contact, again, refused, without = false }) {
   return new Promise((resolve) => {
     let socket = null, steady_ms = null, begun_ms = null, picture_ms = null, timer = null, gone = false;
     const stage = h("div", { class: "mirror", "data-state": "off" });
@@ -63,6 +66,7 @@ export function cameraCheck({ camera, code, contact, again, refused }) {
       w("p", { class: "lead" }, () => (again ? t("camera.again_intro") : t("camera.intro"))),
       h("div", { class: "camera-check" }, stage, h("div", { class: "stack" }, place, list, choice, line, live)),
       actions(begin, next, anyway),
+      without ? button(() => t("kiosk.no_camera"), () => finish("without"), "link") : null,
     );
     camera.addEventListener("lost", lost);
     const hindered = camera.hindrance();
@@ -171,9 +175,9 @@ export function cameraCheck({ camera, code, contact, again, refused }) {
       } else if (!well && !next.hidden && now_ms - begun_ms < ANYWAY_MS) next.hidden = true;
     }
 
-    function finish() {
+    function finish(how) {
       stop();
-      resolve();
+      resolve(how);
     }
   });
 }

@@ -29,7 +29,13 @@ const store = (storage, key, value) => {
     // as above: then it is not remembered, and the code on paper serves
   }
 };
-const device = () => localStorage, tab = () => sessionStorage;
+const memory = new Map(); // of a device that many use: gone with the page
+const mine = { getItem: (key) => memory.get(key) ?? null, setItem: (key, value) => memory.set(key, value), removeItem: (key) => memory.delete(key) };
+let shared = false;
+const device = () => (shared ? mine : localStorage), tab = () => (shared ? mine : sessionStorage);
+
+/** From now on nothing of a participant is kept on this device, nor looked for. */
+export const keepNothing = () => (shared = true);
 
 /** What this device remembers of an invitation: {code, language} or null. */
 export const remembered = (invitation) => stored(device, PLACE + invitation);

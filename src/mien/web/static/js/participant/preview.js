@@ -4,27 +4,7 @@ import { api } from "../shared/api.js";
 import { h } from "/static/mien/element.js";
 import { actions, button, notice, show, w } from "./screen.js";
 import { t } from "./texts.js";
-
-/** Stands for a camera that is never asked for. */
-class NoCamera extends EventTarget {
-  on = false;
-  place() {}
-  look() {}
-  rest() {}
-  close() {}
-  async open() {}
-}
-
-/** Stands for a socket over which nothing goes. */
-class NoSocket extends EventTarget {
-  link = "open";
-  unanswered = 0;
-  lost = 0;
-  open() {}
-  close() {}
-  give() {}
-  async settled() {}
-}
+import { NoCamera, NoSocket } from "./without-camera.js";
 
 /** Stands for Client. Built from the study's definition, which only the operator may read. */
 export class Preview {

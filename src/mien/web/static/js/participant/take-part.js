@@ -4,13 +4,15 @@ import { h } from "/static/mien/element.js";
 import { Camera } from "./camera.js";
 import { LINES, baseline, cameraCheck } from "./check.js";
 import { Client } from "./client.js";
-import { codeCard, codeForm, draft, forget, here, keepDraft, remember, remembered, save } from "./code.js";
+import { codeCard, codeForm, draft, forget, here, keepDraft, keepNothing, remember, remembered, save } from "./code.js";
 import { curves } from "./curve.js";
 import { EventView, FilmView } from "./film.js";
+import { Kiosk, kioskSeconds } from "./kiosk.js";
 import { Preview } from "./preview.js";
 import { questionForm } from "./questions.js";
 import { GoneLine, actions, ask, button, progress, retitle, show, told, w, waiting, wrong } from "./screen.js";
 import { chooseLanguage, clock, number, offer, onLanguage, put, quantity, t, theirs, tongue } from "./texts.js";
+import { NoCamera, NoSocket } from "./without-camera.js";
 
 const MINUTES_BESIDE_FILMS = 4;
 const SAVE_MS = 1500;
@@ -21,13 +23,22 @@ const gone = new GoneLine();
 const client = root.dataset.preview
   ? new Preview(root.dataset.preview)
   : new Client(invitation, (so) => gone.set(so, () => client.hurry()));
-const camera = client.camera ?? new Camera();
+let camera = client.camera ?? new Camera();
+let connect = client.connect;
 
 let study = null; // what the server tells of it
 let me = null; // what the server tells of this person
 let checked = false; // the camera was checked since this page was opened
 let view = null; // the film, or the event, that runs
 let addresses = null; // of the films
+let blind = false; // taken part in without a camera
+
+const quiet_s = root.dataset.preview ? null : kioskSeconds(location.search);
+const kiosk = quiet_s === null ? null : new Kiosk(quiet_s, {
+  busy: () => Boolean(view?.state.playing),
+  leave: async () => client.code && !["done", "left"].includes(me?.step) && (await client.leave()),
+});
+if (kiosk) keepNothing();
 
 onLanguage(() => {
   retitle();
@@ -74,7 +85,8 @@ async function begin() {
       }
     } else return back(known, invited.state);
   }
-  return invited.state === "open" ? first() : notOpen(invited.state);
+  if (invited.state !== "open") return notOpen(invited.state);
+  return kiosk ? kiosk.welcome(study, first) : first();
 }
 
 function nowhere() {
@@ -204,13 +216,13 @@ function about() {
       part(() => t("about.free"), () => t("about.free_text")),
     ),
     actions(button(() => t("page.next"), () => consent()), button(() => t("about.no"), declined, "plain")),
-    button(() => t("about.return"), () => returning(about), "link small"),
+    kiosk ? null : button(() => t("about.return"), () => returning(about), "link small"),
   );
 }
 
 function declined() {
   progress(0, 0);
-  show({ title: () => t("declined.title") }, w("p", { class: "lead" }, () => t("declined.text")), actions(button(() => t("declined.back"), about, "")));
+  show({ title: () => t("declined.title") }, w("p", { class: "lead" }, () => t("declined.text")), actions(button(() => t("declined.back"), about, "")), kiosk && kiosk.ending());
 }
 
 function consent(changed = false) {
@@ -270,7 +282,7 @@ function consent(changed = false) {
 
 // --- with a code ------------------------------------------------------------------------------------------------------------------
 
-const withdrawLink = () => h("a", { href: "/withdraw", target: "_blank", class: "break" }, `${location.origin}/withdraw`);
+const withdrawLink = () => (kiosk ? h("span", { class: "break" }, `${location.origin}/withdraw`) : h("a", { href: "/withdraw", target: "_blank", class: "break" }, `${location.origin}/withdraw`));
 
 function yourCode() {
   at("code");
@@ -278,7 +290,7 @@ function yourCode() {
     { title: () => t("code.title") },
     w("p", { class: "lead" }, () => t("code.text")),
     codeCard(client.code),
-    h("ul", { class: "plain-list" }, w("li", {}, () => t("code.return")), h("li", {}, w("span", {}, () => t("code.withdraw")), " ", withdrawLink())),
+    h("ul", { class: "plain-list" }, kiosk ? null : w("li", {}, () => t("code.return")), h("li", {}, w("span", {}, () => t("code.withdraw")), " ", withdrawLink())),
     actions(button(() => t("code.next"), () => step(study.before.length ? "before" : "camera"))),
   );
 }
@@ -322,7 +334,7 @@ function over(error) {
 function studyOver() {
   camera.close();
   progress(0, 0);
-  show({ title: () => t("state.over_title") }, w("p", { class: "lead" }, () => t("state.over_text")), codeCard(client.code), h("p", {}, withdrawLink()));
+  show({ title: () => t("state.over_title") }, w("p", { class: "lead" }, () => t("state.over_text")), codeCard(client.code), h("p", {}, withdrawLink()), kiosk && kiosk.ending());
 }
 
 function questions(part, next) {
@@ -380,7 +392,11 @@ async function cameraStep() {
   const about = { camera, code: client.code, contact: study.contact, refused };
   prefetch();
   if (client.preview) return client.cameraPage(() => step("film:0"));
-  await cameraCheck({ ...about, again: false });
+  if (await cameraCheck({ ...about, again: false, without: Boolean(kiosk) }) === "without") {
+    camera.close();
+    [camera, connect, blind] = [new NoCamera(), () => new NoSocket(), true];
+    return step("film:0");
+  }
   checked = true;
   if (study.baseline_s > 0) {
     await baseline({ ...about, baseline_s: study.baseline_s, cameraGone: () => {
@@ -398,7 +414,7 @@ async function prefetch() {
 async function filmStep(k) {
   at(`film:${k}`);
   const id = me.order[k], stimulus = study.stimuli.find((other) => other.id === id);
-  if (!client.preview && (!checked || !camera.on)) {
+  if (!client.preview && !blind && (!checked || !camera.on)) {
     await cameraCheck({ camera, code: client.code, contact: study.contact, refused, again: true });
     checked = true;
   }
@@ -406,7 +422,7 @@ async function filmStep(k) {
   const position_s = me.positions?.[id] ?? 0;
   let spent = false; // an address that was used once and failed is asked for anew
   view = new FilmView({
-    camera, client, code: client.code, stimulus, every_s: study.every_s, position_s, contact: study.contact, connect: client.connect,
+    camera, client, code: client.code, stimulus, every_s: study.every_s, position_s, contact: study.contact, connect,
     address: async () => {
       if (spent || !addresses?.[id]) addresses = await client.films();
       spent = true;
@@ -452,7 +468,7 @@ function eventRuns(stimulus, k, began_s) {
     if (await ask({ title: () => t("leave.title"), text: () => t("leave.text"), yes: () => t("film.leave"), no: () => t("leave.stay"), danger: true })) view.finish("leave");
   }, "plain");
   view = new EventView({
-    camera, client, code: client.code, stimulus, every_s: study.every_s, began_s, connect: client.connect,
+    camera, client, code: client.code, stimulus, every_s: study.every_s, began_s, connect,
     tick: (words, link) => {
       time.textContent = words;
       put(line, LINES[link] ?? (() => ""));
@@ -530,7 +546,8 @@ function left() {
   progress(0, 0);
   show(
     { title: () => t("left.title") }, w("p", { class: "lead" }, () => t("left.text")), codeCard(client.code),
-    h("p", {}, put(h("a", { href: "/withdraw" }), () => t("left.erase"))),
+    kiosk ? h("p", {}, withdrawLink()) : h("p", {}, put(h("a", { href: "/withdraw" }), () => t("left.erase"))),
+    kiosk && kiosk.ending(),
   );
 }
 
@@ -553,9 +570,12 @@ function done() {
     h(
       "section", { class: "stack" },
       w("p", {}, () => t("done.keep_code")), codeCard(client.code), h("p", {}, withdrawLink()),
-      h("div", { class: "row" }, button(() => t("done.export"), async () => save(await client.export()), "small"), forgetting),
-      w("p", { class: "hint" }, () => t("done.forget_hint")), forgotten,
+      ...(kiosk ? [] : [
+        h("div", { class: "row" }, button(() => t("done.export"), async () => save(await client.export()), "small"), forgetting),
+        w("p", { class: "hint" }, () => t("done.forget_hint")), forgotten,
+      ]),
     ),
+    kiosk && kiosk.ending(),
   );
   client.curve().then(
     (found) => wheel.replaceWith(curves(found) ?? w("p", { class: "soft" }, () => t("done.no_curve"))),

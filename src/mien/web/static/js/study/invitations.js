@@ -126,6 +126,7 @@ export function invitationsPanel(study, { path, page, told, announce }) {
           : h("p", {}, "No link yet: nobody else can open this computer’s address. ", h("a", { href: HELP }, "Let phones and other computers in"), "."),
         h("div", { class: "row" },
           h("a", { class: "button small", href: here, target: "_blank", rel: "noopener", "aria-label": `Open here: ${name}` }, "Open here"),
+          !invitation.one_time && h("a", { class: "button small", href: `${here}?kiosk`, target: "_blank", rel: "noopener", title: "For a tablet at the door: it clears itself for the next guest" }, "Kiosk"),
           url && h("a", { class: "button small", href: `${page}/poster/${encodeURIComponent(invitation.id)}` }, "Poster to print"),
           url && h("a", { class: "button small", href: code, download: `${(invitation.label || "invitation").replace(/[^\p{L}\p{N}]+/gu, "-")}.svg` }, "QR code as a file"),
           h("button", { type: "button", class: "small", "aria-label": `${invitation.closed ? "Open again" : "Close"}: ${name}`, onclick: async () => {
