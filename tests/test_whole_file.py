@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.whole_file import part_of, whole_file
+from mien.whole_file import new_folder, part_of, whole_file
 
 
 def test_the_name_is_given_at_the_end_and_in_place_of_the_older_file(tmp_path: Path) -> None:
@@ -52,3 +52,33 @@ def test_two_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
             other.write_text("other")
     assert target.read_text() == "one"
     assert part_of(target) != part_of(target)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_folder_comes_at_the_end_also_where_an_empty_one_is(tmp_path: Path, there: bool) -> None:
+    target = tmp_path / "a" / "model"
+    if there:
+        target.mkdir(parents=True)
+    with new_folder(target) as folder:
+        assert folder.name == "model"
+        (folder / "model.json").write_text("{}")
+        assert not target.exists() or not list(target.iterdir())
+    assert [path.name for path in target.iterdir()] == ["model.json"]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_ends_a_new_folder_sooner_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "model") as folder:
+        (folder / "model.json").write_text("{}")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_folder_replaces_nobodys_files(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "mine").touch()
+    with pytest.raises(OSError, match="not empty"), new_folder(target) as folder:
+        (folder / "model.json").write_text("{}")
+    assert [path.name for path in target.iterdir()] == ["mine"]
+    assert list(tmp_path.iterdir()) == [target]

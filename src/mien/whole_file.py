@@ -1,6 +1,7 @@
-"""A file that is whole or not there: written beside its name, which it gets in one step."""
+"""A file, or a folder, that is whole or not there: written beside its name, which it gets in one step."""
 
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,3 +25,19 @@ def whole_file(target: Path) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """An empty folder, named as `target` is, which comes there where the block ends; what was there must be an empty folder.
+
+    Whatever ends the block sooner leaves nothing. Folders above are made. Raises `OSError`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+        folder = Path(scratch, target.name)
+        folder.mkdir()
+        yield folder
+        if target.exists():
+            target.rmdir()
+        folder.rename(target)

@@ -28,7 +28,6 @@ AGREEMENT = (
 EMOTION_STEPS = 5  # 0 to 4
 LIKING_STEPS = 7
 PERMUTATIONS = 9999
-_COUNTS = ("counts", "histogram", "few")
 
 Json = dict[str, Any]
 

@@ -12,7 +12,6 @@ from mien.errors import MediaError
 from mien.study_report.headline import headline
 
 _OWN = Path(__file__).parent / "static"
-_STYLES = ("mien.css", "study_report/report.css")
 
 
 def html(review: Mapping[str, Any], path: str | PathLike[str]) -> None:

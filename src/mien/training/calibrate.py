@@ -34,6 +34,7 @@ from mien.training.data import FaceSet, cache_folder, load_faces
 from mien.training.evaluate import class_scores, evaluate_bundle
 from mien.training.export import fit_temperature, protocol_for, tuned_head, write_bundle
 from mien.training.layouts import find_layout, fingerprint
+from mien.whole_file import new_folder
 
 CLEAN, ELSEWHERE, NOTHING = "clean", "elsewhere", "nothing"
 """Beside the kinds of damage: the pictures as they are, the faces from elsewhere, and pictures of no face."""
@@ -405,16 +406,12 @@ def calibrate(
     heads = with_reliability(heads, asked)
     reliability = {"labels": heads[0].name, "seed": seed, "kinds": reliability_rows(heads[0], heads, asked)}
     found = {"decision": decision, "reliability": reliability} if decision else {"reliability": reliability}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        folder = Path(scratch) / out.name
-        folder.mkdir()
+    with new_folder(out) as folder:
         shutil.copy(bundle.folder / "model.onnx", folder)
         version = f"{mien.__version__}+{date.today().isoformat()}"
         anew = replace(spec, version=version, heads=heads, calibration=found)
         anew = replace(anew, evaluation=anew.evaluation | _public(anew, bundle, data, layout, asked.faces))
         write_bundle(anew, folder)
-        shutil.move(folder, out)
     return found
 
 

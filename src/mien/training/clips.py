@@ -11,8 +11,6 @@ Both are folders as `mien data prepare` writes them. Needs no torch.
 """
 
 import functools
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from mien.errors import DataError
 from mien.labels import EKMAN
 from mien.training.layouts import SEED, SHARES, Row, check_shares, read_layout, split_stratified
 from mien.training.prepare import write_folder
+from mien.whole_file import new_folder
 
 CLIPS = 1260
 """As many as eNTERFACE'05 has films: 42 people, six emotions, five sentences."""
@@ -70,10 +69,8 @@ def make_clips(
         if progress is not None:
             progress(number + 1, len(chosen))
     of_frame = split_stratified([row.label for _, row in pictures], shares, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
     counts = {}
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        whole = Path(scratch) / out.name
+    with new_folder(out) as whole:
         for way in ("by-frame", "by-clip"):
             listed = [
                 (file, replace(row, split=split) if way == "by-frame" else replace(row, split=of_clip[row.video], person=row.video))
@@ -83,9 +80,6 @@ def make_clips(
             settings = {"clips": clips, "frames": frames, "shares": list(shares), "seed": seed}
             facts = write_folder(whole / way, "clips", listed, [note], settings)
             counts[way] = facts["counts"]
-        if out.exists():
-            out.rmdir()
-        shutil.move(whole, out)
     return counts
 
 

@@ -1,8 +1,6 @@
 """A run → a bundle: ONNX, temperature and prior found on PublicTest, figures, card."""
 
 import json
-import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -30,6 +28,7 @@ from mien.training.networks import ORIGINS
 from mien.training.recipe import Recipe
 from mien.training.start import is_run
 from mien.training.train import averaged_network, commit, run_recipe, versions
+from mien.whole_file import new_folder
 
 TOLERANCE = 1e-4
 """An exported network that differs from the trained one by more (absolute, in logits) is refused."""
@@ -113,10 +112,7 @@ def export(
     select = faces.of("PublicTest")
     fer2013 = is_fer2013(data, layout)
     machines = {} if svm is None else _svms(network, faces, recipe, tuple(svm))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        folder = Path(scratch) / out.name
-        folder.mkdir()
+    with new_folder(out) as folder:
         to_onnx(network, recipe.crop, tuple(recipe.heads), folder / "model.onnx")
         batch = network_input(select.crops[:256], recipe.mean, recipe.std)
         check_same(network, OnnxSession(folder / "model.onnx"), batch[:64])
@@ -159,7 +155,6 @@ def export(
             for split, found in evaluation[protocol].items():
                 found["priors"] = prior_effects(head, heads, logits[split], faces.of(split), protocol)
         write_bundle(ModelSpec(**{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"evaluation": evaluation}), folder)
-        shutil.move(folder, out)
     return out
 
 

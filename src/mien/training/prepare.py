@@ -52,7 +52,7 @@ from mien.training.layouts import (
 from mien.training.one_film import across_splits, small
 from mien.training.votes import refuse
 from mien.types import Faces
-from mien.whole_file import whole_file
+from mien.whole_file import new_folder, whole_file
 
 VIDEO_SUFFIXES = frozenset((".avi", ".mp4", ".flv", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv"))
 
@@ -314,10 +314,7 @@ def _prepare_pictures(
     unreadable: list[str] = []
     listed: list[tuple[str, Row]] = []
     looks: list[NDArray[np.float32]] = []
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        folder = Path(scratch) / out.name
-        folder.mkdir()
+    with new_folder(out) as folder:
         for i, (row, name) in enumerate(zip(listing.rows, _picture_names(listing.rows), strict=True)):
             try:
                 picture = row.read()
@@ -343,9 +340,6 @@ def _prepare_pictures(
         settings = {"shares": list(shares), "seed": seed, "skip_bad": skip_bad}
         facts = _facts(listing.layout, rows, notes, settings) | {"problems": len(problems)}
         _write_tables(folder, facts, listed, problems)
-        if out.exists():
-            out.rmdir()
-        shutil.move(folder, out)
     return facts
 
 
