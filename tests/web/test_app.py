@@ -164,10 +164,40 @@ def test_static_files_and_plotly_come_from_here(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd", "/static/%00"]
+    ("accepted", "packed"),
+    [("gzip, deflate, br", True), ("br;q=1, GZIP;q=0.5", True), ("gzip;q=0", False), ("br", False), ("identity", False)],
 )
-def test_nothing_but_static_files_comes_out(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code == 404
+def test_scripts_go_out_packed_to_whoever_takes_that(client: TestClient, accepted: str, packed: bool) -> None:
+    paths = {"/static/plotly.js": 3, "/static/js/participant/take-part.js": 2}
+    if accepted not in (
+        "gzip, deflate, br",
+        "br",
+        "identity",
+    ):  # Starlette's own, for all but Plotly, takes gzip as browsers say it
+        del paths["/static/js/participant/take-part.js"]
+    for path, smaller in paths.items():
+        whole = client.get(path, headers={"Accept-Encoding": "identity"})
+        answer = client.get(path, headers={"Accept-Encoding": accepted})
+        assert answer.content == whole.content  # httpx has unpacked it
+        assert (answer.headers.get("Content-Encoding") == "gzip") is packed
+        assert "Accept-Encoding" in answer.headers["Vary"]
+        if packed and "Content-Length" in answer.headers:
+            assert int(answer.headers["Content-Length"]) * smaller < len(whole.content)
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/static/../app.py", 404),
+        ("/static/%2e%2e/app.py", 404),
+        ("/static/..%2fapp.py", 404),
+        ("/static//etc/passwd", 404),
+        ("/static/%00", 422),
+    ],
+)
+def test_nothing_but_static_files_comes_out(client: TestClient, path: str, status: int) -> None:
+    assert client.get(path).status_code == status
 
 
 def test_info_says_what_a_page_has_to_know(client: TestClient) -> None:

@@ -46,10 +46,50 @@ def test_what_plays_already_is_copied_byte_for_byte(tmp_path: Path) -> None:
     assert shares[-1] == pytest.approx(1.0, abs=0.05)
 
 
+def pictures_of(path: Path) -> list[bytes]:
+    with av.open(str(path)) as source:
+        return [frame.to_ndarray(format="gray").tobytes() for frame in source.decode(video=0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("in.mov", {"sound": "aac"}),
+        ("in.mkv", {"sound": "aac"}),
+        ("in.mkv", {"sound": "mp3"}),
+        ("in.mov", {"sound": "aac", "codec_options": {"preset": "medium", "crf": "18", "bf": "2"}}),
+        ("in.mkv", {"sound": "aac", "codec_options": {"preset": "medium", "crf": "18", "bf": "2"}}),
+        ("in.mov", {"rotation": 90.0}),
+    ],
+)
+def test_what_plays_but_for_its_container_gets_another_one_and_is_not_made_anew(
+    tmp_path: Path, name: str, how: dict[str, Any]
+) -> None:
+    source = film(tmp_path / name, times=[k / 25 for k in range(50)], click_s=1.2 if "sound" in how else None, **how)
+    with open_media(source) as media:
+        before = media.info
+    info, anew = film_for_browsers(source, tmp_path / "out.mp4")
+    assert not anew
+    assert (tmp_path / "out.mp4").read_bytes()[4:8] == b"ftyp"
+    assert pictures_of(tmp_path / "out.mp4") == pictures_of(source), "pictures were touched"
+    assert (info.width, info.height, info.name) == (before.width, before.height, name)
+    assert info.duration_s == pytest.approx(2.0, abs=0.1)
+    if "sound" in how:
+        assert click_at(tmp_path / "out.mp4") == pytest.approx(click_at(source), abs=0.005)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "out.mp4"]
+
+
+def test_a_container_that_would_lose_something_is_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the film is made anew, as any other."""
+    monkeypatch.setattr("mien.media.browser_film.MOVED_MAX_S", -1.0)
+    _, anew = film_for_browsers(film(tmp_path / "in.mkv", sound="aac"), tmp_path / "out.mp4")
+    assert anew
+    assert streams(tmp_path / "out.mp4") == PLAYS | {"sounds": ["aac"]}
+
+
 @pytest.mark.parametrize(
     ("name", "how", "sounds"),
     [
-        ("in.mov", {"sound": "aac"}, ["aac"]),
         ("in.mkv", {"sound": "ac3"}, ["aac"]),
         ("in.avi", {"codec": "mpeg4", "sound": "mp3"}, ["mp3"]),
         ("in.webm", {"codec": "libvpx-vp9", "sound": "libopus"}, ["opus"]),
@@ -132,7 +172,7 @@ def settled(client: TestClient, id: str) -> dict[str, Any]:
 
 def test_an_upload_becomes_a_film_that_plays(client: TestClient, app: FastAPI, tmp_path: Path) -> None:
     id = made(client, stimuli=[])["id"]
-    first = upload(client, id, film(tmp_path / "Night train.mkv", sound="aac"))
+    first = upload(client, id, film(tmp_path / "Night train.mkv", sound="ac3"))
     assert first["missing"] == [{"field": "stimuli", "what": "the film of “Night train”, which is being made ready"}]
     assert first["films"][0]["state"] == "converting"
     upload(client, id, film(tmp_path / "b.mp4"), title="Second")

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import dataclasses
 import errno
+import gzip
 import importlib.util
 import logging
 import os
+import re
 import secrets
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from mien import __version__
@@ -59,6 +63,7 @@ ROUTED = (
     *(pages, study_pages, participant_pages, room_pages),
 )
 WARM_AFTER_S = 0.5
+GZIPPED_BYTES_MIN = 1000
 STOP_WITHIN_S = 5
 BACKLOG = 512
 """Connections that the system holds until they are taken."""
@@ -115,20 +120,38 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     plotly = _plotly_script()
 
     @app.get("/static/plotly.js", include_in_schema=False)
-    def plotly_script() -> FileResponse:
-        return FileResponse(plotly, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+    def plotly_script(request: Request) -> Response:
+        headers = {"Cache-Control": "max-age=86400", "Vary": "Accept-Encoding"}
+        if takes_gzip(request.headers.get("Accept-Encoding", "")):
+            return Response(gzipped(plotly), media_type="text/javascript", headers=headers | {"Content-Encoding": "gzip"})
+        return FileResponse(plotly, media_type="text/javascript", headers=headers)
 
     @app.get("/favicon.ico", include_in_schema=False)
     def icon() -> FileResponse:
         """Browsers ask for it where they show a file or a plain answer."""
         return FileResponse(STATIC / "favicon.svg", headers={"Cache-Control": "max-age=86400"})
 
-    app.mount("/static/mien", StaticFiles(directory=SHARED_STATIC), name="shared")
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for path, folder, name in (("/static/mien", SHARED_STATIC, "shared"), ("/static", STATIC, "static")):
+        app.mount(path, GZipMiddleware(StaticFiles(directory=folder), minimum_size=GZIPPED_BYTES_MIN), name=name)
     app.add_exception_handler(HTTPException, answer)
     app.add_exception_handler(RequestValidationError, answer)
     app.add_middleware(Guard, security=guard, answer=answer)
     return app
+
+
+@cache
+def gzipped(file: Path) -> bytes:
+    """A file that does not change, packed once."""
+    return gzip.compress(file.read_bytes(), compresslevel=6)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` header takes gzip."""
+    for part in accepted.lower().split(","):
+        name, _, rest = part.partition(";")
+        if name.strip() == "gzip":
+            return re.fullmatch(r"q=0(\.0*)?", rest.strip()) is None
+    return False
 
 
 def _plotly_script() -> Path:
