@@ -78,8 +78,8 @@ def as_shown(row: dict[str, str]) -> dict[str, str]:
     whole = {"frame", "faces"}
 
     def words(name: str, text: str) -> str:
-        if name == "expression":
-            return text
+        if name in ("expression", "flags"):
+            return text.replace(";", ", ")
         if text == "":
             return "–"
         if name == "track":

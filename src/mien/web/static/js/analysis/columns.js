@@ -15,7 +15,7 @@ const SEEN = 0.005; // a bar of less is not seen
 const KINDS = {
   time: { text: (value, about) => moment(value, about.end) },
   face: { text: (value, about) => about.names.get(value) ?? `Face ${value}`, plain: true },
-  expression: { plain: true, kept: String, cell: (value) => tint(h("span", { class: "mark" }, dot(value), value), value) },
+  expression: { plain: true, kept: String, cell: (value) => value && tint(h("span", { class: "mark" }, dot(value), value), value) },
   view: { text: count, high: true },
   share: { text: share, high: true },
   faces: { text: count, high: true },
@@ -23,6 +23,7 @@ const KINDS = {
   change: { text: (value) => signed(value * 100, 1), high: true },
   moment: { text: (value, about) => moment(value, about.end) },
   sure: { text: share, high: true },
+  flags: { plain: true, kept: String, cell: (value) => value.replaceAll(";", ", ") },
   pixels: { text: (value) => value.toFixed(0) },
   frame: { text: count },
 };
@@ -32,7 +33,9 @@ const KNOWN = {
   start_s: ["time", "From", "Since the beginning"],
   end_s: ["time", "To", "Since the beginning"],
   track: ["face", "Face", "The number of a face that was followed, or the name you gave it"],
-  expression: ["expression", "Expression", "The most probable one: what the face appears to show"],
+  expression: ["expression", "Expression", "The most probable one: what the face appears to show; empty where it cannot be relied on"],
+  reliability: ["sure", "Can be believed", "How likely it is that the expression is what most people would say"],
+  flags: ["flags", "Unsure because", "What makes the reading unsure"],
   faces: ["view", "Faces in view", "How many faces are in view"],
   valence: ["valence", "Positive or negative", "How probable happiness is, minus the most probable of anger, sadness, fear, disgust and contempt: −1 to +1"],
   peak: ["share", "At most", "The highest probability, of the smoothed curve"],
