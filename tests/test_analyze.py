@@ -292,6 +292,31 @@ def test_the_network_runs_once_for_several_pictures() -> None:
     assert model.runs == 1
 
 
+def test_frames_of_a_film_are_read_eight_at_a_time_as_each_alone() -> None:
+    class Counting(FakeExpressions):
+        runs: tuple[int, ...] = ()
+
+        def __call__(self, crops: Any) -> Any:
+            self.runs += (len(crops),)
+            return super().__call__(crops)
+
+    model, scenes = Counting(), two_who_cross()
+    a = Analyzer(model, detector=FakeDetector())
+    error = MediaError("fake.mp4: cannot decode after 4 s")
+    together, alone = [], list(a.stream(frames(scenes)))
+    one_by_one, model.runs = model.runs, ()
+    with pytest.raises(MediaError, match="after 4 s"):
+        for result in a.stream(FakeMedia(frames(scenes), error=error)):
+            together.append(result)
+    assert len(one_by_one) == len(alone) == len(together) == 40
+    assert model.runs == tuple(sum(one_by_one[i : i + 8]) for i in range(0, 40, 8))
+    for one, other in zip(together, alone, strict=True):
+        assert one.frame.index == other.frame.index
+        assert one.tracks.tolist() == other.tracks.tolist()
+        for name in ("emotions", "smoothed", "reliability", "flags"):
+            assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True), name
+
+
 def two_who_cross() -> list[tuple[float, list[Square]]]:
     """Somebody walks right, another one comes, is covered for a while, and a third appears late; an uneven clock."""
     scenes = []

@@ -110,6 +110,15 @@ class Expressions:
         return found
 
 
+def read_crops(model: EmotionModel, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a model says of N crops: (N, K) probabilities and (N,) their reliability, NaN of a model without a `read`."""
+    read = getattr(model, "read", None)
+    if read is None:
+        return model(crops), np.full(len(crops), np.nan, np.float32)
+    probabilities, reliability = read(crops)
+    return probabilities, reliability
+
+
 def network_input(crops: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.float32]:
     """uint8 crops (N, S, S) or (N, S, S, 3) as the float32 batch (N, C, S, S) that a network is given."""
     values = (crops.astype(np.float32) / np.float32(255) - np.float32(mean)) / np.float32(std)

@@ -6,6 +6,8 @@ it. A flag is coarse: it says why a reading is not to be relied on, not how far.
 beard) the reliability may; see `mien.reliability`.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +35,9 @@ TEXTURE = 0.25
 SIDE_PX = 48
 """Side of the crops that all this was measured on. A network that is shown less cannot say what the picture is like."""
 
-_EYES = (0.28, 0.50, 0.18, 0.82)
-_MOUTH = (0.64, 0.90, 0.25, 0.75)
-"""y1, y2, x1, x2 in shares of the crop's side, in which the landmarks stand as `mien.crop.TEMPLATE` has them."""
+_EYES = (13, 24, 9, 39)
+_MOUTH = (31, 43, 12, 36)
+"""y1, y2, x1, x2 of 48, in which the landmarks stand as `mien.crop.TEMPLATE` has them."""
 
 
 def flags(faces: Faces, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -73,19 +75,22 @@ def brought_down(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def sharpness(grey: NDArray[np.uint8]) -> float:
     """How much of a face's contrast lies in what is finer than a twentieth of it: 0 to 1, from 48 × 48 grey values."""
     fine = cv2.subtract(grey, cv2.GaussianBlur(grey, (0, 0), 1.5), dtype=cv2.CV_32F)
-    return float(fine.std() / max(float(grey.std()), 1.0))
+    return _spread(fine) / max(_spread(grey), 1.0)
+
+
+def _spread(values: NDArray[Any]) -> float:
+    """The standard deviation, in a tenth of the time that numpy takes for so few."""
+    return float(cv2.meanStdDev(values)[1][0, 0])
 
 
 def texture_ratio(grey: NDArray[np.uint8]) -> float:
     """Fine detail about the mouth against that about the eyes, the lesser by the greater: near 0 where one of them is covered."""
     edges = cv2.Laplacian(grey, cv2.CV_32F)
-    parts = [float(np.abs(_cut(edges, where)).mean()) for where in (_EYES, _MOUTH)]
+    parts: list[float] = []
+    for y1, y2, x1, x2 in (_EYES, _MOUTH):
+        part = edges[y1:y2, x1:x2]
+        parts.append(float(cv2.norm(part, cv2.NORM_L1)) / part.size)
     return min(parts) / max(*parts, 1e-6)
-
-
-def _cut(grey: NDArray[np.float32], where: tuple[float, float, float, float]) -> NDArray[np.float32]:
-    y1, y2, x1, x2 = (round(v * len(grey)) for v in where)
-    return grey[y1:y2, x1:x2]
 
 
 def turn(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
