@@ -23,7 +23,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -41,6 +41,7 @@ from mien.manifest import FOLDER, MOST_DEATHS, Manifest, Record
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
 from mien.turn import upright
 from mien.types import MIN_RELIABILITY, FrameResult, MediaInfo, Timeline
+from mien.unfinished import mark, remove_left, unmark
 from mien.whole_file import whole_file
 
 MEDIA_SUFFIXES = frozenset(
@@ -288,6 +289,12 @@ def is_result(folder: Path) -> bool:
     return all((folder / name).is_file() for name in _KNOWN_AS_RESULT)
 
 
+@functools.cache
+def _remove_left_once(parent: Path) -> None:
+    """Of a folder with a hundred thousand results: not before each of them."""
+    remove_left(parent)
+
+
 @contextlib.contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target` that takes its place when the block ends well; an older result there is replaced.
@@ -303,11 +310,14 @@ def whole_folder(target: Path) -> Iterator[Path]:
     try:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            _remove_left_once(target.parent)
             scratch.mkdir()
+            mark(scratch)
         except OSError as error:
             raise MediaError(f"{target}: cannot be written: {error.strerror}; give another folder with --out") from error
         scratch.chmod(0o755)
         yield scratch
+        unmark(scratch)
         if target.exists():
             for other in target.iterdir():
                 if other.name in (*RESULT_FILES, *_MORE_FILES):
@@ -684,6 +694,7 @@ def _in_processes(
                 try:
                     yield pool.submit(_attempt, source, folder, options, kept, debug=debug).result()
                 except BrokenProcessPool:
+                    remove_left(folder.parent)
                     name = shown_name(source)
                     died = f"{name}: the process that analysed it died; is there enough memory?"
                     yield Task(source, folder, options, kept).died(died)
@@ -691,7 +702,21 @@ def _in_processes(
 
 def _pool(processes: int) -> ProcessPoolExecutor:
     # spawn: a forked child would inherit onnxruntime's threads and locks half-way.
-    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    """One thread, and an end with whoever began it: a parent that is killed tells its pool nothing, and the workers would wait for
+    ever. Python hands each a sentinel of its parent, on every system."""
+    cv2.setNumThreads(1)
+    parent = parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end, name="mien-parent", daemon=True).start()
 
 
 @functools.lru_cache(maxsize=1)

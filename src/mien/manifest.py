@@ -14,13 +14,13 @@ import hashlib
 import json
 import os
 import secrets
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from mien.unfinished import is_gone, this_process
 from mien.whole_file import whole_file
 
 FOLDER = ".manifest"
@@ -132,7 +132,7 @@ class Manifest:
                 path.unlink(missing_ok=True)
 
     def _take(self, path: Path) -> str | None:
-        mine = {"machine": _machine(), "pid": os.getpid(), "began": _began(os.getpid()), "token": secrets.token_hex(8)}
+        mine = this_process() | {"token": secrets.token_hex(8)}
         self.folder.mkdir(parents=True, exist_ok=True)
         for _ in range(2):
             try:
@@ -148,9 +148,9 @@ class Manifest:
 
     def _is_dead(self, path: Path) -> bool:
         """Whether the process that made this claim is gone; of one on another machine its silence decides."""
-        content = _read(path)
-        if content.get("machine") == _machine() and os.name == "posix" and isinstance(content.get("pid"), int):
-            return not _lives(content["pid"], str(content.get("began", "")))
+        gone = is_gone(_read(path))
+        if gone is not None:
+            return gone
         # Both times are the file server's, so that clocks of machines that differ, or are set, decide nothing.
         probe = self.folder / f".now-{secrets.token_hex(4)}"
         try:
@@ -202,34 +202,3 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as part:
         part.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _machine() -> str:
-    """Where a process number means one process: a machine since its start, within one namespace of processes."""
-    marks = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-    with contextlib.suppress(OSError):
-        marks.append(os.readlink("/proc/self/ns/pid"))
-    return " ".join(marks)
-
-
-def _began(pid: int) -> str:
-    """When a process began, in ticks, so that a number that is given anew is no process of old; empty where nobody says it."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return ""
-    return "" if state in "ZX" else rest[18]
-
-
-def _lives(pid: int, began: str) -> bool:
-    if began:
-        return _began(pid) == began
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

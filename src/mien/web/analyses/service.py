@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from mien.errors import ModelError
+from mien.unfinished import remove_left
 from mien.web.analyses.schema import JobOptions, JobProgress, JobView
 from mien.web.analyses.task import Analysis
 from mien.web.database import FINISHED, JOB_TABLES, Job, Store, Task
@@ -101,11 +102,13 @@ class Jobs:
         return self.settings.jobs_dir / id
 
     def tidy(self) -> None:
-        """Removes what an earlier server left of uploads that were coming in: there is no job of them."""
+        """Removes what an earlier server left of uploads that came in, of which there is no job, and of results half made."""
         folders = self.settings.jobs_dir
         for folder in folders.iterdir() if folders.is_dir() else ():
             if folder.is_dir() and [p.name for p in folder.iterdir()] == [Upload.PART]:
                 shutil.rmtree(folder, ignore_errors=True)
+            elif folder.is_dir():
+                remove_left(folder)
 
     # --- what pages and programs ask for
 
