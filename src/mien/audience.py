@@ -806,8 +806,10 @@ class Moment:
     direction       "peak" or "dip"        time_s  of the highest (lowest) mean
     start_s, end_s  around it, where the mean is at least half as far from the film's mean
     value, rise     the mean at time_s, and that minus the film's mean (negative in a dip)
+    low, high       the interval, over viewers, of how far they rose above their own means of the film, at `level`
     threshold       what the value had to exceed
-    p               of a shifted audience having anything as far out in any of the signals asked for, never 0
+    p               of a shifted audience having anything as far out, at any time, in any of the signals asked for: never 0, and in
+                    need of no other correction
     rose            names of the viewers in whom it rose (fell, in a dip); share  their share of those seen meanwhile
     """
 
@@ -819,6 +821,8 @@ class Moment:
     value: float
     threshold: float
     rise: float
+    low: float
+    high: float
     p: float
     rose: tuple[str, ...]
     share: float
@@ -832,6 +836,8 @@ def moments(
     level: float = 0.95,
     most: int = 12,
     min_apart_s: float = 5.0,
+    highest: bool = False,
+    draws: int = 1000,
     seed: int = 0,
 ) -> list[Moment]:
     """The moments that stand out, those furthest out first kept, in order of time.
@@ -839,6 +845,9 @@ def moments(
     signals      which ones to look through; None: every label but "neutral", and the valence, of which also dips are looked for
     level        in audiences whose viewers have nothing in common, this share has no moment at all, in any of the signals
     most         how many at most        min_apart_s  between two moments of one signal and direction
+    highest      of each signal and direction also the highest point beside its moments, with a p above 1 − level and within its
+                 threshold. So it can be told why a point of 30 % is no moment where one of 28 % is: its signal moves more by itself
+    draws        of the bootstrap for the interval
 
     Viewers are shifted as in `synchrony`. At each time the distance of the mean from the film's is multiplied by the root of the
     number of viewers seen, so that a mean of few does not stand out for that alone. The largest of each shifted audience makes the
@@ -849,7 +858,7 @@ def moments(
     A signal rose in a viewer whose own mean meanwhile lies above the own mean of the film by at least half of the audience's rise,
     and by half of the own standard deviation. Raises `ValueError` for unknown signals and a level outside (0, 1).
     """
-    _check(level=level, shifts=shifts)
+    _check(level=level, draws=draws, shifts=shifts)
     if most < 0 or not min_apart_s >= 0:
         raise ValueError(f"most and min_apart_s must be 0 or more, but got {most} and {min_apart_s}")
     names = [s for s in audience.signals if s != "neutral"] if signals is None else list(dict.fromkeys(signals))
@@ -887,13 +896,25 @@ def moments(
     limit = float(np.quantile(largest, level, method="higher"))
 
     out: list[tuple[float, Moment]] = []
+    within: list[Moment] = []
+    weights = _drawn(len(audience), draws, seed)
     apart_cells = max(1, round(min_apart_s / audience.step_s))
     for f in np.flatnonzero(alive):
         i, sign = families[f]
         height = (far[f] - centre[f]) / scale[f]
         mean = means[i]
-        for peak, start, end in _peaks(height, sign * mean, limit, apart_cells, n > 0):
+        own, _ = _centred(values[i], seen)
+        standing = _peaks(height, sign * mean, limit, apart_cells, n > 0)
+        rest = height.copy()
+        for _, start, end in standing:
+            rest[max(0, start - apart_cells) : end + apart_cells + 1] = -np.inf
+        tallest = int(rest.argmax())
+        beside = [(tallest, tallest, tallest)] if highest and -np.inf < rest[tallest] <= limit else []
+        for peak, start, end in standing + beside:
             rise = float(mean[peak])
+            at = slice(peak, peak + 1)
+            reach = 2 * (audience.limits(names[i])[1] - audience.limits(names[i])[0])
+            ((_, low, high),) = _intervals([own[:, at]], seen[:, at], weights, level, [(-reach, reach)])
             bound = sign * (centre[f] + limit * scale[f]) / math.sqrt(n[peak])
             rose, met = _rose(values[i], seen, slice(start, end + 1), rise)
             times = audience.times
@@ -906,13 +927,18 @@ def moments(
                 float(overall[i] + rise),
                 float(overall[i] + bound),
                 rise,
+                float(low[0]),
+                float(high[0]),
                 _p(largest, float(height[peak])),
                 tuple(audience.names[v] for v in np.flatnonzero(rose)),
                 float(rose.sum() / max(met.sum(), 1)),
             )
-            out.append((float(height[peak]), moment))
+            if height[peak] > limit:
+                out.append((float(height[peak]), moment))
+            else:
+                within.append(moment)
     out.sort(key=lambda pair: -pair[0])
-    return sorted((moment for _, moment in out[:most]), key=lambda m: (m.time_s, m.signal))
+    return sorted([*(moment for _, moment in out[:most]), *within], key=lambda m: (m.time_s, m.signal))
 
 
 def _peaks(

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from mien import __version__, audience
 from mien.labels import FERPLUS
@@ -298,6 +300,86 @@ def test_a_date_leaves_out_who_came_later() -> None:
     assert review["counts"]["measured"] == 8
 
 
+# --- what is a change, a moment, a difference
+
+
+def test_a_change_of_few_points_is_no_verdict() -> None:
+    """Disgust from 3 to 2 % with p = .002."""
+    chance = {s: {"p": 0.9, "n": 12.0, "low": -0.1, "high": 0.1} for s in SIGNALS}
+    found = results.corrected_markers([{"effects": chance | {"disgust": {"p": 0.002, "n": 12.0, "low": -0.018, "high": -0.004}}}])
+    effects = found[0]["effects"]
+    assert effects["disgust"]["p_corrected"] == pytest.approx(multipletests([0.002] + [0.9] * 7, method="holm")[1][0], abs=1e-4)
+    assert (effects["disgust"]["clear"], effects["disgust"]["says"]) == (False, "appears to fall by 2 points at most")
+    assert (effects["anger"]["clear"], effects["anger"]["says"]) == (False, "no clear change in 12 viewers")
+
+
+def test_changes_are_told_by_both_ends_of_their_interval(whole: tuple[dict[str, Any], list[Viewer]]) -> None:
+    markers = film(whole[0])["markers"]
+    joke = markers[0]["effects"]
+    happiness = joke["happiness"]
+    size = f"{round(happiness['low'] * 100)} to {round(happiness['high'] * 100)} points"
+    assert happiness["says"] == f"appears to rise by {size}"
+    assert joke["contempt"]["clear"] is False
+    for marker in markers:
+        wanted = multipletests([marker["effects"][s]["p"] for s in FERPLUS], method="holm")[1]
+        assert [marker["effects"][s]["p_corrected"] for s in FERPLUS] == pytest.approx(wanted, abs=5e-4)
+        assert marker["effects"]["valence"]["p_corrected"] == marker["effects"]["valence"]["p"]
+
+
+def test_of_nine_there_are_curves_and_no_verdict() -> None:
+    review = build(study(smallest_group=3), people()[:9])
+    part = film(review)
+    assert part["curves"]["raw"]["happiness"]["mean"][50] > 0.1
+    assert (part["moments"], part["peaks"], part["tested"]) == ([], [], False)
+    assert review["headline"] == "What the faces of 9 viewers appeared to show is drawn; moments are named from 10 viewers on."
+    effect = part["markers"][0]["effects"]["happiness"]
+    assert (effect["low"], effect["high"], effect["p"], effect["p_corrected"]) == (None, None, None, None)
+    assert effect["says"] == "too few to say: 9 of at least 10 viewers"
+    gap = part["differences"]["cinema"]["raw"]["happiness"]
+    assert (gap["p"], gap["p_corrected"], gap["overall"], set(gap["low"])) == (None, None, None, {None})
+
+
+def test_groups_over_the_whole_film_are_welchs() -> None:
+    viewers = people(HALF * 2)
+    found = film(build(study(smallest_group=3), viewers))["differences"]["cinema"]["raw"]
+    grid = audience.align([v.timelines[STIMULUS] for v in viewers], step_s=0.5, end_s=72.0)
+    joy = [row[seen].mean() for row, seen in zip(grid.signal("happiness"), grid.seen, strict=True)]
+    often, rarely = joy[::2], joy[1::2]
+    test = stats.ttest_ind(often, rarely, equal_var=False)
+    low, high = test.confidence_interval()
+    one = found["happiness"]["overall"]
+    wanted = (np.mean(often) - np.mean(rarely), low, high, test.pvalue)
+    assert [one[name] for name in ("difference", "low", "high", "p")] == pytest.approx(wanted, abs=1e-3)
+    for name in ("p", "overall"):
+        rows = [found[s] if name == "p" else found[s]["overall"] for s in FERPLUS]
+        corrected = multipletests([row["p"] for row in rows], method="holm")[1]
+        assert [row["p_corrected"] for row in rows] == pytest.approx(corrected, abs=1e-3)
+
+
+def test_it_is_told_why_a_higher_point_is_no_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anger wanders far in each viewer by itself; surprise is still but for one start of all."""
+    monkeypatch.setattr(results, "SHIFTS", 200)
+    random, times = np.random.default_rng(4), np.arange(0, 120, 0.5)
+    viewers = []
+    for k in range(10):
+        rows = np.full((len(times), len(FERPLUS)), 0.01)
+        slow = np.repeat(random.random(24) < 0.3, 10)
+        rows[:, FERPLUS.index("anger")] = 0.05 + 0.6 * slow
+        rows[(times >= 60) & (times < 63), FERPLUS.index("surprise")] = 0.3
+        rows[:, 0] = 1 - rows[:, 1:].sum(axis=1)
+        timeline = timeline_of(times, rows, np.ones(len(times), bool), STIMULUS, 0.5)
+        viewers.append(Viewer(str(k + 1), {STIMULUS: timeline}, quality={"finished": True}))
+    part = film(build(study(stimuli=[DEFINITION["stimuli"][0] | {"duration_s": 120.0}], markers=[]), viewers))
+    (moment,) = [m for m in part["moments"] if m["signal"] == "surprise"]
+    assert moment["low"] <= moment["rise"] <= moment["high"]
+    assert moment["p"] < 0.05
+    (anger,) = [peak for peak in part["peaks"] if peak["signal"] == "anger"]
+    assert anger["value"] > moment["value"] > moment["threshold"]
+    assert anger["value"] < anger["threshold"]
+    assert anger["p"] > 0.05
+    assert "surprise" not in {peak["signal"] for peak in part["peaks"]}  # at rest but for its moment
+
+
 # --- that it never tells of few
 
 
@@ -472,7 +554,7 @@ def test_one_page_with_a_wild_clock_does_not_stretch_an_event() -> None:
 def test_a_still_face_breaks_nothing() -> None:
     times = np.arange(0, 72, 0.5)
     still = np.tile(np.eye(8)[0], (len(times), 1))
-    viewers = [Viewer(str(n), {STIMULUS: timeline_of(times, still, times >= 0, "x", 0.5)}) for n in range(6)]
+    viewers = [Viewer(str(n), {STIMULUS: timeline_of(times, still, times >= 0, "x", 0.5)}) for n in range(10)]
     review = build(study(), viewers)
     json.dumps(review, allow_nan=False)
     assert film(review)["moments"] == []

@@ -11,7 +11,7 @@ import pytest
 from mien.analyze import Analyzer
 from mien.media import open_media
 from mien.study_report import sample, sample_film
-from mien.study_report.sample import FILES, STIMULUS
+from mien.study_report.sample import FILES, SCENES, STIMULUS
 
 pytestmark = pytest.mark.process
 
@@ -98,3 +98,31 @@ def test_the_same_seed_gives_the_same_viewers() -> None:
     assert {v.name for v in one if v.finished_at is None} == {"9"}
     lost = {v.name: 1 - v.quality["with_face"] / v.quality["looks"] for v in one}
     assert {name for name, share in lost.items() if share > 0.04} == {"4", "7", "10"}
+
+
+def test_it_says_nothing_that_was_not_planted(told: tuple[Path, str]) -> None:
+    """Of all moments, changes and curves alike that are called more than chance, a scene is the reason."""
+    review = json.loads((told[0] / "review.json").read_text(encoding="utf-8"))
+    (film,) = review["stimuli"]
+    assert film["moments"]
+    for moment in film["moments"]:
+        falls = moment["direction"] == "down"
+        reasons = [s for s in SCENES if s.start_s - 2 <= moment["time_s"] <= s.end_s + 4]
+        labels = {s.label for s in reasons} | {
+            "valence" for s in reasons if falls == (s.label == "sadness") and s.label != "surprise"
+        }
+        assert moment["signal"] in labels, moment
+    for marker, scene in zip(film["markers"], SCENES, strict=False):
+        clear = {signal: effect["difference"] for signal, effect in marker["effects"].items() if effect["clear"]}
+        assert clear.pop(scene.label) > 0
+        assert clear.pop("neutral", -1.0) < 0
+        assert (clear.pop("valence", -1.0 if scene.label == "sadness" else 1.0) > 0) == (scene.label != "sadness")
+        assert clear == {}, marker["label"]
+    # The happy end is the 30 % that are no moment beside 28 % of surprise: of fewer faces, and of an expression that is livelier.
+    (end,) = [peak for peak in film["peaks"] if peak["signal"] == "happiness"]
+    (bang,) = [moment for moment in film["moments"] if moment["signal"] == "surprise"]
+    assert SCENES[3].start_s < end["time_s"] < SCENES[3].end_s + 4
+    assert bang["threshold"] < bang["value"] < end["value"] < end["threshold"]
+    planted = {scene.label for scene in SCENES} | {"neutral", "valence"}
+    assert all(one["p"] > 0.05 for signal, one in film["synchrony"]["by_signal"].items() if signal not in planted)
+    assert all(row["rho"] is None for row in review["agreement"]["rows"])  # nine have answered

@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 
 from mien import audience
+from mien.study_report.headline import CLEAR, LEAST_TESTED
 from mien.study_report.small_cells import Bin, hidden, merged, small, told
 from mien.study_report.small_groups import Members, may_show
 from mien.study_report.viewers import Viewer
 
 TEXTS_MAX = 200
-LEAST_TESTED = 10
-"""So many viewers at least before anything is said of chance; of fewer the numbers are shown, and no verdict."""
-CLEAR = 0.05
-"""A difference is called one where its p, corrected for all that was looked at beside it, lies below."""
 AGREEMENT = (
     "Expression is not feeling. A face can be still while somebody is moved, and smile out of politeness; so the two are set "
     "beside each other here, and one does not correct the other. Each row compares, over viewers, how much people said they "

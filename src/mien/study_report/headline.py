@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LEAST_TESTED = 10
+"""So many viewers at least before anything is said of chance; of fewer the numbers are shown, and no verdict."""
+CLEAR = 0.05
+"""A difference is called one where its p, corrected for all that was looked at beside it, lies below."""
 _NEAR_S = 8.0  # from a marker to a peak that is told with it
 _LISTED = 36  # letters of a marker's or a film's name in the sentence
 
@@ -18,6 +22,9 @@ def headline(review: Mapping[str, Any]) -> str:
     if not films:
         return "Nobody has been measured yet."
     standing = [(film, moment) for film in films for moment in film["moments"]]
+    if not standing and not any(film.get("tested", True) for film in films):
+        many = _viewers(max(film["in_curves"] for film in films))
+        return f"What the faces of {many} appeared to show is drawn; moments are named from {LEAST_TESTED} viewers on."
     if not standing:
         many = _viewers(max(film.get("in_curves") or film["viewers"] for film in films))
         what = "No moment stands out from what chance alone would give"
@@ -38,6 +45,24 @@ def headline(review: Mapping[str, Any]) -> str:
     more = len(standing) - 1
     rest = "" if not more else f" {_number(more)} more moment{'s' if more > 1 else ''} stand{'' if more > 1 else 's'} out."
     return f"{sentence}{': ' + rose if rose else ''}.{rest}"
+
+
+def changed(signal: str, effect: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether something appears to change at a marker, by a point for sure and by more than chance after correction; and in words:
+    its size by both ends of the interval."""
+    n = round(effect["n"])
+    if n < LEAST_TESTED:
+        return False, f"too few to say: {n} of at least {LEAST_TESTED} viewers"
+    low, high, p = effect["low"], effect["high"], effect["p_corrected"]
+    if low is None or low <= 0 <= high or p is None or p >= CLEAR:
+        return False, f"no clear change in {n} viewers"
+    least, most = sorted((abs(low), abs(high)))
+    way = "rise" if low > 0 else "fall"
+    if least < 0.01:
+        few = round(most * 100)
+        return False, "hardly changes" if signal == "valence" or few < 2 else f"appears to {way} by {few} points at most"
+    size = f"{least:.2f} to {most:.2f}" if signal == "valence" else f"{round(least * 100)} to {round(most * 100)} points"
+    return True, f"appears to {way} by {size}"
 
 
 def clearest(moments: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

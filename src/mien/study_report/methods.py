@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mien import __version__
+from mien.study_report.headline import LEAST_TESTED
 from mien.study_report.presence import LEAST_WATCHED
 from mien.study_report.viewers import Viewer
 
@@ -44,9 +45,12 @@ def methods(
         "Moments: where the smoothed mean rises above (or valence falls below) all but "
         f"{1 - level:.0%} of the highest peaks of whole films shifted by chance.",
         f"Markers: the mean of the {MARKER_S:g} s before a marker against the {MARKER_S:g} s after it, or as long as it lasts; of "
-        "viewers seen in both.",
+        "viewers seen in both; p by sign flips, corrected for the expressions (Holm), not for several "
+        "markers.",
         "Groups: where two groups of a kind are shown, one curve minus the other, smoothed; its band holds all of what comes out "
-        f"in {level:.0%} of cases when viewers are dealt to the groups by chance ({draws} times; the highest point of a film).",
+        f"in {level:.0%} of cases when viewers are dealt to the groups by chance ({draws} times; the highest point of a film). "
+        "Over the whole film: Welch's t of each viewer's own mean. Both corrected for all expressions (Holm).",
+        f"Of fewer than {LEAST_TESTED} viewers curves and means are shown, but no moment, interval of a change, p or verdict.",
         "Attention: of the viewers who were being measured, the share in whom a face was found.",
         f"Who saw less than {LEAST_WATCHED:.0%} of a film is in none of its curves, moments, markers and correlations, but where "
         "“Everybody” is chosen; a mean would move because they leave.",
@@ -99,7 +103,7 @@ def _paragraph(
             "Moments that stand out, and how alike viewers moved (inter-subject correlation, leave-one-out), were tested against "
             f"{numbers['shifts']} sets of the same viewers shifted in time (maximum statistic over time and expressions).",
             "Changes at markers were tested by sign flips, differences between two groups by permutation (maximum statistic over "
-            "time).",
+            "time), both corrected for all expressions (Holm).",
             f"Nothing is reported of fewer than {definition['smallest_group']} viewers.",
             *_left_out(shown),
             "Software: The mien authors, mien: apparent facial expressions in pictures, films and live cameras, through time, "

@@ -33,7 +33,7 @@ from reportlab.platypus import (
 
 from mien import __version__, audience
 from mien.errors import MediaError
-from mien.study_report.headline import clock, headline
+from mien.study_report.headline import LEAST_TESTED, clock, headline
 from mien.study_report.paper_charts import (
     BOLD,
     DASHES,
@@ -166,6 +166,10 @@ def told(signal: str, value: float | None, *, change: bool = False) -> str:
     if signal == "valence":
         return _signed(value, 2)
     return f"{_signed(value * 100)} point{'' if abs(round(value * 100)) == 1 else 's'}" if change else _percent(value)
+
+
+def _exact(signal: str, value: float) -> str:
+    return _signed(value, 2) if signal == "valence" else f"{value:.1%}"
 
 
 def _plain(value: float | None, decimals: int = 1) -> str:
@@ -416,11 +420,11 @@ class _Document:
 
     def _moments(self, film: Json, end: float) -> list[Flowable]:
         head = _text("Moments that stand out", HEADING)
+        if not film["moments"] and not film.get("tested", True):
+            return [head, _text(f"Moments are named from {LEAST_TESTED} viewers on; these are the curves of {film['in_curves']}.")]
         if not film["moments"]:
-            return [
-                head,
-                _text("No moment stands out: the curves stay within what chance alone would give. That is a result, too."),
-            ]
+            none = "No moment stands out: the curves stay within what chance alone would give. That is a result, too."
+            return [head, _text(none), *self._within(film, end)]
         words = _text(
             "Where the audience's mean rises above (or valence falls below) what chance alone would give, with viewers shifted "
             f"against each other in time {self.review['methods']['shifts']} times.",
@@ -437,7 +441,17 @@ class _Document:
             ("BOTTOMPADDING", (0, 0), (-1, -1), 5),
         ]
         tables = [Table([row], colWidths=[half, half], style=style, hAlign="LEFT") for row in rows]
-        return [KeepTogether([head, words, tables[0]]), *tables[1:]]
+        return [KeepTogether([head, words, tables[0]]), *tables[1:], *self._within(film, end)]
+
+    def _within(self, film: Json, end: float) -> list[Flowable]:
+        """Why the highest point of the other expressions is no moment."""
+        points = [
+            f"{peak['signal']} {_exact(peak['signal'], peak['value'])} at {clock(peak['time_s'], end)}, where "
+            f"{'less' if peak['direction'] == 'down' else 'more'} than {_exact(peak['signal'], peak['threshold'])} was needed"
+            for peak in film.get("peaks") or ()
+        ]
+        why = "No moments, as an expression that wanders by itself, or of which fewer faces were seen, has to rise further: "
+        return [_text(f"{why}{'; '.join(points)}.", NOTE)] if points else []
 
     def _moment(self, moment: Json, end: float, width: float) -> Table:
         signal = moment["signal"]
@@ -450,8 +464,8 @@ class _Document:
             ),
             _text(_cut(moment["says"], 160), CELL),
             _text(
-                f"{told(signal, moment['value'])} at its {peak}, {told(signal, moment['rise'], change=True)} from the film's mean; "
-                f"{clock(moment['start_s'], end)} to {clock(moment['end_s'], end)}",
+                f"{told(signal, moment['value'])} at its {peak}, {told(signal, moment['rise'], change=True)} from the film's mean"
+                f"{self._surely(moment)}; {clock(moment['start_s'], end)} to {clock(moment['end_s'], end)}",
                 COLUMN,
             ),
         ]
@@ -470,6 +484,12 @@ class _Document:
         left = 80 if picture else 0
         cells = [[picture, lines]] if picture else [[lines]]
         return Table(cells, colWidths=[left, width - left] if picture else [width], style=style, hAlign="LEFT")
+
+    def _surely(self, moment: Json) -> str:
+        if moment.get("low") is None:
+            return ""
+        low, high = (told(moment["signal"], moment[side], change=True).split()[0] for side in ("low", "high"))
+        return f" ({low} to {high}, {self.review['methods']['level']:.0%}; p = {_chance(moment['p'])})"
 
     def _markers(self, film: Json, end: float) -> list[Flowable]:
         if not film["markers"]:
@@ -490,13 +510,14 @@ class _Document:
             known = [
                 s for s in (*self.labels, "valence") if s != "neutral" and (effects.get(s) or {}).get("difference") is not None
             ]
-            strongest = sorted(known, key=lambda s: -abs(effects[s]["difference"]))[:_EFFECTS_TOLD]
+            clear = [s for s in known if effects[s]["p"] is None or effects[s].get("clear", True)]
+            strongest = sorted(clear, key=lambda s: -abs(effects[s]["difference"]))[:_EFFECTS_TOLD]
             at = clock(marker["time_s"], end)
             if marker["end_s"] is not None:
                 at = f"{at.removesuffix(' s')}–{clock(marker['end_s'], end)}"
             name = [_text(at, STRONG), _text(_cut(marker["label"]), STRONG)]
             if not strongest:
-                rows.append([*name, _text("too few viewers, or new", COLUMN), "", "", "", ""])
+                rows.append([*name, _text("no clear change" if known else "too few viewers, or new", COLUMN), "", "", "", ""])
             most = max([0.1, *(effects[s][side] for s in strongest if s != "valence" for side in ("before", "after"))])
             for k, signal in enumerate(strongest):
                 e = effects[signal]
@@ -510,7 +531,7 @@ class _Document:
                         before_after(52, e["before"], e["after"], low, high),
                         _text(f"{told(signal, e['before'])} → {told(signal, e['after'])}", CELL),
                         _text(told(signal, e["difference"], change=True) + sure, CELL),
-                        _text(_chance(e["p"]), CELL if (e["p"] or 0) < 0.05 else COLUMN),
+                        _text(_chance(e.get("p_corrected", e["p"])), CELL),
                     ]
                 )
             starts.append(len(rows) - 1)
@@ -518,7 +539,8 @@ class _Document:
         table = self._table(rows, [self.width * share for share in shares], rules=starts)
         words = (
             "Moments that were marked by hand: the viewers' mean in the seconds before (open dot) and after, or within the marked "
-            "span (filled dot). A p of .05 or more could be chance."
+            "span (filled dot). p is corrected for all expressions (Holm); what may be chance, or is under a point, is not listed. "
+            f"Of fewer than {LEAST_TESTED} viewers there is neither interval nor p."
         )
         return [CondPageBreak(110), _text("Marked moments", HEADING), _text(words, NOTE), table]
 
@@ -592,7 +614,11 @@ class _Document:
         gap = found["raw"][signal]
         trace = Trace("", "#1f5a96", (), found["times"], gap["difference"], gap["low"], gap["high"])
         kind = "valence" if signal == "valence" else "change"
-        words = f"{_cut(first, 60)} minus {_cut(second, 60)} (p = {_chance(gap['p'])}); inside of the band it could be by chance"
+        words = f"{_cut(first, 60)} minus {_cut(second, 60)}"
+        if gap["p"] is None:
+            words += f"; too few viewers to say whether they differ, {LEAST_TESTED} at least"
+        else:
+            words += f" (p = {_chance(gap.get('p_corrected', gap['p']))}); inside of the band it could be by chance"
         return [_text(words, NOTE), curves(self.width, 62, [trace], end_s=end, kind=kind, markers=film["markers"], labels=False)]
 
     def _alike(self, film: Json) -> list[Flowable]:

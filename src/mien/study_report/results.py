@@ -21,8 +21,8 @@ from mien.audience import Audience
 from mien.labels import FERPLUS
 from mien.report import CAVEAT, LAW, colours
 from mien.study.definition import drawn_sigma_s
-from mien.study_report.answers import agreement, questions, said
-from mien.study_report.headline import clearest, clock, headline
+from mien.study_report.answers import agreement, holm, questions, said
+from mien.study_report.headline import LEAST_TESTED, changed, clearest, clock, headline
 from mien.study_report.methods import MARKER_S, methods
 from mien.study_report.presence import LEAST_WATCHED, presence, told, without_few
 from mien.study_report.small_cells import small
@@ -40,6 +40,8 @@ GOOD_FACE_SHARE, POOR_FACE_SHARE = 0.9, 0.6
 GOOD_LOST_SHARE, GOOD_OTHERS_SHARE = 0.1, 0.1
 STEP_SHARE = 0.1
 """Of the viewers: fewer that come or go at once are no step."""
+WORTH_TELLING = 0.5
+"""A point that is no moment is told where it rose by at least so much of what it would have needed."""
 VALENCE = "valence"
 
 Json = dict[str, Any]
@@ -216,7 +218,16 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
     pictures = {"strip": strip(film, duration_s)}
     if len(viewers) < of.smallest or duration_s <= 0:
         nothing: Json = dict.fromkeys(("attention", "n", "curves", "synchrony", "everybody")) | {"differences": {}, "sigma_s": 0}
-        nothing |= {"steps": [], "left": [], "there": [], "watched": {}, "in_curves": 0, "least_watched": LEAST_WATCHED}
+        nothing |= {
+            "steps": [],
+            "left": [],
+            "there": [],
+            "peaks": [],
+            "tested": False,
+            "watched": {},
+            "in_curves": 0,
+            "least_watched": LEAST_WATCHED,
+        }
         markers = [_marker(m, {}) for m in _markers(of)]
         return _Part(head | {"times": []} | nothing | {"groups": {}, "moments": [], "markers": markers, **pictures, "facts": []})
     step_s = of.step_s or max(float(of.definition["every_s"]), duration_s / (TIMES_MAX - 1))
@@ -268,8 +279,8 @@ def _figures(
             "n": n,
             "steps": _steps(drawn.times, n, drawn.step_s),
             "curves": {"raw": _curves(drawn, enough), "corrected": _curves(corrected, enough) if corrected else None},
-            "moments": _moments(fine, smoothed, of.smallest, film, kept),
-            "markers": [_marker(m, _effects(fine, m, of.smallest, kept)) for m in _markers(of)],
+            **_moments(fine, smoothed, of.smallest, film, kept),
+            "markers": corrected_markers([_marker(m, _effects(fine, m, of.smallest, kept)) for m in _markers(of)]),
         }
     return found | {"synchrony": synchrony.result()}
 
@@ -369,19 +380,42 @@ def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Ma
     apart_s = float(np.median(np.diff(of.times))) if len(of.times) > 1 else of.step_s
     cells = sigma_s / apart_s if 2 * sigma_s >= apart_s else 0.0
     cuts = np.searchsorted(of.times, [step["time_s"] for step in steps]).tolist()
-    found = {}
+    found: dict[str, Json] = {}
     for signal in of.signals:
         gap = audience.compare(shown, side, signal, smoothing_cells=cells, cuts=cuts, level=LEVEL, draws=DRAWS)
+        tested = sum(one is not None for one in side) >= LEAST_TESTED
         sign = 1 if gap.groups[0] == first else -1
         low, high = (gap.low, gap.high) if sign > 0 else (-gap.high, -gap.low)
         there = known & gap.tested
         found[signal] = {
             "difference": _list(sign * gap.difference, 4, there),
-            "low": _list(low, 4, there),
-            "high": _list(high, 4, there),
-            "p": _rounded(gap.p),
+            "low": _list(low, 4, there & tested),
+            "high": _list(high, 4, there & tested),
+            "p": _rounded(gap.p) if tested else None,
+            "overall": _overall(shown, side, first, signal) if tested else None,
         }
+    for family in ([one for signal, one in found.items() if signal != VALENCE], [found[VALENCE]]):
+        for one, p in zip(family, holm([one["p"] for one in family]), strict=True):
+            one["p_corrected"] = _rounded(p)
+        overall = [one["overall"] for one in family if one["overall"]]
+        for one, p in zip(overall, holm([one["p"] for one in overall]), strict=True):
+            one["p_corrected"] = _rounded(p)
     return found
+
+
+def _overall(of: Audience, side: Sequence[str | None], first: str, signal: str) -> Json | None:
+    """By how much the groups differ over the whole film: Welch's t of each viewer's own mean; None where nothing varies."""
+    from scipy import stats  # half a second
+
+    counted = of.seen.sum(axis=1)
+    own = of.signal(signal).sum(axis=1, dtype=np.float64) / np.maximum(counted, 1)
+    one, other = (own[(counted > 0) & np.array([(s == first) == which and s is not None for s in side])] for which in (True, False))
+    if min(len(one), len(other)) < 2 or not (one.std() + other.std()) > 0:
+        return None
+    test = stats.ttest_ind(one, other, equal_var=False)
+    low, high = test.confidence_interval(LEVEL)
+    names = ("difference", "low", "high", "p")
+    return dict(zip(names, map(_rounded, (one.mean() - other.mean(), low, high, test.pvalue)), strict=True))
 
 
 def _thinned(of: Audience) -> Audience:
@@ -419,16 +453,28 @@ def _synchrony(of: Audience, smallest: int) -> Json | None:
     }
 
 
-def _moments(
-    measured: Audience, of: Audience, smallest: int, film: str | PathLike[str] | None, kept: _Mask | None = None
-) -> list[Json]:
-    """`of` is what was `measured`, smoothed: there the moments are looked for. `kept`: see `_figures`."""
-    found = []
+def _moments(measured: Audience, of: Audience, smallest: int, film: str | PathLike[str] | None, kept: _Mask | None = None) -> Json:
+    """`of` is what was `measured`, smoothed: there the moments are looked for. `kept`: see `_figures`.
+
+    Of fewer viewers than `LEAST_TESTED` no moment is named. `peaks` are the highest points of the signals beside their moments.
+    """
+    if len(of) < LEAST_TESTED:
+        return {"moments": [], "peaks": [], "tested": False}
+    found, peaks = [], []
     others = set() if kept is None else {name for name, inside in zip(of.names, kept, strict=True) if not inside}
     n_seen = of.seen.sum(axis=0)
-    for moment in audience.moments(of, shifts=SHIFTS, level=LEVEL):
+    for moment in audience.moments(of, shifts=SHIFTS, level=LEVEL, draws=DRAWS, highest=True):
         at = int(np.abs(of.times - moment.time_s).argmin())
         if n_seen[at] < smallest:
+            continue
+        if moment.p > 1 - LEVEL:
+            needed = moment.threshold - (moment.value - moment.rise)
+            if abs(moment.rise) < WORTH_TELLING * abs(needed):
+                continue
+            peaks.append(
+                {"signal": moment.signal, "direction": "up" if moment.direction == "peak" else "down"}
+                | {name: _rounded(getattr(moment, name)) for name in ("time_s", "value", "threshold", "p")}
+            )
             continue
         meanwhile = (of.times >= moment.start_s) & (of.times <= moment.end_s)
         n = int(of.seen[:, meanwhile].any(axis=1).sum())
@@ -446,6 +492,9 @@ def _moments(
                 "end_s": _rounded(moment.end_s, 3),
                 "value": _rounded(moment.value),
                 "rise": _rounded(moment.rise),
+                "low": _rounded(min(moment.low, moment.rise)),
+                "high": _rounded(max(moment.high, moment.rise)),
+                "p": _rounded(moment.p),
                 "threshold": _rounded(moment.threshold),
                 "measured": _rounded(measured.signal(moment.signal)[:, at].sum(dtype=np.float64) / n_seen[at]),
                 "share": _rounded(rose / n) if told else None,
@@ -455,7 +504,7 @@ def _moments(
                 "says": f"{moment.signal.capitalize()} {verb} in {many} viewers",
             }
         )
-    return found
+    return {"moments": found, "peaks": peaks, "tested": True}
 
 
 # --- markers
@@ -483,7 +532,24 @@ def _effects(of: Audience, marker: Json, smallest: int, kept: _Mask | None = Non
     if n < smallest or 0 < others < smallest:
         return {}
     names = ("before", "after", "difference", "low", "high", "p", "n")
-    return {signal: {name: _rounded(getattr(effect, name)) for name in names} for signal, effect in found.items()}
+    told = {signal: {name: _rounded(getattr(effect, name)) for name in names} for signal, effect in found.items()}
+    if n < LEAST_TESTED:
+        told = {signal: effect | dict.fromkeys(("low", "high", "p")) for signal, effect in told.items()}
+    return told
+
+
+def corrected_markers(markers: list[Json]) -> list[Json]:
+    """With each p corrected for the expressions that were looked at together (Holm), the valence's by itself; and in words."""
+    for marker in markers:
+        effects = marker["effects"]
+        family = [signal for signal in effects if signal != VALENCE]
+        for signal, p in zip(family, holm([effects[signal]["p"] for signal in family]), strict=True):
+            effects[signal]["p_corrected"] = _rounded(p)
+        if effects:
+            effects[VALENCE]["p_corrected"] = effects[VALENCE]["p"]
+        for signal, effect in effects.items():
+            effect["clear"], effect["says"] = changed(signal, effect)
+    return markers
 
 
 # --- words
@@ -503,8 +569,10 @@ def _facts(part: Json, drawn: Audience, smallest: int) -> list[str]:
         best = clearest(part["moments"])
         at = clock(best["time_s"], part["duration_s"] or best["time_s"])
         found.append(f"The clearest moment is at {at}: {best['says'][0].lower()}{best['says'][1:]}.")
-    else:
+    elif part["tested"]:
         found.append("No moment stands out from what chance would give.")
+    else:
+        found.append(f"Moments are named from {LEAST_TESTED} viewers on.")
     if (synchrony := part["synchrony"]) and synchrony["isc"] is not None and synchrony["p"] is not None:
         than = "more alike than" if synchrony["p"] < 1 - LEVEL else "no more alike than"
         found.append(f"The viewers' apparent valence moved {than} chance would make it (mean correlation {synchrony['isc']:.2f}).")

@@ -217,11 +217,19 @@ def moments(path: StrPath, review: Json) -> None:
     in which moments are looked for; measured is the mean at that time as it was measured."""
     columns = ("signal", "direction", "time_s", "start_s", "end_s", "value", "rise", "threshold", "share", "says")
     rows = (
-        [part["id"], *(moment[name] for name in columns), "|".join(moment["viewers"]), moment.get("measured")]
+        [
+            part["id"],
+            *(moment[name] for name in columns),
+            "|".join(moment["viewers"]),
+            moment.get("measured"),
+            moment["low"],
+            moment["high"],
+            moment["p"],
+        ]
         for part in review["stimuli"]
         for moment in part["moments"]
     )
-    _write(path, (_line(row) for row in (["stimulus", *columns, "viewers", "measured"], *rows)))
+    _write(path, (_line(row) for row in (["stimulus", *columns, "viewers", "measured", "rise_low", "rise_high", "p"], *rows)))
 
 
 class _Echo:

@@ -290,13 +290,16 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       const pair = compared(now), drawn = difference(now, signal);
       this.groups.hidden = !drawn;
       if (!drawn) return;
-      const { times, values: gap, low, high } = drawn, { p } = ((corrected() ? pair.found.corrected : null) ?? pair.found.raw)[signal];
+      const { times, values: gap, low, high } = drawn, one = ((corrected() ? pair.found.corrected : null) ?? pair.found.raw)[signal];
+      if (one.p === null) return say(this.groups, `“${pair.first}” and “${pair.second}” are too few together to say whether they differ: the curves are shown, and no verdict.`);
+      const p = one.p_corrected ?? one.p, all = one.overall, points = (v) => told(signal, v, true).replace(/ points?$/, "");
+      const whole = all ? ` Over the whole film the first is higher by ${told(signal, all.difference, true)} (${points(all.low)} to ${points(all.high)} with ${Math.round(review.methods.level * 100)}% certainty; ${chance(all.p_corrected)}).` : "";
       const outside = gap.map((v, i) => v !== null && (v > high[i] || v < low[i]));
       const first = outside.indexOf(true);
-      if (first < 0) return say(this.groups, `“${pair.first}” and “${pair.second}” do not differ in ${signal} by more than chance would have it (${chance(p)}).`);
+      if (first < 0 || p >= 0.05) return say(this.groups, `“${pair.first}” and “${pair.second}” do not differ in ${signal} by more than chance would have it (${chance(p)}).${whole}`);
       const most = gap.reduce((best, v, i) => (outside[i] && Math.abs(v) > Math.abs(gap[best]) ? i : best), first);
       const by = told(signal, Math.abs(gap[most]), true).replace("+", ""), [more, less] = gap[most] > 0 ? [pair.first, pair.second] : [pair.second, pair.first];
-      say(this.groups, `“${pair.first}” and “${pair.second}” differ in ${signal} by more than chance would have it (${chance(p)}): most at ${clock(times[most], this.scale)}, where it is higher by ${by} for “${more}” than for “${less}”.`);
+      say(this.groups, `“${pair.first}” and “${pair.second}” differ in ${signal} by more than chance would have it (${chance(p)}): most at ${clock(times[most], this.scale)}, where it is higher by ${by} for “${more}” than for “${less}”.${whole}`);
     }
 
     controls(now) {
@@ -398,8 +401,11 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     const now = part();
     if (!now?.curves) return null;
     const words = `Where the audience's mean rises above what chance alone would give (viewers shifted against each other in time ${review.methods.shifts} times).`;
+    if (!now.moments.length && now.tested === false) {
+      return [heading("moments", "Moments that stand out"), h("p", { class: "empty" }, h("strong", {}, "Too few viewers to name a moment"), `Moments are named from 10 viewers on; these are the curves of ${now.in_curves}.`)];
+    }
     if (!now.moments.length) {
-      return [heading("moments", "Moments that stand out"), h("p", { class: "empty" }, h("strong", {}, "No moment stands out"), "The curves stay within what chance alone would give. That is a result, too.")];
+      return [heading("moments", "Moments that stand out"), h("p", { class: "empty" }, h("strong", {}, "No moment stands out"), "The curves stay within what chance alone would give. That is a result, too."), within(now)].filter(Boolean);
     }
     return [
       heading("moments", "Moments that stand out", words),
@@ -409,11 +415,29 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
           h("div", { class: "moment-text" },
             h("button", { type: "button", class: "link moment-go", onclick: () => visit(m.time_s, m.signal) }, `${clock(m.time_s, screen?.scale ?? now.duration_s ?? m.time_s)} · ${m.signal}`, " ", h("span", { "aria-hidden": "true" }, m.direction === "down" ? "▼" : "▲")),
             h("p", {}, m.signal === "valence" ? null : dot(m.signal), " ", m.says),
-            h("p", { class: "small soft tabular" }, `${told(m.signal, m.value)} at the peak, ${m.signal === "valence" ? told("valence", m.rise) : told("", m.rise, true)} from the film's mean; ${span(m.start_s, m.end_s, now.duration_s ?? m.end_s)}`),
+            h("p", { class: "small soft tabular" }, `${told(m.signal, m.value)} at the peak, ${m.signal === "valence" ? told("valence", m.rise) : told("", m.rise, true)} from the film's mean${surely(m)}; ${span(m.start_s, m.end_s, now.duration_s ?? m.end_s)}`),
             m.viewers.length ? (m.viewers.length <= NAMES_TOLD
               ? h("p", { class: "small soft" }, `Viewers ${m.viewers.join(", ")}`)
               : h("details", { class: "small" }, h("summary", {}, `${several(m.viewers.length, "viewer")}`), h("p", { class: "soft" }, m.viewers.join(", ")))) : null)))),
-    ];
+      within(now),
+    ].filter(Boolean);
+  }
+
+  /** The interval of a moment's rise over viewers, and how often chance gives one like it anywhere. */
+  function surely(m) {
+    if ((m.low ?? null) === null) return "";
+    const by = (v) => (m.signal === "valence" ? told("valence", v) : told("", v, true).replace(/ points?$/, ""));
+    return ` (${by(m.low)} to ${by(m.high)} with ${Math.round(review.methods.level * 100)}% certainty; ${chance(m.p)} over all times and expressions)`;
+  }
+
+  /** Why the highest point of the other expressions is no moment. */
+  function within(now) {
+    if (!now.peaks?.length) return null;
+    const end = now.duration_s ?? now.times[now.times.length - 1];
+    const exact = (signal, v) => (signal === "valence" ? told(signal, v) : `${(v * 100).toFixed(1)}%`);
+    return h("details", { class: "small" }, h("summary", {}, "Why other high points are no moments"),
+      h("p", { class: "soft prose" }, "An expression that wanders by itself, or at a time when fewer faces were seen, has to rise further before chance is an unlikely reason. So 30% of one can be no moment where 28% of another is."),
+      h("ul", {}, ...now.peaks.map((peak) => h("li", {}, h("b", {}, peak.signal), `${now.moments.some((m) => m.signal === peak.signal) ? ", beside its moments," : ""} was ${peak.direction === "down" ? "lowest" : "highest"} at ${clock(peak.time_s, end)} with ${exact(peak.signal, peak.value)}; it would have needed ${peak.direction === "down" ? "less" : "more"} than ${exact(peak.signal, peak.threshold)} (${chance(peak.p)}).`))));
   }
 
   function chance(p) {
@@ -444,7 +468,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
         step(signal, e, most),
         h("span", { class: "tabular" }, `${told(signal, e.before)} → ${told(signal, e.after)}`),
         h("b", { class: "tabular num" }, by(e.difference)),
-        h("span", { class: "effects-more small soft tabular" }, (e.low ?? null) === null ? "" : `${by(e.low).replace(/ points?$/, "")} to ${by(e.high)} with ${Math.round(review.methods.level * 100)}% certainty; `, chance(e.p)));
+        h("span", { class: "effects-more small soft tabular" }, e.says ? `${e.says}; ` : "", (e.low ?? null) === null ? "" : `${by(e.low).replace(/ points?$/, "")} to ${by(e.high)} with ${Math.round(review.methods.level * 100)}% certainty; `, e.p === null ? "" : e.says ? `${chance(e.p_corrected)} corrected` : chance(e.p)));
     }));
   }
 
@@ -456,8 +480,9 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       return [heading("markers", "Marked moments", words), h("p", { class: "empty" }, h("strong", {}, "Nothing is marked yet"), "Move the cursor to a joke, a logo, a cut, and press “Mark this moment”.")];
     }
     const all = [...review.labels, "valence"];
-    // Neutral falls wherever anything rises; it is told with the rest.
-    const strongest = (marker) => all.filter((signal) => signal !== "neutral" && (marker.effects?.[signal]?.difference ?? null) !== null)
+    // Neutral falls wherever anything rises; it is told with the rest, and so is what could be chance or is under a point.
+    const clear = (e) => e.clear ?? true;
+    const strongest = (marker) => all.filter((signal) => signal !== "neutral" && (marker.effects?.[signal]?.difference ?? null) !== null && clear(marker.effects[signal]))
       .sort((a, b) => Math.abs(marker.effects[b].difference) - Math.abs(marker.effects[a].difference)).slice(0, EFFECTS_AT_FIRST);
     return [
       heading("markers", "Marked moments", words),
@@ -468,8 +493,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
             editable ? h("span", { class: "row no-print" },
               h("button", { type: "button", class: "small plain", "aria-label": `Change ${marker.label}`, onclick: () => edit({ stimulus: now.id, time_s: marker.time_s, marker }) }, "Change"),
               h("button", { type: "button", class: "small plain danger", "aria-label": `Delete ${marker.label}`, onclick: () => erase({ stimulus: now.id, marker }) }, "Delete")) : null),
-          effects(marker, strongest(marker)),
-          strongest(marker).length ? h("details", { class: "small" }, h("summary", {}, "All expressions"), effects(marker, all)) : null))),
+          strongest(marker).length || !marker.effects?.valence ? effects(marker, strongest(marker)) : h("p", { class: "small soft" }, `No expression appears to change clearly here, of ${several(marker.effects.valence.n, "viewer")}.`),
+          marker.effects?.valence ? h("details", { class: "small" }, h("summary", {}, "All expressions"), effects(marker, all)) : null))),
     ];
   }
 
