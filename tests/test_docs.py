@@ -22,7 +22,7 @@ from mien.cli import build_parser, main
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted([*(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")), *DOCS.glob("*.md")])
+PAGES = sorted([*(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")), *DOCS.glob("*.md")])
 CONCEPTS = (DOCS / "concepts.md").read_text(encoding="utf-8")
 
 
