@@ -28,7 +28,7 @@ LAYERS = (
     {"detect", "emotion", "flags", "track", "follow", "turn"},
     {"analyze", "bar_chart"},
     {"report", "draw", "audience"},
-    {"study_report"},
+    {"study_report", "time_ranges"},
     {"terminal"},
     {"cluster", "gather", "scheduler", "web", "cli", "demo"},
     {"__main__"},

@@ -223,7 +223,12 @@ class Analyzer:
         return Frame(0, 0.0, rotated(frame.rgb, rotate), rotate)
 
     def stream(
-        self, source: FrameSource | Iterable[Frame], every: float | None = None, *, until: Until | None = None
+        self,
+        source: FrameSource | Iterable[Frame],
+        every: float | None = None,
+        *,
+        until: Until | None = None,
+        state: StreamState | None = None,
     ) -> Iterator[FrameResult]:
         """One result after the other, as the frames come.
 
@@ -231,13 +236,14 @@ class Analyzer:
         every   seconds between the frames that are looked at; None or 0 takes each one. For an opened media only: of frames
                 that come from elsewhere each one is taken
         until   asked before each result, and while no frame comes: the results end where it says so
+        state   of a stream that this one goes on with; None begins a new one
 
         Of an opened film its cuts end tracks (see `mien.cuts`); frames that come from elsewhere, and cameras, are taken as uncut.
         Files never drop a frame, and the faces of up to eight are read together; of a camera the newest frame is taken and those
         that came too fast are left out. Raises `MediaError` where the media cannot be decoded any further, after the results up to
         there, and `ValueError` for a wrong `every`.
         """
-        state, watch, cuts, together = self.begin(), self.watch(), None, 1
+        state, watch, cuts, together = state or self.begin(), self.watch(), None, 1
         if isinstance(source, Iterable):
             if every:
                 raise ValueError(f"every is for an opened media, but got {every} and frames; leave out those not to be looked at")

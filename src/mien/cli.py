@@ -216,7 +216,13 @@ def _analyze(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go")
     parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
     parser.add_argument("--json", action="store_true", help="print each file's summary as a line of JSON")
-    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="files at a time, in processes; default 1")
+    parser.add_argument(
+        "--jobs",
+        type=count,
+        default=1,
+        metavar="N",
+        help="files at a time, in processes; default 1; of a single film of a minute or more as many parts of it,\nwith --no-video",
+    )
     parser.add_argument(
         "--resume",
         action="store_true",

@@ -39,6 +39,7 @@ from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
 from mien.manifest import FOLDER, MOST_DEATHS, Manifest, Record
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
+from mien.time_ranges import Joined, divided
 from mien.turn import upright
 from mien.types import MIN_RELIABILITY, FrameResult, MediaInfo, Timeline
 from mien.unfinished import mark, remove_left, unmark
@@ -359,11 +360,13 @@ def analyze_file(
     progress: Progress | None = None,
     name: str | None = None,
     keep: Path | None = None,
+    jobs: int = 1,
 ) -> Outcome:
     """One picture or film → its result folder.
 
     name  what the file is called in the results and in messages, where that is not its name on the disk
     keep  see `write_results`
+    jobs  processes that read a long film, each a range of its time; one where it is annotated
 
     Raises `MediaError` or `ModelError` where nothing can be had of it. A film that is damaged half-way is analysed up to the
     damage: `Outcome.error` and summary.json say where it is.
@@ -375,7 +378,7 @@ def analyze_file(
         if media.info.kind == "camera":
             raise MediaError(f"{media.info.name}: is a camera or live address; run: mien live --source {media.info.name}")
         origin = {"made_from": fingerprint(source, options, analyzer), "known_by": known_by(source)}
-        return record(media, folder, options, analyzer, sound_from=source, progress=progress, origin=origin, keep=keep)
+        return record(media, folder, options, analyzer, sound_from=source, progress=progress, origin=origin, keep=keep, jobs=jobs)
 
 
 def _check_length(info: MediaInfo, seconds: float | None, most_s: float | None) -> None:
@@ -412,6 +415,7 @@ def record(
     snapshot: bool = False,
     origin: Mapping[str, Any] | None = None,
     keep: Path | None = None,
+    jobs: int = 1,
 ) -> Outcome:
     """All results of an opened media into `folder`; the media is closed when its frames are read.
 
@@ -419,6 +423,7 @@ def record(
     snapshot  also keep the annotated frame that shows most, as snapshot.png
     origin    `report.ORIGIN`, kept in summary.json; see `fingerprint` and `known_by`
     keep      see `write_results`
+    jobs      processes that read a long film from the file `sound_from`, see `analyze_file`
     """
     info = media.info
     recorder = Recorder(info, analyzer.labels, analyzer.settings(options.every, (info.width, info.height)))
@@ -426,6 +431,10 @@ def record(
     stills = report.Stills() if options.pictures or snapshot else None
     started, started_cpu = time.perf_counter(), time.process_time()
     damage: MediaError | None = None
+    joined: Joined | None = None
+    if jobs > 1 and not options.annotated and watch is None and isinstance(media, Media) and sound_from is not None:
+        ranges = divided(media, jobs)
+        joined = Joined(media, sound_from, options, ranges, stills) if len(ranges) > 1 else None
     with whole_folder(folder) as scratch:
         film: VideoWriter | None = None
         with contextlib.ExitStack() as stack:
@@ -437,8 +446,14 @@ def record(
                 film = stack.enter_context(
                     VideoWriter(scratch / "annotated.mp4", info.width, info.height, fps_hint=fps, sound_from=sound)
                 )
+            pool = None if joined is None else stack.enter_context(_pool_for_ranges(jobs))
             try:
-                with _between_frames() as until, closing(analyzer.stream(media, options.every, until=until)) as results:  # type: ignore[type-var]
+                with _between_frames() as until, contextlib.ExitStack() as reading:
+                    if joined is not None and pool is not None:
+                        found = joined.results(analyzer, pool, jobs, until)
+                    else:
+                        found = analyzer.stream(media, options.every, until=until)
+                    results = reading.enter_context(closing(found))  # type: ignore[type-var]
                     while True:
                         try:
                             result = next(results, None)
@@ -452,7 +467,7 @@ def record(
                             break
                         _check_length(info, result.time_s, options.max_film_s)
                         recorder.add(result)
-                        if stills is not None:
+                        if stills is not None and joined is None:
                             stills.add(result)
                         if film is not None:
                             film.write(draw.annotate(result), result.time_s)
@@ -466,7 +481,7 @@ def record(
         if damage is not None:
             recorder.settings["damage"] = str(damage)
         timeline = recorder.timeline()
-        seconds, cpu = time.perf_counter() - started, time.process_time() - started_cpu
+        seconds, cpu = time.perf_counter() - started, time.process_time() - started_cpu + (joined.cpu_s if joined else 0.0)
         speed = {
             "seconds": round(seconds, 3),
             "cpu_seconds": round(cpu, 3),
@@ -585,7 +600,7 @@ def analyze_files(
 ) -> Iterator[Outcome]:
     """Each file's outcome as it comes; a file that fails is an Outcome with its error, and the others go on.
 
-    jobs          processes at a time, each with one thread and its own models
+    jobs          processes at a time, each with one thread and its own models; of one file see `analyze_file`
     resume        leave out files whose result is there, whole, and of the same file, models and settings (see `fingerprint`)
     progress      for one job: given the number of the file, makes what is called as it advances
     debug         raise the first error instead
@@ -609,7 +624,8 @@ def analyze_files(
         yield from engine([Task(source, folder, options, kept) for _, source, folder in waiting])
     elif jobs <= 1 or len(waiting) <= 1:
         for number, source, folder in waiting:
-            yield _attempt(source, folder, options, kept, analyzer, progress(number) if progress else None, debug=debug)
+            told = progress(number) if progress else None
+            yield _attempt(source, folder, options, kept, analyzer, told, debug=debug, jobs=jobs)
     else:
         yield from _in_processes([(source, folder) for _, source, folder in waiting], options, kept, jobs, debug=debug)
 
@@ -719,6 +735,18 @@ def _begin_worker() -> None:
     threading.Thread(target=end, name="mien-parent", daemon=True).start()
 
 
+@contextlib.contextmanager
+def _pool_for_ranges(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Its processes end at once where this one is interrupted: they have nothing to clean up, and minutes to go."""
+    with _pool(processes) as pool:
+        try:
+            yield pool
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+
+
 @functools.lru_cache(maxsize=1)
 def _analyzer_of(options: AnalysisOptions) -> Analyzer:
     return options.analyzer()
@@ -733,10 +761,11 @@ def _attempt(
     progress: Progress | None = None,
     *,
     debug: bool = False,
+    jobs: int = 1,
 ) -> Outcome:
     analyzer = analyzer or _analyzer_of(options)  # one a process, however many files it gets
     if kept is None:
-        return _attempt_unclaimed(source, folder, options, analyzer, progress, debug=debug)
+        return _attempt_unclaimed(source, folder, options, analyzer, progress, debug=debug, jobs=jobs)
     name, manifest = shown_name(source), kept.manifest
     try:
         with manifest.claim(folder.name) as ours:
@@ -754,7 +783,7 @@ def _attempt(
             manifest.keep(record)
             started = time.monotonic()
             try:
-                outcome = _attempt_unclaimed(source, folder, options, analyzer, progress, debug=debug)
+                outcome = _attempt_unclaimed(source, folder, options, analyzer, progress, debug=debug, jobs=jobs)
             except BaseException:  # Ctrl-C and a scheduler's notice are nothing that this file has done
                 manifest.keep(dataclasses.replace(record, attempts=attempts))
                 raise
@@ -771,11 +800,18 @@ def _attempt(
 
 
 def _attempt_unclaimed(
-    source: str, folder: Path, options: AnalysisOptions, analyzer: Analyzer, progress: Progress | None, *, debug: bool
+    source: str,
+    folder: Path,
+    options: AnalysisOptions,
+    analyzer: Analyzer,
+    progress: Progress | None,
+    *,
+    debug: bool,
+    jobs: int = 1,
 ) -> Outcome:
     name = shown_name(source)
     try:
-        outcome = analyze_file(source, folder, options, analyzer=analyzer, progress=progress)
+        outcome = analyze_file(source, folder, options, analyzer=analyzer, progress=progress, jobs=jobs)
     except Exception as error:  # also what nobody has thought of: the other files have nothing to do with it
         if debug:
             raise

@@ -6,6 +6,7 @@ shared screen turn, the people beside it stay who they were. Nothing else about 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -70,12 +71,24 @@ class Cuts:
         before, was = last
         if cv2.norm(whole, was, cv2.NORM_L1) / whole.size < _CHANGE or _correlation(whole, was) >= _ALIKE:
             return None
-        scale = now.shape[1] / rgb.shape[1]
+        return _Cut(before, now, now.shape[1] / rgb.shape[1])
 
-        def changed(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-            return np.array([_is_another(before, now, box * scale) for box in boxes], bool)
+    @property
+    def knows(self) -> bool:
+        """Whether there is a picture that the next look can be compared with."""
+        return self._before is not None
 
-        return changed
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The patterns before and after, in cells, of which there are `scale` to a pixel. It can travel to another process."""
+
+    before: NDArray[np.float32]
+    now: NDArray[np.float32]
+    scale: float
+
+    def __call__(self, boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.array([_is_another(self.before, self.now, box * self.scale) for box in boxes], bool)
 
 
 def _standard(cells: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:

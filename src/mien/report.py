@@ -1005,6 +1005,24 @@ class Stills:
         inside = [s for s in kept if episode.start_s - 1e-6 <= s.time_s <= episode.end_s + 1e-6]
         return max(inside, key=lambda s: s.score, default=None)
 
+    def take(self, other: "Stills", who: Mapping[tuple[int, float], int]) -> None:
+        """Adds what another one kept of a later part of the same film; `who` are the tracks here of its tracks at each time."""
+        for (track, expression), stills in other._moments.items():
+            for still in stills:
+                self._keep((who.get((track, still.time_s), track), expression), None, still)
+        for track, rows in other._rows.items():
+            portrait = other._portraits.get(track)
+            if portrait is None or (own := who.get((track, portrait.time_s))) is None:
+                continue
+            self._rows[own] = self._rows.get(own, 0) + rows
+            if own not in self._portraits or portrait.score > self._portraits[own].score:
+                self._portraits[own] = portrait
+            if len(self._portraits) > self._limit // 2:
+                del self._portraits[min((t for t in self._portraits if t != own), key=lambda t: self._rows[t])]
+        if (poster := other._poster) is not None and (self._poster is None or other._poster_score > self._poster_score):
+            ids = [who.get((track, poster.time_s), track) for track in poster.tracks.tolist()]
+            self._poster, self._poster_score = replace(poster, tracks=np.array(ids, np.int64)), other._poster_score
+
     def edited(self, into: Mapping[int, int], without: Collection[int] = ()) -> "Stills":
         """The same after tracks were merged (see `Timeline.merged`: `into` says as what each counts) and others left out."""
         other = Stills(height=self._height, quality=self._quality, limit=self._limit)

@@ -1,5 +1,6 @@
 """One opened container and its decoder: frames at their times, as they are shown, and one line at the point of damage."""
 
+import itertools
 import math
 import os
 import re
@@ -139,6 +140,7 @@ class Film:
             self.rate = float(self.stream.guessed_rate or 0) or self.rate
             self.notes += (f"it has no clock: {self.rate or 25:g} frames a second were taken",)
         self.first_at = datetime.now(UTC)
+        self.first_pts: int | None = first.pts
         self._check_size(first.width, first.height)
         self.geometry = self._geometry(first).rotated(rotate)
         self._check_size(*self.geometry.stretched)
@@ -148,6 +150,7 @@ class Film:
         self.duration_s, self.duration_is_films = self._duration()
         self.reformatter = VideoReformatter()  # kept: setting up a conversion costs half as much as the conversion
         self.end_s = 0.0  # of the last frame, once all are decoded
+        self.jumped = self.clock_jumped = False
         self.decoded = self._timed(first, pictures)
         self.facts = self._facts()
 
@@ -163,6 +166,43 @@ class Film:
         """Turns all that is to come so many degrees clockwise beyond what the file says."""
         self.geometry, self.rotated = self.geometry.rotated(degrees), degrees
         self.notes = said_of_turn(degrees) + self.notes
+
+    @property
+    def can_jump(self) -> bool:
+        """Whether its frames have times of their own, and an index leads to them."""
+        kinds = self.container.format.name.split(",")
+        indexed = "mp4" in kinds or "matroska" in kinds
+        return indexed and self.path is not None and not self.live and self.believed and self.first_pts is not None
+
+    def jump(self, time_s: float) -> None:
+        """`decoded` goes on from a key frame at or before `time_s`; it counts from 0 there, at the film's times.
+
+        Only where `can_jump`. How a film ends that was jumped in is for `check_end` to say. Raises `MediaError` where there is no
+        such frame.
+        """
+        assert self.first_pts is not None
+        back_s = 0.0
+        while back_s <= time_s:
+            at = self.first_pts + int((time_s - back_s) / self.stream.time_base)
+            try:
+                self.container.seek(at, stream=self.stream, backward=True)
+                # Frames before the first key frame refer to what was not decoded.
+                pictures = itertools.dropwhile(lambda frame: not frame.key_frame or frame.pts is None, self._pictures())
+                first = next(pictures, None)
+            except Exception as error:
+                raise MediaError(f"{self.name}: cannot be gone through from {time_s:.2f} s on: {reason(error)}") from error
+            if first is not None and first.pts <= self.first_pts + time_s / self.stream.time_base:
+                self.jumped = True
+                self.decoded = self._timed(first, pictures, self.first_pts)
+                return
+            back_s = 2 * back_s or 1.0  # an index goes by when frames are decoded, which is before they are shown
+        raise MediaError(f"{self.name}: has no key frame up to {time_s:.2f} s")
+
+    def check_end(self, frames: int, end_s: float) -> None:
+        """Raises `MediaError` where a film of so many frames that ended there should be longer."""
+        step = 1 / self.rate if self.rate else 1 / 25
+        if not self.live and self._cut_off(frames, end_s, step):
+            raise self._damaged(end_s, "nothing more can be read")
 
     def close(self) -> None:
         if self.container is not None:
@@ -297,10 +337,15 @@ class Film:
         """A recording may begin, and a live stream lose a packet, within a group of pictures: the next group is good again."""
         return isinstance(damage, av.error.InvalidDataError) and (self.live or not started)
 
-    def _timed(self, first: Any, others: Iterator[Any]) -> Iterator[tuple[int, float, Any]]:
-        """(index, seconds since the first frame, frame), and `MediaError` at the point of damage; then `end_s` is known."""
+    def _timed(self, first: Any, others: Iterator[Any], zero: int | None = None) -> Iterator[tuple[int, float, Any]]:
+        """(index, seconds since the first frame, frame), and `MediaError` at the point of damage; then `end_s` is known.
+
+        zero  the first frame's timestamp, where `first` is another one
+        """
         clock = Clock(self.stream.time_base, self.rate)
-        index, frame = 0, first
+        if zero is not None:
+            clock.anchor = (zero, 0.0)
+        index, frame, end_s = 0, first, 0.0
         while frame is not None:
             time_s = clock(frame.pts if self.believed else None)
             lasts_s = float(frame.duration * frame.time_base) if self.believed and frame.duration and frame.time_base else 0.0
@@ -311,8 +356,9 @@ class Film:
                 frame = next(others, None)
             except Exception as error:
                 raise self._damaged(time_s, reason(error)) from error
-        if not self.live and not clock.jumped and self._cut_off(index, end_s, clock.step):
-            raise self._damaged(end_s, "nothing more can be read")
+        self.clock_jumped = clock.jumped
+        if not (clock.jumped or self.jumped):
+            self.check_end(index, end_s)
         self.end_s = end_s
 
     def _cut_off(self, frames: int, end_s: float, step: float) -> bool:

@@ -177,6 +177,8 @@ class Media:
     """One opened picture, film or camera; a context manager. Made by `open_media`."""
 
     info: MediaInfo
+    can_jump = False
+    """Whether it is a film of which a `TimeRange` can be had."""
 
     def __init__(self, info: MediaInfo, picture: Frame | None, film: Playing | None, reopen: Callable[[], Playing] | None) -> None:
         self.info = info
@@ -196,7 +198,9 @@ class Media:
     @classmethod
     def _of_film(cls, make: Callable[[], Playing], live: bool, *, again: bool) -> Self:
         film = make()
-        return cls(film.info("camera" if live else "video"), None, film, make if again else None)
+        media = cls(film.info("camera" if live else "video"), None, film, make if again else None)
+        media.can_jump = again and isinstance(film, Film) and film.can_jump
+        return media
 
     def __enter__(self) -> Self:
         return self
@@ -211,6 +215,13 @@ class Media:
     def plays_again(self) -> bool:
         """Whether its frames can be had from the beginning once more; not those of a camera or a pipe."""
         return self._picture is not None or self._reopen is not None
+
+    def check_end(self, frames: int, end_s: float) -> None:
+        """Raises `MediaError` where a film of which so many frames were decoded, up to there, says that there should be more."""
+        with self._lock:
+            film = self._take()
+        if isinstance(film, Film):
+            film.check_end(frames, end_s)
 
     def first(self, count: int) -> list[Frame]:
         """The first frames, up to `count`, before any is taken: `frames` gives them all the same, and a film is not opened again.
@@ -303,7 +314,7 @@ class Media:
     def _sampled(self, every: float, *, fill: bool) -> Iterator[Frame]:
         with self._lock:
             film = self._take()
-        plan = _Plan(every, fill=fill and not film.live, held=not film.live)
+        plan = Plan(every, fill=fill and not film.live, held=not film.live)
         last: tuple[int, float, Any] | None = None
         frame: Frame | None = None  # `last` once it was converted
         try:
@@ -330,13 +341,23 @@ class Media:
                         self._films.remove(film)
 
 
-class _Plan:
+class Plan:
     """Which frames are given, and when one that is held is given again; see `Media.frames` and `Media.shown`."""
 
     def __init__(self, every: float, *, fill: bool, held: bool) -> None:
         self.every, self.fill, self.held = every, fill, held
         self.due = -math.inf
         self.steps: deque[float] = deque(maxlen=15)  # the latest intervals between frames that were not held
+
+    def begin(self, time_s: float) -> None:
+        """Goes on as if all up to the frame at `time_s` had been given or left out."""
+        if self.every:
+            self.wants(time_s)
+
+    @property
+    def settled(self) -> bool:
+        """Whether what is to come no longer depends on where it began."""
+        return bool(self.every) or len(self.steps) == self.steps.maxlen
 
     def wants(self, time_s: float) -> bool:
         """Whether a new frame is given."""
