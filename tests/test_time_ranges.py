@@ -25,7 +25,7 @@ from mien.time_ranges import Joined, divided
 from mien.turn import upright
 from mien.types import Timeline
 
-COLUMNS = ("frames", "times", "frame_rows", "tracks", "boxes", "face_scores", "emotions", "smoothed")
+COLUMNS = ("frames", "times", "frame_rows", "tracks", "boxes", "face_scores", "emotions", "smoothed", "reliability", "flags")
 
 
 class Here:
@@ -95,7 +95,7 @@ def joined(path: Path, options: Any, seams: list[float], stills: Stills | None =
 
 def check_same(one: Timeline, other: Timeline) -> None:
     for name in COLUMNS:
-        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "reliability"), name
 
 
 @pytest.fixture
