@@ -183,11 +183,13 @@ class FakeOptions(AnalysisOptions):
     """Analysis without weights that travels to other processes.
 
     deadly    the process dies at a picture with a red face, as by a decoder that crashes
+    stuck     it hangs at a picture with a red face, for ever
     told      each look waits for a byte on stdin, as long as that is open
     gate      each look waits until there is a file of this name
     """
 
     deadly: bool = False
+    stuck: bool = False
     told: bool = False
     gate: str | None = None
 
@@ -197,7 +199,10 @@ class FakeOptions(AnalysisOptions):
                 os.read(0, 1)
             while self.gate and not os.path.exists(self.gate):
                 time.sleep(0.01)
-            if self.deadly and (rgb.astype(int) @ [2, -1, -1]).max() > 300:
+            red = (rgb.astype(int) @ [2, -1, -1]).max() > 300
+            if self.deadly and red:
                 os._exit(9)
+            while self.stuck and red:
+                time.sleep(0.1)
 
         return Analyzer(FakeExpressions(), detector=FakeDetector(look=look), baseline_s=self.baseline_s)

@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeOptions
 from mien.cluster import analyze_files, result_folders
 from mien.errors import MediaError
-from mien.gather import gather
+from mien.gather import _length, gather
 from mien.manifest import Manifest, Record
 from test_cluster import cut_film, index, listing, portrait, short_film
 
@@ -96,6 +96,21 @@ def test_the_page_has_a_row_per_file_and_leads_to_its_report(half_done: Path) ->
     assert talk[head.index("State")] == "done"
     assert talk[head.index("In view")] == "100 %"
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", text), "it opens without a network"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.4, "0 seconds"),
+        (48, "48 seconds"),
+        (119.9, "120 seconds"),
+        (120, "2 minutes"),
+        (3540, "59 minutes"),
+        (1.44e7, "4,000.0 hours"),
+    ],
+)
+def test_lengths_of_films_say_something(seconds: float, told: str) -> None:
+    assert _length(seconds) == told
 
 
 def test_names_are_text_in_the_page(tmp_path: Path) -> None:

@@ -247,6 +247,50 @@ def test_a_file_over_which_processes_die_fails_in_the_end(tmp_path: Path) -> Non
     assert (ended.state, ended.attempts) == ("done", 1)
 
 
+@pytest.mark.process
+def test_a_file_over_which_a_process_hangs_is_given_up_and_its_claim_goes(tmp_path: Path) -> None:
+    source, out = portrait(tmp_path / "a.png", "anger"), tmp_path / "out"
+    options = replace(OPTIONS, stuck=True, limit_s=1.0)
+    given_up = run([source], out, options)["a.png"]
+    assert str(given_up.error) == f"{source}: took longer than 1 s and was given up (--time-limit)"
+    kept = Manifest(out)
+    record = kept.record("a.mien")
+    assert record is not None
+    assert (record.state, record.error) == ("failed", given_up.error)
+    assert not kept.is_claimed("a.mien")
+    again = run([source], out, options)["a.png"]
+    assert "in an earlier run" in str(again.error)
+    portrait(source, "happiness")
+    assert run([source], out, replace(options, limit_s=600.0))["a.png"].error is None
+
+
+@pytest.mark.more
+@pytest.mark.process
+def test_the_others_go_on_where_one_is_given_up(tmp_path: Path) -> None:
+    sources = [portrait(tmp_path / f"{i}.png", "anger" if i == 1 else "happiness") for i in range(4)]
+    outcomes = run(sources, tmp_path / "out", replace(OPTIONS, stuck=True, limit_s=60.0), jobs=2)
+    assert {name: outcome.error is None for name, outcome in outcomes.items()} == {
+        "0.png": True,
+        "1.png": False,
+        "2.png": True,
+        "3.png": True,
+    }
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers of the system")
+def test_what_hangs_outside_of_python_ends_too() -> None:
+    code = "import re; from mien.cluster import within\nwith within(0.5): re.match('(a+)+b', 'a' * 60)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGALRM
+
+
+def test_who_is_in_time_meets_no_limit() -> None:
+    with cluster.within(600.0):
+        pass
+    if hasattr(signal, "getitimer"):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
 def test_ctrl_c_is_no_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*given: object, **more: object) -> Outcome:
         raise KeyboardInterrupt

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,6 +231,12 @@ def _analyze(commands: Any) -> None:
         "several files these are left out in any case",
     )
     parser.add_argument("--again", action="store_true", help="of several files, analyse those anew whose results are there")
+    parser.add_argument(
+        "--time-limit",
+        type=amount,
+        metavar="S",
+        help="give a file up that takes longer than S seconds, and go on with the others; it is a failed one then",
+    )
     parser.add_argument("--retry-failed", action="store_true", help="of several files, try those again that failed before")
     parser.add_argument(
         "--shard",
@@ -251,7 +258,7 @@ def analyze(options: argparse.Namespace) -> int:
     from mien.media import shown_name
     from mien.shard import Shard
 
-    settings = _analysis_options(options, annotated=not options.no_video)
+    settings = replace(_analysis_options(options, annotated=not options.no_video), limit_s=options.time_limit or None)
     shard = None if options.shard is None else Shard.parse(options.shard, os.environ)
     if shard is not None and options.out is None:
         raise ValueError("--shard wants --out, the folder that all shards share")

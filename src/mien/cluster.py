@@ -81,6 +81,7 @@ class AnalysisOptions:
     annotated    whether annotated.mp4 (or .png) is written
     pictures     whether report.html holds a frame and stills; without them, and without `annotated`, no picture is kept
     max_pixels   of a picture or a film's frames, see `open_media`; None for as many as are ever read
+    limit_s      seconds that one file may take, see `within`; None for as many as it takes
     max_film_s   seconds of film that are read: a longer one is refused, before it is decoded where it says its length
     rotate       degrees clockwise by which media are turned beyond what their files say; None finds that out, see `mien.turn`
     """
@@ -102,6 +103,7 @@ class AnalysisOptions:
     pictures: bool = True
     max_pixels: int | None = MAX_PIXELS
     max_film_s: float | None = None
+    limit_s: float | None = None
     rotate: int | None = None
 
     def analyzer(self) -> Analyzer:
@@ -609,6 +611,8 @@ def analyze_files(
     retry_failed  but it is
     engine        does the tasks in place of this machine's processes, such as a `mien.scheduler.Scheduler`
 
+    With `options.limit_s` files are done in other processes also where `jobs` is 1, one process a file.
+
     Raises `ModelError` at once where the models cannot be had: no file would fare better.
     """
     analyzer = options.analyzer()
@@ -622,7 +626,7 @@ def analyze_files(
     kept = None if manifest is None else _Kept(manifest, resume, retry_failed)
     if engine is not None:
         yield from engine([Task(source, folder, options, kept) for _, source, folder in waiting])
-    elif jobs <= 1 or len(waiting) <= 1:
+    elif options.limit_s is None and (jobs <= 1 or len(waiting) <= 1):
         for number, source, folder in waiting:
             told = progress(number) if progress else None
             yield _attempt(source, folder, options, kept, analyzer, told, debug=debug, jobs=jobs)
@@ -649,8 +653,8 @@ class Task:
     kept: _Kept | None
 
     def run(self) -> Outcome:
-        """Does it here, unless it was done or another process has it."""
-        return _attempt(self.source, self.folder, self.options, self.kept)
+        """Does it here, unless it was done or another process has it. This process ends where it takes longer than it may."""
+        return _attempt_within(self.source, self.folder, self.options, self.kept)
 
     def died(self, error: str) -> Outcome:
         """What becomes of it where the process that did it is gone: a failed file."""
@@ -690,30 +694,71 @@ def _in_processes(
     queue = deque(waiting)
     while queue:
         suspects: list[tuple[str, Path]] = []
-        running: dict[Future[Outcome], tuple[str, Path]] = {}
+        running: dict[Future[Outcome], tuple[tuple[str, Path], float]] = {}
         with _pool(min(jobs, len(queue))) as pool:
             while (queue or running) and not suspects:
                 while queue and len(running) < jobs:
                     file = queue.popleft()
-                    running[pool.submit(_attempt, *file, options, kept, debug=debug)] = file
+                    running[pool.submit(_attempt_within, *file, options, kept, debug=debug)] = file, time.monotonic()
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    file = running.pop(done)
+                    file, began = running.pop(done)
                     try:
                         outcome = done.result()
                     except BrokenProcessPool:
-                        suspects.append(file)
+                        if options.limit_s is not None and time.monotonic() - began >= options.limit_s:
+                            remove_left(file[1].parent)
+                            yield Task(*file, options, kept).died(too_long(file[0], options))
+                        else:
+                            suspects.append(file)
                     else:
                         yield outcome
         # One process that died (out of memory, a decoder that crashed) ends the whole pool: alone it shows whose fault it was.
-        for source, folder in [*suspects, *running.values()]:
+        for source, folder in [*suspects, *(file for file, _ in running.values())]:
             with _pool(1) as pool:
+                began = time.monotonic()
                 try:
-                    yield pool.submit(_attempt, source, folder, options, kept, debug=debug).result()
+                    yield pool.submit(_attempt_within, source, folder, options, kept, debug=debug).result()
                 except BrokenProcessPool:
                     remove_left(folder.parent)
-                    name = shown_name(source)
-                    died = f"{name}: the process that analysed it died; is there enough memory?"
+                    died = f"{shown_name(source)}: the process that analysed it died; is there enough memory?"
+                    if options.limit_s is not None and time.monotonic() - began >= options.limit_s:
+                        died = too_long(source, options)
                     yield Task(source, folder, options, kept).died(died)
+
+
+def too_long(source: str, options: AnalysisOptions) -> str:
+    """What is said of a file that took longer than it may."""
+    return f"{shown_name(source)}: took longer than {options.limit_s:g} s and was given up (--time-limit)"
+
+
+@contextlib.contextmanager
+def within(seconds: float | None) -> Iterator[None]:
+    """Ends this process where the block takes longer, whatever it hangs in: a decoder's endless loop, or a disk that is gone.
+
+    The claim on the file goes with the process. In the main thread only; None for no limit.
+    """
+    if seconds is None:
+        yield
+    elif hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    else:
+        timer = threading.Timer(seconds, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _attempt_within(source: str, folder: Path, options: AnalysisOptions, kept: _Kept | None, *, debug: bool = False) -> Outcome:
+    with within(options.limit_s):
+        return _attempt(source, folder, options, kept, debug=debug)
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:

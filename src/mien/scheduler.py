@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mien
-from mien.cluster import Outcome, Task
+from mien.cluster import Outcome, Task, too_long
 from mien.errors import ModelError
 from mien.media import shown_name
 
@@ -93,6 +93,7 @@ def work(task: Task, folder: str, version: str) -> Outcome:
     """One task, whose paths are as seen from `folder`, in a process of its own, which ends when this one does."""
     if version != mien.__version__:
         raise ModelError(f"a worker has mien {mien.__version__}, but wanted {version}; install the same on all")
+    began = time.monotonic()
     command = [sys.executable, "-c", "from mien.scheduler import serve_one; serve_one()"]
     with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
@@ -106,7 +107,9 @@ def work(task: Task, folder: str, version: str) -> Outcome:
             child.kill()
             raise
     if child.returncode or not answer:
-        name = shown_name(task.source)
+        name, limit_s = shown_name(task.source), task.options.limit_s
+        if limit_s is not None and time.monotonic() - began >= limit_s:
+            return task.died(too_long(task.source, task.options))
         return task.died(f"{name}: the process that analysed it died; is there enough memory?")
     outcome: Outcome = pickle.loads(answer)
     return outcome
