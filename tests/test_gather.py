@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeOptions
 from mien.cluster import analyze_files, result_folders
 from mien.errors import MediaError
-from mien.gather import _length, gather
+from mien.gather import gather, length_in_words
 from mien.manifest import Manifest, Record
 from test_cluster import cut_film, index, listing, portrait, short_film
 
@@ -110,7 +110,7 @@ def test_the_page_has_a_row_per_file_and_leads_to_its_report(half_done: Path) ->
     ],
 )
 def test_lengths_of_films_say_something(seconds: float, told: str) -> None:
-    assert _length(seconds) == told
+    assert length_in_words(seconds) == told
 
 
 def test_names_are_text_in_the_page(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from mien import cluster, time_ranges
 from mien.analyze import Analyzer, Recorder
 from mien.cli import main
 from mien.cluster import AnalysisOptions, analyze_file
+from mien.episodes import find_episodes
 from mien.media import TimeRange, open_media
 from mien.report import Stills
 from mien.time_ranges import Joined, divided
@@ -83,13 +84,18 @@ def whole(path: Path, options: AnalysisOptions) -> Timeline:
     return options.analyzer().video(path, options.every)
 
 
-def joined(path: Path, options: Any, seams: list[float], stills: Stills | None = None) -> Timeline:
+def joined(
+    path: Path, options: Any, seams: list[float], stills: Stills | None = None, *, whole_from_s: float | None = None
+) -> Timeline:
+    """The ranges between these seams; `whole_from_s` is where they are to be given up, None for nowhere."""
     analyzer = options.analyzer()
     with upright(path, analyzer.detector) as media:
         spans = list(itertools.pairwise([0.0, *seams, math.inf]))
         recorder = Recorder(media.info, analyzer.labels, analyzer.settings(options.every))
-        for result in Joined(media, path, options, spans, stills).results(analyzer, Here(), 2):  # type: ignore[arg-type]
+        ranges = Joined(media, path, options, spans, stills)
+        for result in ranges.results(analyzer, Here(), 2):  # type: ignore[arg-type]
             recorder.add(result)
+    assert ranges.whole_from_s == whole_from_s
     return recorder.timeline()
 
 
@@ -98,41 +104,29 @@ def check_same(one: Timeline, other: Timeline) -> None:
         assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "reliability"), name
 
 
-@pytest.fixture
-def jumped(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """From where on a film was gone through as a whole: nowhere, if all went as it should."""
-    found: list[float] = []
-    before = Joined._whole
-    monkeypatch.setattr(Joined, "_whole", lambda self, *given: found.append(given[1]) or before(self, *given))
-    return found
-
-
 @pytest.mark.parametrize("every", [None, 0.5, 3.0])
 @pytest.mark.parametrize("seams", [[2.0, 4.0, 9.0, 11.0, 13.0, 15.0, 17.0, 21.0, 25.0], [6.0, 10.0, 12.0, 20.0, 40.0]])
-def test_ranges_give_what_one_process_gives(told: Path, jumped: list[float], every: float | None, seams: list[float]) -> None:
+def test_ranges_give_what_one_process_gives(told: Path, every: float | None, seams: list[float]) -> None:
     options = FakeOptions(every=every)
     one = whole(told, options)
     assert len(one.track_ids) > (2 if every == 3 else 4)
     check_same(one, joined(told, options, seams))
-    assert jumped == []
 
 
 @pytest.mark.parametrize("name", ["open.mkv", "late.mov"])
-def test_other_containers_and_open_groups(tmp_path: Path, jumped: list[float], name: str) -> None:
+def test_other_containers_and_open_groups(tmp_path: Path, name: str) -> None:
     path = story_film(tmp_path / name, **{"x264-params": "open-gop=1:keyint=50:bframes=3"})
     check_same(whole(path, FakeOptions()), joined(path, FakeOptions(), [3.0, 8.0, 14.0, 18.0, 22.0]))
-    assert jumped == []
 
 
-def test_what_cannot_be_jumped_in_is_gone_through(tmp_path: Path, jumped: list[float]) -> None:
+def test_what_cannot_be_jumped_in_is_gone_through(tmp_path: Path) -> None:
     path = film(tmp_path / "a.avi", times=[i / 25 for i in range(200)], codec="mpeg4")
     with open_media(path) as media:
         assert not media.can_jump
-    check_same(whole(path, FakeOptions()), joined(path, FakeOptions(), [3.0, 6.0]))
-    assert jumped == [3.0]
+    check_same(whole(path, FakeOptions()), joined(path, FakeOptions(), [3.0, 6.0], whole_from_s=3.0))
 
 
-def test_a_range_that_saw_another_frame_is_not_believed(told: Path, jumped: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_range_that_saw_another_frame_is_not_believed(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = time_ranges.look
 
     def wrong(part: time_ranges.Range) -> time_ranges.Looks:
@@ -143,8 +137,7 @@ def test_a_range_that_saw_another_frame_is_not_believed(told: Path, jumped: list
 
     monkeypatch.setattr(time_ranges, "look", wrong)
     stills = Stills()
-    check_same(whole(told, FakeOptions()), joined(told, FakeOptions(), [5.0, 9.0, 15.0], stills))
-    assert jumped == [9.0]
+    check_same(whole(told, FakeOptions()), joined(told, FakeOptions(), [5.0, 9.0, 15.0], stills, whole_from_s=9.0))
     assert len(stills) > 0
 
 
@@ -201,14 +194,16 @@ def test_an_interruption_does_not_wait_for_a_range(told: Path) -> None:
 def test_stills_have_the_tracks_of_the_whole_film(told: Path) -> None:
     stills = Stills()
     timeline = joined(told, FakeOptions(), [4.0, 12.0, 18.0], stills)
-    assert stills.poster is not None
-    assert {track for track, _ in stills._moments} <= set(timeline.track_ids)
-    assert set(stills._portraits) == set(timeline.track_ids)
-    for (track, expression), kept in stills._moments.items():
-        rows = timeline.track(track)
-        for still in kept:
-            at = int(np.flatnonzero(rows.times == still.time_s)[0])
-            assert timeline.labels[int(rows.smoothed[at].argmax())] == expression or rows.smoothed[at].max() < 0.9
+    poster = stills.poster
+    assert poster is not None
+    for track in timeline:
+        still = stills.of_track(track.id)
+        assert still is not None
+        assert still.time_s in track.times
+        assert (poster.time_s in track.times) == (track.id in poster.tracks)
+    episodes = find_episodes(timeline)
+    assert len(episodes) > 4
+    assert all(stills.of_episode(episode) is not None for episode in episodes if episode.duration_s > 0.5)
 
 
 @pytest.mark.parametrize("every", [None, 0.25])
@@ -258,11 +253,10 @@ def test_a_film_by_two_processes(told: Path, tmp_path: Path, monkeypatch: pytest
     assert two.summary | {"speed": None} == one.summary | {"speed": None}
 
 
-def test_real_films_in_ranges(clips: Path, jumped: list[float]) -> None:
+def test_real_films_in_ranges(clips: Path) -> None:
     options = AnalysisOptions(annotated=False)
     path = clips / "sad_to_happy.mp4"
     check_same(whole(path, options), joined(path, options, [12.0]))
-    assert jumped == []
 
 
 def test_jobs_of_one_film_come_from_the_command_line(told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ def _page(rows: Sequence[dict[str, Any]], notes: Sequence[str], out: Path) -> st
     script = page_file.script(page_file.STATIC / "sorted_table.js")
     counts = Counter(row["status"] for row in rows)
     seconds = sum(row["duration_s"] for row in rows if isinstance(row["duration_s"], int | float))
-    told = [f"{count} {status}" for status, count in counts.most_common()] + ([_length(seconds)] if seconds else [])
+    told = [f"{count} {status}" for status, count in counts.most_common()] + ([length_in_words(seconds)] if seconds else [])
     head = "".join(
         f'<th scope="col" aria-sort="none" class="{"num" if number else ""}"><button type="button">{name}</button></th>'
         for _, name, number in _COLUMNS
@@ -132,7 +132,7 @@ def _page(rows: Sequence[dict[str, Any]], notes: Sequence[str], out: Path) -> st
     )
 
 
-def _length(seconds: float) -> str:
+def length_in_words(seconds: float) -> str:
     """ "48 seconds", "12 minutes" or "3.4 hours", whichever says something."""
     for unit_s, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= 2 * unit_s:

@@ -173,6 +173,7 @@ class Joined:
 
     stills  gets what the ranges collected
     cpu_s   what the other processes have taken so far
+    whole_from_s  from where on it was gone through by this process alone, since the ranges did not fit; None where they did
     """
 
     def __init__(
@@ -184,6 +185,7 @@ class Joined:
         stills: Stills | None,
     ) -> None:
         self.media, self.options, self.stills, self.cpu_s = media, options, stills, 0.0
+        self.whole_from_s: float | None = None
         parts = ((os.fspath(source), media.info.name, media.info.rotated_deg, *span) for span in ranges)
         self.parts = [Range(*part, options, stills is not None) for part in parts]
 
@@ -230,6 +232,7 @@ class Joined:
 
     def _whole(self, analyzer: Analyzer, from_s: float, until: Until | None) -> Iterator[FrameResult]:
         """What is left, by going through all of it."""
+        self.whole_from_s = from_s
         with closing(analyzer.stream(self.media, self.options.every, until=until)) as results:  # type: ignore[type-var]
             for result in results:
                 if result.time_s >= from_s:
