@@ -77,6 +77,14 @@ def test_a_whole_study_lacks_nothing_and_an_empty_one_almost_everything() -> Non
     ]
 
 
+def test_groups_are_called_by_their_name_or_number_never_by_their_id() -> None:
+    nameless = {"id": "v1", "title": "", "by": "link", "values": []}
+    assert Study.read(definition(variables=[nameless | {"id": "v0", "title": "Cinema"}, nameless])).missing() == [
+        "the groups of “Cinema”",
+        "the groups of grouping 2, which has no name yet",
+    ]
+
+
 def test_a_definition_with_the_former_name_of_the_curves_smoothing_is_read_as_before() -> None:
     """`smoothing_s` is an exponential time constant everywhere else; here it was a Gaussian's standard deviation."""
     old = definition() | {"smoothing_s": 4}

@@ -357,7 +357,9 @@ class Study:
                     lacks.append((Lack(part, f"two options or more of {name}"), len(question.options) < 2))
                     wordless = [o for o in question.options if not o.title.get(first, "").strip()]
                     lacks.append((Lack(part, f"the words of all options of {name} {last}"), bool(wordless)))
-        lacks += [(Lack("variables", f"the groups of “{v.title or v.id}”"), not v.values) for v in self.variables]
+        for number, variable in enumerate(self.variables, start=1):
+            called = f"“{variable.title}”" if variable.title.strip() else f"grouping {number}, which has no name yet"
+            lacks.append((Lack("variables", f"the groups of {called}"), not variable.values))
         return [lack for lack, lacking in lacks if lacking]
 
 
