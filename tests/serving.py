@@ -48,6 +48,8 @@ class Server:
         self.port = self._kept.number
         self.url = f"https://{host}:{self.port}" if host else f"http://127.0.0.1:{self.port}"
         self.where = ["--share", "--host", host] if host else ["--host", "127.0.0.1"]
+        self.reach: dict[str, Any] = {"verify": False, "trust_env": False} if host else {}
+        """Its own certificate, and by no proxy, though the address may not look like this machine's."""
         self.headers = {"Authorization": f"Bearer {settings['token']}"} if "token" in settings else {}
         self.log = data.with_name(f"{data.name}.log")
         self.environment = {f"MIEN_{name.upper()}": str(value) for name, value in settings.items()}
@@ -63,7 +65,7 @@ class Server:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                httpx.get(f"{self.url}/api/info", timeout=30, verify=not self.url.startswith("https"))  # its own certificate
+                httpx.get(f"{self.url}/api/info", timeout=30, **self.reach)
             except httpx.TransportError:
                 time.sleep(0.05)
             else:
@@ -105,8 +107,7 @@ class Server:
 
     def client(self, **options: Any) -> httpx.Client:
         """Speaks to it as a program does: no cookie, no Origin."""
-        known = {"headers": self.headers, "verify": not self.url.startswith("https")}
-        return httpx.Client(base_url=self.url, timeout=PATIENCE_S, **known | options)
+        return httpx.Client(base_url=self.url, timeout=PATIENCE_S, **self.reach | {"headers": self.headers} | options)
 
     def analyse(self, file: Path, name: str | None = None, **options: Any) -> dict[str, Any]:
         """Upload a file and wait for its end; the job as JSON."""

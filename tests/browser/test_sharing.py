@@ -36,7 +36,7 @@ def test_from_the_link_to_the_report(
     film = participants.clock_film(tmp_path / "shapes.mp4", 3.0)
     face = participants.one_face(tmp_path / "one.mjpeg")
     resolve = f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {address}"
-    browser = launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={face}", resolve)
+    browser = launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={face}", resolve, "--no-proxy-server")
     server = serve(host=address, token=TOKEN)
     invited = open_study(server, [film], before=[], after=[], languages=["en"], title="Shapes alone")
 

@@ -213,16 +213,18 @@ def test_serve_share_is_reached_over_https_with_what_it_printed(tmp_path: Path) 
         assert there, text
         assert word, text
         assert "▄" in text, "no code"
-        step = httpx.get(there[1], timeout=START_S)
+        step = httpx.get(there[1], timeout=START_S, trust_env=False)
         goal = re.findall(r'href="([^"]*)"', step.text)
         own = ssl.create_default_context(cafile=tmp_path / "data" / "certificate.pem")
         assert goal == [f"https://{local_address()}:{here[1].rpartition(':')[2]}/"]
-        with httpx.Client(base_url=goal[0], verify=own, timeout=START_S) as client:  # the certificate is for this address
+        with httpx.Client(
+            base_url=goal[0], verify=own, trust_env=False, timeout=START_S
+        ) as client:  # the certificate is for this address
             assert client.get("/api/info").status_code == 401
             assert client.post("/api/login", json={"password": word[1]}).status_code == 200
             assert client.get("/api/info").status_code == 200
         half = [socket.create_connection((local_address(), int(there[1].rpartition(":")[2]))) for _ in range(AT_ONCE_MAX + 5)]
-        with httpx.Client(base_url=goal[0], verify=own, timeout=START_S) as client:
+        with httpx.Client(base_url=goal[0], verify=own, trust_env=False, timeout=START_S) as client:
             assert client.get("/login").status_code == 200, "half requests at the doorstep hold nobody up"
         for one in half:
             one.close()
