@@ -64,6 +64,7 @@ TRAINING_MAY = {
     "media",
     "models",
     "errors",
+    "flags",
     "detect",
     "emotion",
     "reliability",

@@ -10,10 +10,11 @@ from mien.errors import DataError
 from mien.labels import FERPLUS
 from mien.models import load_model
 from mien.training import calibrate as module
-from mien.training.calibrate import LEARNT, ask, auroc, calibrate, choose_decision, fit_reliability, misses, nothing, spoilt
+from mien.training.calibrate import LEARNT, ask, calibrate, choose_decision, fit_reliability, misses, nothing, spoilt
 from mien.training.card import card
 from mien.training.damage import KINDS, NAMED_BEFOREHAND
 from mien.training.data import load_faces
+from mien.training.evaluate import auroc
 
 
 def test_what_is_named_beforehand_is_not_learnt() -> None:
@@ -35,13 +36,6 @@ def test_a_reliability_is_calibrated_and_finds_what_tells_right_from_wrong() -> 
     # Rows that weigh nothing are not learnt from.
     weight = np.where(right, 1.0, 0.0)
     assert fit_reliability(x, right, weight)(x).mean() > 0.97
-
-
-def test_auroc_is_the_share_of_pairs_in_order() -> None:
-    right = np.array([True, True, False, False])
-    assert auroc(np.array([0.9, 0.4, 0.6, 0.1]), right) == 0.75
-    assert auroc(np.array([0.5, 0.5, 0.5, 0.5]), right) == 0.5
-    assert auroc(np.array([0.9, 0.4]), np.array([True, True])) == 0.5
 
 
 def test_a_decision_is_allowed_by_the_bars_of_the_rule() -> None:

@@ -20,6 +20,7 @@ from mien.training.data import FaceSet, load_faces, read_ferplus, strict_labels
 from mien.training.evaluate import (
     PEERS,
     Answers,
+    auroc,
     bootstrap,
     calibration_error,
     class_scores,
@@ -30,13 +31,17 @@ from mien.training.evaluate import (
     evaluate_bundle,
     faces_of,
     false_neutral,
+    group_rows,
     head_for,
     human_line,
     is_fer2013,
     occurring,
+    read_groups,
     reliability,
     results_folder,
+    risk_coverage,
     sketches,
+    trust,
     truth_for,
     wilson,
 )
@@ -428,8 +433,10 @@ def test_other_data_with_its_folder_of_results(portraits: Path, tmp_path: Path, 
     assert f"results: {out}" in text
     assert [path.name for path in tmp_path.joinpath("results").iterdir()] == ["portraits"]  # no scratch folder stays
     assert {path.name for path in out.iterdir()} == {
-        *("figures.json", "answers.csv", "confusion.csv", "confusion.png", "reliability.png", "right.png", "wrong.png")
+        *("figures.json", "answers.csv", "confusion.csv", "confusion.png", "reliability.png", "risk_coverage.png"),
+        *("right.png", "wrong.png"),
     }
+    assert "reliability 0." in text
     figures = json.loads((out / "figures.json").read_text(encoding="utf-8"))
     assert (figures["head"], figures["left_out"], figures["end_to_end"]["detected"]) == ("fer2013", 0, 2)
     assert "peers" not in figures
@@ -444,6 +451,7 @@ def test_other_data_with_its_folder_of_results(portraits: Path, tmp_path: Path, 
         assert row["said"] == max(chances, key=lambda name: chances[name])
         right += row["said"] == row["truth"]
     assert right / 2 == figures["accuracy"]
+    assert np.mean([float(row["reliability"]) for row in rows]) == pytest.approx(figures["reliability"]["mean"], abs=1e-4)
     with (out / "confusion.csv").open(newline="", encoding="utf-8") as file:
         assert [int(row["n"]) for row in csv.DictReader(file)] == list(figures["support"].values())
     assert main([*command, "--split", "all", "--json", "--out", str(out)]) == 0  # over what is there
@@ -485,8 +493,106 @@ def test_results_come_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_answers_must_fit() -> None:
-    with pytest.raises(ValueError, match="truth and probabilities must have shape"):
-        Answers(faces(3, {}), FER2013, np.zeros(2, np.int64), np.zeros((3, 7), np.float32))
+    unknown = np.full(3, np.nan, np.float32)
+    with pytest.raises(ValueError, match="truth, probabilities and reliability must have shape"):
+        Answers(faces(3, {}), FER2013, np.zeros(2, np.int64), np.zeros((3, 7), np.float32), unknown)
+    with pytest.raises(ValueError, match="truth, probabilities and reliability must have shape"):
+        Answers(faces(3, {}), FER2013, np.zeros(3, np.int64), np.zeros((3, 7), np.float32), unknown[:2])
+
+
+# --- how far answers can be believed
+
+
+def test_auroc_is_the_share_of_pairs_in_order() -> None:
+    right = np.array([True, True, False, False])
+    assert auroc(np.array([0.9, 0.4, 0.6, 0.1]), right) == 0.75
+    assert auroc(np.array([0.5, 0.5, 0.5, 0.5]), right) == 0.5
+    assert auroc(np.array([0.9, 0.4]), np.array([True, True])) == 0.5
+    rng = np.random.default_rng(0)
+    score, truth = rng.integers(0, 20, 300) / 20, rng.random(300) < 0.6
+    assert auroc(score, truth) == pytest.approx(metrics.roc_auc_score(truth, score))
+
+
+def test_of_the_most_reliable_readings_more_are_right() -> None:
+    given = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    right = given > 0.25  # the two least reliable ones are wrong
+    found = risk_coverage(given, right)
+    told = {row["coverage"]: (row["n"], row["least"], row["accuracy"]) for row in found["curve"]}
+    assert told[1.0] == (10, 0.1, 0.8)
+    assert told[0.9] == (9, 0.2, pytest.approx(8 / 9))
+    assert told[0.8] == (8, 0.3, 1.0)
+    assert told[0.5] == (5, 0.6, 1.0)
+    assert found["area"] == pytest.approx((1 / 9 + 2 / 10) / 10)
+    assert risk_coverage(-given, right)["area"] > 0.4
+    assert risk_coverage(np.array([0.3]), np.array([False])) == {
+        "curve": [{"coverage": c, "n": 1, "least": 0.3, "accuracy": 0.0} for c in (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)],
+        "area": 1.0,
+    }
+
+
+def test_trust_stands_beside_that_in_the_largest_probability() -> None:
+    right = np.array([True, True, False, True])
+    found = trust(np.array([0.9, 0.8, 0.2, 0.5]), np.array([0.6, 0.7, 0.9, 0.8]), right)
+    assert (found["auroc"], found["auroc_of_largest"]) == (1.0, 0.0)
+    assert found["mean"] == pytest.approx(0.6)
+    assert (found["relied_on"], found["accuracy_relied_on"]) == (0.75, 1.0)
+    assert found["risk_coverage"]["area"] < found["area_of_largest"]
+    assert trust(np.array([0.1]), np.array([0.9]), np.array([True]))["accuracy_relied_on"] is None
+
+
+def grouped(reliable: float) -> Answers:
+    """Forty faces, all called anger, of which the first thirty and five of the last ten are."""
+    made = dataclasses.replace(faces(40, {}), source=np.array([f"{i}.png" for i in range(40)], dtype=object))
+    truth = np.array([0] * 30 + [0, 1] * 5)
+    said = np.zeros((40, 7), np.float32)
+    said[:, 0], said[:, 1] = 0.9, 0.1
+    return Answers(made, FER2013, truth, said, np.array([0.9] * 30 + [reliable] * 10, np.float32))
+
+
+def test_groups_of_people_have_figures_of_their_own(tmp_path: Path) -> None:
+    answers = grouped(0.2)
+    path = tmp_path / "groups.csv"
+    lines = [f"{source},{'old' if i >= 30 else 'young' if i else ''},x" for i, source in enumerate(answers.faces.source.tolist())]
+    path.write_text("\n".join(["source,age,all", *lines, "nobody,old,x"]), encoding="utf-8")
+    rows = {(row["column"], row["group"]): row for row in group_rows(answers, read_groups(path), rounds=200)}
+    assert list(rows) == [("age", "old"), ("age", "young"), ("all", "x")]
+    old, young = rows["age", "old"], rows["age", "young"]
+    assert (old["n"], young["n"], rows["all", "x"]["n"]) == (10, 29, 40)
+    assert (old["accuracy"], old["coverage"], old["accuracy_relied_on"]) == (0.5, 0.0, None)
+    assert old["ece"] == pytest.approx(0.4, abs=1e-6)
+    assert old["accuracy_interval"][0] < 0.5 < old["accuracy_interval"][1]
+    assert old["accuracy_relied_on_interval"] is None
+    assert (young["accuracy"], young["accuracy_interval"], young["coverage"]) == (1.0, [1.0, 1.0], 1.0)
+    assert "coverage" not in group_rows(grouped(np.nan), {"age": dict.fromkeys(answers.faces.source.tolist(), "all")}, rounds=2)[0]
+
+
+def test_groups_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "groups.csv"
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        read_groups(path)
+    path.write_text("picture,age\na.png,old\n", encoding="utf-8")
+    with pytest.raises(DataError, match="wanted a column source and at least one of groups"):
+        read_groups(path)
+    path.write_text("source,age\nother.png,old\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no picture that counts is in a group"):
+        group_rows(grouped(0.9), read_groups(path))
+
+
+def test_mien_evaluate_groups(portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "groups.csv", tmp_path / "out"
+    path.write_text("source,who\ntest/happy/astronaut.png,she\ntest/neutral/grace_hopper.jpg,another\n", encoding="utf-8")
+    command = ["evaluate", "default", "--data", str(portraits), "--protocol", "labels", "--groups", str(path)]
+    assert main([*command, "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "who another" in text
+    assert "who she" in text
+    with (out / "groups.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["column"], row["group"], row["n"]) for row in rows] == [("who", "another", "1"), ("who", "she", "1")]
+    figures = json.loads((out / "figures.json").read_text(encoding="utf-8"))
+    assert [float(row["accuracy"]) for row in rows] == [row["accuracy"] for row in figures["groups"]]
+    assert main([*command, "--robustness"]) == 2
+    assert "leave out --robustness" in capsys.readouterr().err
 
 
 # --- several models, several data sets

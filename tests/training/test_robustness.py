@@ -186,6 +186,7 @@ def test_rows_say_what_is_left() -> None:
     assert first["high"] == 1
     assert (first["not_neutral"], first["false_neutral"]) == (0, None)  # these labels know no neutral
     assert 0.5 < first["confidence"] < 1
+    assert (first["reliability"], first["relied_on"], first["accuracy_relied_on"]) == (None, 1, 1)  # these expressions do not say
     assert rows == robustness(FakeExpressions(), rgb, truth, detector=FakeDetector(), harms=("size", "noise"))
 
 
@@ -256,6 +257,8 @@ def test_pictures_without_a_face_and_what_is_said_of_them() -> None:
         assert 0 <= row["sure"] <= 1
     for kind in ("flat grey", "noise", "textures"):
         assert rows[kind]["let_through"] == 0
+    assert rows["flat grey"]["relied_on"] == rows["no rater saw a face"]["relied_on"] == 0  # flat: a flag stands against it
+    assert all(0 < row["reliability"] < 1 for row in rows.values())
 
 
 def test_what_the_detector_lets_through_is_counted() -> None:
@@ -317,7 +320,7 @@ def test_mien_evaluate_robustness(
     found = json.loads((out / "robustness.json").read_text(encoding="utf-8"))
     assert [(row["harm"], float(row["strength"])) for row in rows] == [(row["harm"], row["strength"]) for row in found["harms"]]
     for row, one in zip(rows, found["harms"], strict=True):
-        for name in ("accuracy", "low", "high", "found", "false_neutral", "placed_accuracy"):
+        for name in ("accuracy", "low", "high", "found", "false_neutral", "placed_accuracy", "reliability", "relied_on"):
             assert row[name] == "" if one[name] is None else float(row[name]) == pytest.approx(one[name], abs=1e-4)
     assert (found["n"], found["of"], found["head"], found["split"]) == (2, 2, "fer2013", "PublicTest")
     assert found["harms"][0]["found"] == 1.0

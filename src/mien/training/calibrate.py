@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.stats import rankdata
 
 import mien
 from mien.emotion import Expressions
@@ -31,7 +30,7 @@ from mien.models import Bundle, Fusion, Head, ModelSpec, Prior
 from mien.reliability import Reliability
 from mien.training.damage import KINDS, NAMED_BEFOREHAND, damaged
 from mien.training.data import FaceSet, cache_folder, load_faces
-from mien.training.evaluate import class_scores, evaluate_bundle
+from mien.training.evaluate import auroc, class_scores, evaluate_bundle
 from mien.training.export import fit_temperature, protocol_for, tuned_head, write_bundle
 from mien.training.layouts import find_layout, fingerprint
 from mien.whole_file import new_folder
@@ -267,15 +266,6 @@ def fit_reliability(
     found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
     weights = found[:-1] / spread
     return Reliability(tuple(round(float(v), 6) for v in weights), round(float(found[-1] - weights @ mean), 6))
-
-
-def auroc(score: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
-    """How often a right reading has a higher score than a wrong one; .5 where all or none are right."""
-    good = int(right.sum())
-    bad = len(right) - good
-    if not good or not bad:
-        return 0.5
-    return float((rankdata(score)[right].sum() - good * (good + 1) / 2) / (good * bad))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,14 +54,23 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("--robustness", action="store_true", help="what blur, noise, low light … leave of it, and non-faces")
     parser.add_argument("--limit", type=count, default=600, metavar="N", help="pictures drawn for --robustness; default 600")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="which pictures --robustness draws; default 0")
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        metavar="FILE",
+        help="also of groups of people: a CSV file whose column source names pictures as answers.csv\n"
+        "does, and whose other columns each put them into groups",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write figures, tables and pictures there")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
 
 def evaluate(options: argparse.Namespace) -> int:
     several = len(options.models) > 1 or len(options.data) > 1
-    if several and (options.robustness or options.labels or options.prior):
-        raise ValueError("--robustness, --labels and --prior are for one MODEL and one --data DIR")
+    if several and (options.robustness or options.labels or options.prior or options.groups):
+        raise ValueError("--robustness, --labels, --prior and --groups are for one MODEL and one --data DIR")
+    if options.robustness and options.groups:
+        raise ValueError("--groups is for pictures as they are; leave out --robustness")
     with contextlib.ExitStack() as stack:
         out = None
         if options.out is not None:
@@ -81,8 +90,9 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def _evaluate_one(options: argparse.Namespace, out: Path | None) -> None:
     from mien.models import load_model
-    from mien.training.evaluate import measure, write_evaluation
+    from mien.training.evaluate import group_rows, measure, read_groups, write_evaluation
 
+    groups = read_groups(options.groups) if options.groups is not None else None
     with counting("aligning faces") as progress:
         found, answers = measure(
             load_model(options.models[0]),
@@ -94,6 +104,8 @@ def _evaluate_one(options: argparse.Namespace, out: Path | None) -> None:
             prior=options.prior,
             progress=progress,
         )
+    if groups is not None:
+        found["groups"] = group_rows(answers, groups)
     if out is not None:
         write_evaluation(found, answers, out)
     if options.json:
@@ -143,11 +155,40 @@ def _print_figures(found: dict[str, Any]) -> None:
         print("\n  beside it")
         for name, value in beside.items():
             line(name, _percent(value))
+    if "reliability" in found:
+        _print_trust(found["reliability"])
     labels = found["labels"]
     print(f"\n  {'':<11}{'N':>5}  precision  recall     F1   said " + " ".join(f"{name[:5]:>5}" for name in labels))
     for name, row in zip(labels, found["confusion"], strict=True):
         figures = f"{_percent(found['precision'][name])}  {_percent(found['recall'][name])}  {found['f1'][name]:5.3f}"
         print(f"  {name:<11}{sum(row):>5}    {figures}        " + " ".join(f"{count:>5}" for count in row))
+
+    if "groups" in found:
+        _print_groups(found["groups"])
+
+
+def _print_trust(found: dict[str, Any]) -> None:
+    sides = f"AUROC {found['auroc']:.3f}, of the largest probability {found['auroc_of_largest']:.3f}"
+    print(f"\n  reliability {found['mean']:.3f} in the mean; {sides}")
+    print("  most reliable first   reliability from   right")
+    for row in found["risk_coverage"]["curve"]:
+        print(f"  {_percent(row['coverage']):>19}   {row['least']:16.3f}   {_percent(row['accuracy'])}")
+    area, other = found["risk_coverage"]["area"], found["area_of_largest"]
+    print(f"  area under wrong against coverage {area:.4f}, by the largest probability {other:.4f}")
+
+
+def _print_groups(rows: list[dict[str, Any]]) -> None:
+    def cell(row: dict[str, Any], name: str) -> str:
+        if row.get(name) is None:
+            return f"{'–':>22}"
+        low, high = row[f"{name}_interval"]
+        return f"{100 * row[name]:6.1f} % {f'({100 * low:.1f}–{100 * high:.1f})':>13}"
+
+    width = max(len(f"{row['column']} {row['group']}") for row in rows)
+    print(f"\n  {'':<{width}}{'N':>7}{'accuracy':>22}{'ECE':>22}{'can be relied on':>22}")
+    for row in rows:
+        name = f"{row['column']} {row['group']}"
+        print(f"  {name:<{width}}{row['n']:>7}" + "".join(cell(row, figure) for figure in ("accuracy", "ece", "coverage")))
 
 
 def _evaluate_several(options: argparse.Namespace, out: Path | None) -> None:
@@ -232,25 +273,33 @@ def _evaluate_robustness(options: argparse.Namespace, out: Path | None) -> None:
 def _print_robustness(found: dict[str, Any]) -> None:
     drawn = f"{found['n']:,} of {found['of']:,} pictures of {found['split']}, seed {found['seed']}"
     print(f"{found['model']} by the protocol {found['protocol']}, whole pipeline, {drawn}\n")
-    print(f"  {'':<39}  right   95 % interval   face found   false neutrals   right, given the place")
+    told = ["right", "95 % interval", "face found", "false neutrals", "right, given the place"]
+    told += ["reliability", "relied on", "right of it"]
+    print(f"  {'':<39}  {'   '.join(told)}")
     before = ""
+
+    def shown(share: float | None) -> str:
+        return "      –" if share is None else _percent(share)
+
     for row in found["harms"]:
         title = row["title"] if row["title"] != before else ""
         before = row["title"]
         strength = f"{row['strength']:g}" if row["harm"] != "none" else ""
-        neutral = "      –" if row["false_neutral"] is None else _percent(row["false_neutral"])
+        neutral = shown(row["false_neutral"])
         interval = f"{100 * row['low']:5.1f} to {100 * row['high']:5.1f}"
         print(
             f"  {title:<35}{strength:>4}{_percent(row['accuracy'])}  {interval}      {_percent(row['found'])}"
             f"          {neutral}                  {_percent(row['placed_accuracy'])}"
+            f"       {shown(row['reliability'])}     {shown(row['relied_on'])}       {shown(row['accuracy_relied_on'])}"
         )
-    print(f"\n  {'pictures without a face':<24}{'N':>5}   face found   mean confidence   above 80 %   mostly called, if made to")
+    told = ["face found", "mean confidence", "above 80 %", "relied on", "mostly called, if made to"]
+    print(f"\n  {'pictures without a face':<24}{'N':>5}   {'   '.join(told)}")
     for row in found["not_faces"]:
         most = sorted(row["said"].items(), key=lambda item: -item[1])[:2]
         called = ", ".join(f"{name} {100 * share:.0f} %" for name, share in most if share)
         print(
             f"  {row['kind']:<24}{row['n']:>5}      {_percent(row['let_through'])}           {_percent(row['confidence'])}"
-            f"      {_percent(row['sure'])}   {called}"
+            f"      {_percent(row['sure'])}     {_percent(row['relied_on'])}   {called}"
         )
     print(f"\n  {found['seconds']:.0f} s")
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, convert
 from mien.models import Bundle
 from mien.training.data import SIDE, SPLITS, FaceSet, largest, load_faces, strict_labels, vote_targets
 from mien.training.layouts import Listing, Row, find_layout, fingerprint, read_layout
+from mien.types import MIN_RELIABILITY, Faces
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {"fer2013": FER2013, "ferplus-strict": FERPLUS}
 """Protocol → its labels. `fer2013`: every picture, single labels. `ferplus-strict`: see `mien.training.data.strict_labels`."""
@@ -170,6 +171,57 @@ def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32], bi
         if here.any():
             rows[i, 1:] = confidence[here].mean(), right[here].mean(), *wilson(int(right[here].sum()), int(here.sum()))
     return rows
+
+
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+"""Shares of the readings, the most reliable first, of which `risk_coverage` says how many are right."""
+
+
+def auroc(score: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
+    """How often a right reading has a higher score than a wrong one, equal ones counting half; .5 where all or none are right."""
+    good = int(right.sum())
+    if not 0 < good < len(right):
+        return 0.5
+    _, place, many = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(many) - (many - 1) / 2)[place]
+    return float((ranks[right].sum() - good * (good + 1) / 2) / (good * (len(right) - good)))
+
+
+def risk_coverage(reliability: NDArray[np.floating], right: NDArray[np.bool_]) -> dict[str, Any]:
+    """What becomes of the errors where only the most reliable of N ≥ 1 readings are taken (El-Yaniv and Wiener 2010).
+
+    curve  for each of `COVERAGES`: coverage, n, least (the lowest reliability that is taken) and accuracy
+    area   mean share wrong over all coverages from 1/N to 1, less than the share wrong of all by how well right and wrong are told
+           apart
+    """
+    order = np.argsort(-reliability, kind="stable")
+    wrong = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
+    curve = []
+    for coverage in COVERAGES:
+        n = max(1, round(coverage * len(order)))
+        least = float(reliability[order[n - 1]])
+        curve.append({"coverage": coverage, "n": n, "least": least, "accuracy": float(1 - wrong[n - 1])})
+    return {"curve": curve, "area": float(wrong.mean())}
+
+
+def trust(reliability: NDArray[np.floating], largest: NDArray[np.floating], right: NDArray[np.bool_]) -> dict[str, Any]:
+    """How far the reliability of N ≥ 1 readings says which are right, beside their largest probability.
+
+    mean              of the reliability, to be set beside the accuracy
+    auroc, auroc_of_largest
+    relied_on         share with `MIN_RELIABILITY` or more        accuracy_relied_on  of these, None without any
+    risk_coverage     see `risk_coverage`                          area_of_largest     the same area by the largest probability
+    """
+    taken = reliability >= MIN_RELIABILITY
+    return {
+        "mean": float(reliability.mean()),
+        "auroc": auroc(reliability, right),
+        "auroc_of_largest": auroc(largest, right),
+        "relied_on": float(taken.mean()),
+        "accuracy_relied_on": float(right[taken].mean()) if taken.any() else None,
+        "risk_coverage": risk_coverage(reliability, right),
+        "area_of_largest": risk_coverage(largest, right)["area"],
+    }
 
 
 def false_neutral(truth: NDArray[np.int64], said: NDArray[np.int64], labels: Sequence[str]) -> tuple[int, int]:
@@ -320,20 +372,20 @@ class Answers:
     labels         K names
     truth          (N,) int64, index into `labels`, -1 for a face that does not count under the protocol
     probabilities  (N, K) float32
+    reliability    (N,) float32, see `mien.reliability`; NaN where the model does not say
     """
 
     faces: FaceSet
     labels: tuple[str, ...]
     truth: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    reliability: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        shape = (len(self.faces), len(self.labels))
-        if self.truth.shape != shape[:1] or self.probabilities.shape != shape:
-            raise ValueError(
-                f"truth and probabilities must have shape ({shape[0]},) and {shape}, "
-                f"but got {self.truth.shape} and {self.probabilities.shape}"
-            )
+        n, k = len(self.faces), len(self.labels)
+        given = (self.truth.shape, self.probabilities.shape, self.reliability.shape)
+        if given != ((n,), (n, k), (n,)):
+            raise ValueError(f"truth, probabilities and reliability must have shape ({n},), ({n}, {k}) and ({n},), but got {given}")
 
 
 def evaluate_bundle(
@@ -377,7 +429,7 @@ def measure(
     del every  # some hundred megabytes of FER2013, of which the split is a tenth
     head = head or head_for(bundle, protocol, occurring(faces))
     model = Expressions(bundle, head=head, prior=prior)
-    probabilities = model(faces.crops)
+    probabilities, reliable = model.read(faces.crops)
     result: dict[str, Any] = {"model": bundle.spec.name, "sha256": bundle.spec.sha256, "split": split}
     result |= evaluate(probabilities, faces, protocol, labels=model.labels)
     if protocol == SINGLE_LABELS:
@@ -389,13 +441,16 @@ def measure(
     result["flip_average"] = {k: with_flip[k] for k in ("accuracy", "macro_f1", "balanced_accuracy", "ece")}
     truth = truth_for(faces, protocol, model.labels)
     counts = truth >= 0
+    if not np.isnan(reliable[counts]).any():
+        right = probabilities[counts].argmax(axis=1) == truth[counts]
+        result["reliability"] = trust(reliable[counts], probabilities[counts].max(axis=1), right)
     if fresh is not None and (counts & fresh).any():
         unseen = evaluate(probabilities[fresh], faces[fresh], protocol, labels=model.labels, rounds=1)
         result["without_duplicates"] = {k: unseen[k] for k in ("n", "accuracy", "macro_f1")}
     result["end_to_end"] = _end_to_end(model, whole_pictures(data, layout, faces[counts]), truth[counts])
     if split == "PrivateTest" and protocol in PEERS and is_fer2013(data, layout, (split,)):
         result["peers"] = {name: accuracy for name, accuracy in PEERS[protocol]}
-    return result, Answers(faces, model.labels, truth, probabilities)
+    return result, Answers(faces, model.labels, truth, probabilities, reliable)
 
 
 def faces_of(
@@ -456,6 +511,66 @@ def _sketches(data: Path, layout: str, stamp: str) -> dict[str, frozenset[str]]:
     return {split: frozenset(told(row) for row in rows if row.split == split) for split in SKETCHES}
 
 
+# --- groups of people -------------------------------------------------------------------------------------------------------------
+
+
+def read_groups(path: Path) -> dict[str, dict[str, str]]:
+    """column → source → group, of a CSV file whose column `source` names pictures as answers.csv does and whose other columns each
+    put them into groups. Raises `DataError`."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            columns = [name for name in table.fieldnames or () if name != "source"]
+            if "source" not in (table.fieldnames or ()) or not columns:
+                raise DataError(f"{path}: wanted a column source and at least one of groups, but got {table.fieldnames}")
+            rows = list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV: {error}") from error
+    return {name: {row["source"]: (row[name] or "").strip() for row in rows} for name in columns}
+
+
+def group_rows(
+    answers: Answers, groups: Mapping[str, Mapping[str, str]], *, rounds: int = 1000, seed: int = 0
+) -> list[dict[str, Any]]:
+    """How a model does on each group of people: a row for each column of `groups` and each group in it, in alphabetical order.
+
+    column, group, n; accuracy, ece and, where the model says how reliable it is, coverage (share of readings with at least
+    `MIN_RELIABILITY`) and accuracy_relied_on; each with its 95 % interval `<name>_interval` (bootstrap over the group's pictures).
+    Pictures that are in no group of a column do not count there. Raises `DataError` where no picture is in any.
+    """
+    counts = np.flatnonzero(answers.truth >= 0)
+    sources = [answers.faces.source[i] for i in counts.tolist()]
+    rows = []
+    for column, of in groups.items():
+        named = np.array([of.get(source, "") for source in sources], dtype=object)
+        for group in sorted(set(named.tolist()) - {""}):
+            here = counts[named == group]
+            rows.append({"column": column, "group": group, "n": len(here)} | _group(answers, here, rounds, seed))
+    if not rows:
+        raise DataError(f"no picture that counts is in a group; sources are named as {sources[0] if sources else 'none'}")
+    return rows
+
+
+def _group(answers: Answers, rows: NDArray[np.int64], rounds: int, seed: int) -> dict[str, Any]:
+    def figures(drawn: NDArray[np.int64]) -> dict[str, float | None]:
+        truth, said, reliable = answers.truth[drawn], answers.probabilities[drawn], answers.reliability[drawn]
+        right = said.argmax(axis=1) == truth
+        found: dict[str, float | None] = {"accuracy": float(right.mean()), "ece": calibration_error(truth, said)}
+        if not np.isnan(reliable).any():
+            taken = reliable >= MIN_RELIABILITY
+            found |= {"coverage": float(taken.mean()), "accuracy_relied_on": float(right[taken].mean()) if taken.any() else None}
+        return found
+
+    rng = np.random.default_rng(seed)
+    again = [figures(rows[rng.integers(0, len(rows), len(rows))]) for _ in range(rounds)]
+    result: dict[str, Any] = {}
+    for name, value in figures(rows).items():
+        known = [drawn for one in again if (drawn := one[name]) is not None]
+        result[name] = value
+        result[f"{name}_interval"] = [float(np.percentile(known, q)) for q in (2.5, 97.5)] if known else None
+    return result
+
+
 # --- whole pictures ---------------------------------------------------------------------------------------------------------------
 
 
@@ -489,14 +604,18 @@ def enlarged(picture: NDArray[np.uint8], side: int = 4 * SIDE) -> NDArray[np.uin
 
 def answer(model: Expressions, detector: Detector, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """(K,) probabilities for the largest face of a picture, None where the detector finds nobody."""
-    crop = crop_of_largest(model.crop, detector, rgb)
-    return None if crop is None else np.asarray(model(crop[None])[0], dtype=np.float32)
+    found = largest_face(model.crop, detector, rgb)
+    return None if found is None else np.asarray(model(found[1])[0], dtype=np.float32)
 
 
-def crop_of_largest(crop: CropSpec, detector: Detector, rgb: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The largest face of a picture (H, W, 3) RGB as a network is given it, (S, S) or (S, S, 3); None where nobody is found."""
+def largest_face(crop: CropSpec, detector: Detector, rgb: NDArray[np.uint8]) -> tuple[Faces, NDArray[np.uint8]] | None:
+    """The largest face of a picture (H, W, 3) RGB and its crop as a network is given it, (1, S, S) or (1, S, S, 3); None where
+    nobody is found."""
     faces = detector(rgb)
-    return np.asarray(crop_faces(rgb, faces[[largest(faces)]], crop)[0], dtype=np.uint8) if len(faces) else None
+    if not len(faces):
+        return None
+    one = faces[[largest(faces)]]
+    return one, crop_faces(rgb, one, crop)
 
 
 def _end_to_end(model: Expressions, pictures: Iterator[NDArray[np.uint8]], truth: NDArray[np.int64]) -> dict[str, Any]:
@@ -607,15 +726,17 @@ def write_cross_data(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def write_answers(answers: Answers, path: Path) -> None:
-    """A line for each face: source, split, truth (empty where it does not count), what was said, a probability per label."""
+    """A line for each face: source, split, truth (empty where it does not count), what was said, a probability per label, and its
+    reliability (empty where the model does not say)."""
     said = answers.probabilities.argmax(axis=1)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["source", "split", "truth", "said", *answers.labels])
+        table.writerow(["source", "split", "truth", "said", *answers.labels, "reliability"])
         for i in range(len(answers.faces)):
             truth = answers.labels[answers.truth[i]] if answers.truth[i] >= 0 else ""
             chances = [f"{p:.5f}" for p in answers.probabilities[i].tolist()]
-            table.writerow([safe(answers.faces.source[i]), answers.faces.split[i], truth, answers.labels[said[i]], *chances])
+            sure = "" if np.isnan(answers.reliability[i]) else f"{answers.reliability[i]:.5f}"
+            table.writerow([safe(answers.faces.source[i]), answers.faces.split[i], truth, answers.labels[said[i]], *chances, sure])
 
 
 @contextlib.contextmanager
@@ -636,10 +757,25 @@ def results_folder(out: Path) -> Iterator[Path]:
             path.replace(out / path.name)
 
 
+GROUP_FIGURES = ("accuracy", "ece", "coverage", "accuracy_relied_on")
+
+
+def write_groups(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """The rows of `group_rows` as CSV: column, group, n, each figure, ends of its interval; empty where there is none."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["column", "group", "n", *(f"{name}{end}" for name in GROUP_FIGURES for end in ("", "_low", "_high"))])
+        for row in rows:
+            cells = [[row.get(name), *(row.get(f"{name}_interval") or (None, None))] for name in GROUP_FIGURES]
+            values = ["" if value is None else f"{value:.4f}" for cell in cells for value in cell]
+            table.writerow([safe(row["column"]), safe(row["group"]), row["n"], *values])
+
+
 def write_evaluation(figures: dict[str, Any], answers: Answers, out: Path) -> None:
     """Everything that `measure` found, into the folder `out`.
 
-    figures.json, answers.csv (see `write_answers`), confusion.csv and .png, reliability.png, right.png and wrong.png.
+    figures.json, answers.csv (see `write_answers`), confusion.csv and .png, reliability.png, right.png and wrong.png; groups.csv
+    where the figures have `groups`, risk_coverage.png where they have `reliability`.
     """
     from mien.training import pictures
 
@@ -652,5 +788,11 @@ def write_evaluation(figures: dict[str, Any], answers: Answers, out: Path) -> No
     pictures.write_confusion_csv(matrix, answers.labels, out / "confusion.csv")
     pictures.confusion_picture(matrix, answers.labels, out / "confusion.png", title=what)
     pictures.reliability_picture(reliability(truth, probabilities), out / "reliability.png", title=what, ece=figures["ece"])
+    if "groups" in figures:
+        write_groups(figures["groups"], out / "groups.csv")
+    if "reliability" in figures:
+        right_ones = probabilities.argmax(axis=1) == truth
+        by = {"by reliability": answers.reliability[counts], "by the largest probability": probabilities.max(axis=1)}
+        pictures.risk_coverage_picture(by, right_ones, out / "risk_coverage.png", title=what)
     for right, name in ((True, "right.png"), (False, "wrong.png")):
         pictures.answers_sheet(crops, truth, probabilities, answers.labels, out / name, right=right, title=what)

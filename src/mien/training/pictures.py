@@ -217,6 +217,32 @@ def reliability_picture(bins: NDArray[np.float64], out: Path, *, title: str = ""
     return out
 
 
+def risk_coverage_picture(
+    scores: Mapping[str, NDArray[np.floating]], right: NDArray[np.bool_], out: Path, *, title: str = ""
+) -> Path:
+    """How many readings are right where only those with the highest score are taken: a line for each kind of score.
+
+    scores  name → (N,), of N ≥ 1 readings of which `right` (N,) are
+    """
+    figure = _figure(5.2, 4.0, title)
+    ax = figure.subplots()
+    _plain(ax)
+    coverage = np.arange(1, len(right) + 1) / len(right)
+    for i, (name, score) in enumerate(scores.items()):
+        order = np.argsort(-score, kind="stable")
+        share = np.cumsum(right[order]) / np.arange(1, len(right) + 1)
+        ax.plot(coverage[coverage >= 0.02], share[coverage >= 0.02], color=SERIES[i], linewidth=1.6, label=name)
+    low = max(0.0, np.floor(10 * float(right.mean()) - 1) / 10)
+    _shares(ax, low)
+    ax.set_xlim(0, 1)
+    ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "20", "40", "60", "80", "100 %"])
+    ax.set_xlabel("share of the readings that is taken", fontsize=9.5, color=FAINT)
+    ax.set_ylabel("right of these", fontsize=9.5, color=FAINT)
+    ax.legend(fontsize=9, frameon=False, loc="lower left")
+    figure.savefig(out)
+    return out
+
+
 def answers_sheet(
     crops: NDArray[np.uint8],
     truth: NDArray[np.int64],

@@ -19,23 +19,25 @@ from numpy.typing import NDArray
 
 from mien.crop import TEMPLATE, TEMPLATE_BOX, alignment, crop_face
 from mien.detect import Detector, YuNet
-from mien.emotion import EmotionModel, Expressions
+from mien.emotion import EmotionModel, Expressions, read_crops
 from mien.errors import DataError
+from mien.flags import flags
 from mien.labels import FERPLUS_COLUMNS
 from mien.models import Bundle
 from mien.training.data import SIDE, SPLITS, largest
 from mien.training.evaluate import (
     ALL_SPLITS,
     PROTOCOLS,
-    crop_of_largest,
     enlarged,
     false_neutral,
     head_for,
+    largest_face,
     listed,
     occurring,
     truth_for,
     wilson,
 )
+from mien.types import Faces, relied_on
 
 __all__ = ["HARMS", "Harm", "Place", "measure_robustness", "not_faces", "robustness", "write_robustness"]
 
@@ -217,7 +219,9 @@ def robustness(
 
     A row has harm, title, strength, n; of the whole pipeline accuracy with its 95 % interval low and high (Wilson; nobody found is
     wrong), found (share of pictures with a face), accuracy_of_found, not_neutral and false_neutral (of the found ones that are not
-    neutral, the share called neutral), confidence (mean over the found); the last four are None where there is nothing to count.
+    neutral, the share called neutral), confidence (mean over the found), reliability (mean over the found), relied_on (share of the
+    found with a reliability of `MIN_RELIABILITY` or more and no flag against it) and accuracy_relied_on (of these). What there is
+    nothing to count for is None, and reliability where the model does not say.
     placed_accuracy is that of the network alone, on crops taken where the face is known to be from the unharmed picture: what lies
     between it and accuracy is the detector's. Raises `ValueError` for a harm that does not exist, or a picture without truth.
     """
@@ -234,7 +238,7 @@ def robustness(
         for i, (rgb, place) in enumerate(zip(pictures, places, strict=True)):
             rng = np.random.default_rng([seed, i])
             harmed, there = HARMS[name].apply(rgb, strength, place, rng) if name != "none" else (rgb, place)
-            found.append(crop_of_largest(model.crop, detector, harmed))
+            found.append(largest_face(model.crop, detector, harmed))
             matrix = alignment(there.box, there.landmarks, rotate=model.crop.rotate)
             placed.append(crop_face(harmed, matrix, model.crop))
             if progress is not None:
@@ -259,24 +263,37 @@ def _place(detector: Detector, rgb: Rgb) -> Place:
     return Place(box, corner + np.array(TEMPLATE, np.float32) * size)
 
 
-def _row(model: EmotionModel, crops: Sequence[Rgb | None], truth: NDArray[np.int64]) -> dict[str, Any]:
-    there = np.array([crop is not None for crop in crops])
-    row: dict[str, Any] = {"n": len(crops), "found": float(there.mean())}
+OF_FOUND = (
+    *("accuracy_of_found", "not_neutral", "false_neutral", "confidence"),
+    *("reliability", "relied_on", "accuracy_relied_on"),
+)
+
+
+def _row(model: EmotionModel, seen: Sequence[tuple[Faces, Rgb] | None], truth: NDArray[np.int64]) -> dict[str, Any]:
+    there = np.array([face is not None for face in seen])
+    row: dict[str, Any] = {"n": len(seen), "found": float(there.mean())}
     right = 0
-    answers: dict[str, Any] = dict.fromkeys(("accuracy_of_found", "not_neutral", "false_neutral", "confidence"))
+    answers: dict[str, Any] = dict.fromkeys(OF_FOUND)
     if there.any():
-        probabilities = model(np.stack([crop for crop in crops if crop is not None]))
+        found = [face for face in seen if face is not None]
+        probabilities, reliability = read_crops(model, np.concatenate([crop for _, crop in found]))
+        marks = np.concatenate([flags(faces, crop) for faces, crop in found])
+        taken = relied_on(reliability, marks)
         said = probabilities.argmax(axis=1)
-        right = int((said == truth[there]).sum())
+        hit = said == truth[there]
+        right = int(hit.sum())
         wrongly, others = false_neutral(truth[there], said, model.labels)
         answers = {
             "accuracy_of_found": right / int(there.sum()),
             "not_neutral": others,
             "false_neutral": wrongly / others if others else None,
             "confidence": float(probabilities.max(axis=1).mean()),
+            "reliability": None if np.isnan(reliability).any() else float(reliability.mean()),
+            "relied_on": float(taken.mean()),
+            "accuracy_relied_on": float(hit[taken].mean()) if taken.any() else None,
         }
-    low, high = wilson(right, len(crops))
-    return row | {"accuracy": right / len(crops), "low": low, "high": high} | answers
+    low, high = wilson(right, len(seen))
+    return row | {"accuracy": right / len(seen), "low": low, "high": high} | answers
 
 
 # --- pictures without a face ------------------------------------------------------------------------------------------------------
@@ -300,7 +317,8 @@ def not_faces(
     others  pictures of the data that nobody called a face, (H, W, 3) RGB
 
     A row has kind, n, let_through (share in which the detector finds a face all the same), and what the network says when it is
-    given the picture as if it were a face: confidence (mean), sure (share above `SURE`), said (share of each label). Textures and
+    given the picture as if it were a face: confidence (mean), sure (share above `SURE`), said (share of each label), reliability
+    (mean, None of a model that does not say) and relied_on (share that neither it nor a flag of the crop holds back). Textures and
     things are squares cut at random out of scikit-image's pictures; without scikit-image they are left out.
     """
     detector = detector or YuNet()
@@ -319,7 +337,9 @@ def not_faces(
         if not pictures:
             continue
         let_through = sum(len(detector(rgb)) > 0 for rgb in pictures) / len(pictures)
-        probabilities = model(np.stack([_forced(model, rgb) for rgb in pictures]))
+        crops = np.stack([_forced(model, rgb) for rgb in pictures])
+        probabilities, reliability = read_crops(model, crops)
+        taken = relied_on(reliability, flags(_whole(pictures), crops))
         confidence = probabilities.max(axis=1)
         said = np.bincount(probabilities.argmax(axis=1), minlength=len(model.labels)) / len(pictures)
         rows.append(
@@ -330,6 +350,8 @@ def not_faces(
                 "confidence": float(confidence.mean()),
                 "sure": float((confidence > SURE).mean()),
                 "said": {name: float(share) for name, share in zip(model.labels, said, strict=True)},
+                "reliability": None if np.isnan(reliability).any() else float(reliability.mean()),
+                "relied_on": float(taken.mean()),
             }
         )
     return rows
@@ -362,6 +384,13 @@ def _cuts(names: Sequence[str], rng: np.random.Generator) -> list[Rgb]:
             cut = cv2.resize(rgb[top : top + side, left : left + side], (4 * SIDE, 4 * SIDE), interpolation=how)
             found.append(np.asarray(cut, dtype=np.uint8))
     return found
+
+
+def _whole(pictures: Sequence[Rgb]) -> Faces:
+    """Each picture as the box of a face without landmarks."""
+    n = len(pictures)
+    boxes = np.array([[0, 0, rgb.shape[1], rgb.shape[0]] for rgb in pictures], np.float32)
+    return Faces(boxes, np.ones(n, np.float32), np.full((n, 5, 2), np.nan, np.float32))
 
 
 def _forced(model: EmotionModel, rgb: Rgb) -> Rgb:
@@ -426,7 +455,7 @@ def measure_robustness(
 
 COLUMNS = (
     *("harm", "title", "strength", "n", "accuracy", "low", "high", "found", "accuracy_of_found"),
-    *("not_neutral", "false_neutral", "confidence", "placed_accuracy"),
+    *("not_neutral", "false_neutral", "confidence", "placed_accuracy", "reliability", "relied_on", "accuracy_relied_on"),
 )
 
 
@@ -443,10 +472,11 @@ def write_robustness(found: dict[str, Any], out: Path) -> None:
     with (out / "not_faces.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         labels = list(found["not_faces"][0]["said"])
-        table.writerow(["kind", "n", "let_through", "confidence", "sure", *(f"said {name}" for name in labels)])
+        said = [f"said {name}" for name in labels]
+        table.writerow(["kind", "n", "let_through", "confidence", "sure", *said, "reliability", "relied_on"])
         for row in found["not_faces"]:
             cells = [row[name] for name in ("kind", "n", "let_through", "confidence", "sure")]
-            table.writerow([_cell(value) for value in [*cells, *row["said"].values()]])
+            table.writerow([_cell(value) for value in [*cells, *row["said"].values(), row["reliability"], row["relied_on"]]])
     what = f"{found['model']}, whole pipeline, {found['n']:,} pictures of {found['split']}, {found['protocol']}"
     robustness_picture(found["harms"], out / "robustness.png", title=what)
 
