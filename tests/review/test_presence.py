@@ -110,6 +110,15 @@ def test_who_comes_late_is_left_out_too_and_who_looks_away_is_not() -> None:
     assert [row["viewer"] for row in part["left"]] == ["R1-1", "5"]
 
 
+def test_pictures_that_were_lost_are_no_leaving() -> None:
+    times = np.array([0, 4, 8, 12, 16, 20, 21.5])
+    rows = np.tile(np.eye(len(FERPLUS))[0], (len(times), 1))
+    lost = Viewer("5", {STIMULUS: timeline_of(times, rows, np.ones(len(times), bool), STIMULUS, 0.5)})
+    part = film([*(watcher(str(k), 0.5) for k in range(1, 5)), lost])
+    assert part["left"] == []
+    assert part["watched"]["5"] > 0.95
+
+
 def test_where_too_few_saw_enough_all_are_shown_and_it_is_said() -> None:
     part = film([watcher(str(k), 0.5, 6.0 + k) for k in range(1, 6)])
     assert (part["compared"], part["in_curves"], part["everybody"]) == (False, 5, None)

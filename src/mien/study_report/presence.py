@@ -17,6 +17,9 @@ from mien.study_report.headline import clock
 LEAST_WATCHED = 0.8
 """Who saw less of a film than this share of it is in no curve of it."""
 
+LOST_S = 5.0
+"""Pictures that a line or a busy device has lost for so long do not mean that somebody was not there."""
+
 Json = dict[str, Any]
 _Mask = NDArray[np.bool_]
 
@@ -38,10 +41,15 @@ class Presence:
 
 
 def presence(of: Audience, rooms: Sequence[bool], smallest: int) -> Presence:
-    """A participant is there while looked at, face found or not; a face of a room, which has no end of its own, until last seen."""
+    """A participant is there while looked at, face found or not, and where pictures were lost for no more than `LOST_S`; a face of a
+    room, which has no end of its own, from first to last seen."""
+    cells = np.arange(len(of.times))
+    before = np.maximum.accumulate(np.where(of.looked, cells, -len(cells)), axis=1)
+    after = np.minimum.accumulate(np.where(of.looked, cells, 2 * len(cells))[:, ::-1], axis=1)[:, ::-1]
+    near = of.looked | ((before >= 0) & (after < len(cells)) & ((after - before) * of.step_s <= LOST_S))
     begun, not_ended = (np.logical_or.accumulate(rows, axis=1) for rows in (of.seen, of.seen[:, ::-1]))
     participant = ~np.array(rooms, np.bool_)[:, None]
-    there = of.looked & (participant | (begun & not_ended[:, ::-1]))
+    there = near & (participant | (begun & not_ended[:, ::-1]))
     share = there.mean(axis=1)
     whole = share >= LEAST_WATCHED - 1e-9
     kept = whole if whole.sum() >= smallest else np.ones(len(of), bool)

@@ -481,7 +481,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     }
     const all = [...review.labels, "valence"];
     // Neutral falls wherever anything rises; it is told with the rest, and so is what could be chance or is under a point.
-    const clear = (e) => e.clear ?? true;
+    const clear = (e) => e.p === null || (e.clear ?? true);
     const strongest = (marker) => all.filter((signal) => signal !== "neutral" && (marker.effects?.[signal]?.difference ?? null) !== null && clear(marker.effects[signal]))
       .sort((a, b) => Math.abs(marker.effects[b].difference) - Math.abs(marker.effects[a].difference)).slice(0, EFFECTS_AT_FIRST);
     return [
