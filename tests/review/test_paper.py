@@ -183,6 +183,17 @@ def test_hidden_results_are_one_page_without_a_chart(tmp_path: Path) -> None:
     assert len(read.pages) == 1
 
 
+def test_who_never_watched_is_no_viewer_of_poor_quality(tmp_path: Path) -> None:
+    made = review()
+    made["counts"]["started"] = 9
+    made["viewers"][0] |= {"quality": "none", "why": "Never watched.", "looks": 0, "face_share": None}
+    read = Read(made, tmp_path)
+    assert "Began to watch" in read.flat
+    assert "Never watched" not in read.flat
+    assert len(re.findall(r"^(?:R1-)?\d+\s+(?:good|fair|poor)\s", read.text, re.M)) == 9
+    assert "Before the film: 10 people answered" in read.flat
+
+
 def test_a_long_answer_flows_over_pages(tmp_path: Path) -> None:
     made = review()
     made["questions"] = [

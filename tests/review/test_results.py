@@ -64,7 +64,7 @@ def test_it_is_plain_json_and_says_what_it_is(whole: tuple[dict[str, Any], list[
     assert "Apparent expression" in review["caveat"]
     assert "2024/1689" in review["law"]
     assert review["counts"]["measured"] == review["counts"]["shown"] == 10
-    assert (review["counts"]["finished"], review["counts"]["left"]) == (9, 1)
+    assert (review["counts"]["started"], review["counts"]["finished"], review["counts"]["left"]) == (10, 9, 1)
     text = " ".join(review["methods"]["text"])
     for words in ("standard deviation of 1 s", "bootstrap", "Baseline-corrected", "how sure the program is", "fewer than 3"):
         assert words in text
@@ -251,7 +251,7 @@ def test_the_table_of_viewers_says_how_well_each_was_seen() -> None:
     assert [row["finished"] for row in rows[:4]] == [True, True, True, False]
     assert [(row["others_share"], row["gone_on"]) for row in rows[:2]] == [(0, 0), (0, 0)]
     nobody = build(study(), [Viewer("1", {})])["viewers"][0]
-    assert (nobody["quality"], nobody["face_share"]) == ("poor", None)
+    assert (nobody["quality"], nobody["why"], nobody["face_share"]) == ("none", "Never watched.", None)
 
 
 @pytest.mark.parametrize(("share", "quality"), [(0.1, "good"), (0.25, "fair")])
@@ -286,7 +286,7 @@ def test_rooms_count_as_viewers() -> None:
     viewers = people()
     rooms = [replace(v, name=f"R1-{v.name}", room=True, baseline=None, answers={}, groups={}) for v in people()]
     review = build(study(), [*viewers, *rooms[:7]])
-    assert review["counts"]["measured"] == 17
+    assert (review["counts"]["measured"], review["counts"]["started"]) == (17, 10)
     assert (review["counts"]["agreed"], review["counts"]["rooms"]) == (10, 1)
     assert max(n for n in film(review)["n"] if n is not None) == 17
 

@@ -272,6 +272,7 @@ class _Document:
         facts = [
             ("Measured so far", counts["measured"]) if review["hidden"] else ("Viewers in the report", counts["shown"]),
             ("Agreed to take part", counts["agreed"]),
+            *([("Began to watch", counts["started"])] if "started" in counts else []),
             ("Finished", counts["finished"]),
             ("Left before the end", counts["left"]),
         ]
@@ -656,7 +657,8 @@ class _Document:
             if not asked:
                 continue
             head: list[Flowable] = [] if parts else [_text("What viewers answered", HEADING)]
-            head.append(_text(title, SUBHEADING))
+            most = max(q["n"] for q in asked)
+            head.append(_text(f"{title}: {most} {'person' if most == 1 else 'people'} answered", SUBHEADING))
             short = [q for q in asked if q.get("texts") is None]
             half = self.width / 2
             style = [
@@ -779,7 +781,7 @@ class _Document:
     # --- viewers and methods
 
     def _viewers(self) -> list[Flowable]:
-        viewers = self.review["viewers"]
+        viewers = [viewer for viewer in self.review["viewers"] if viewer["quality"] != "none"]
         if not viewers:
             return []
         variables = [one for one in self.review["variables"] if any(one["id"] in viewer["groups"] for viewer in viewers)][:2]

@@ -41,8 +41,8 @@ class Presence:
 
 
 def presence(of: Audience, rooms: Sequence[bool], smallest: int) -> Presence:
-    """A participant is there while looked at, face found or not, and where pictures were lost for no more than `LOST_S`; a face of a
-    room, which has no end of its own, from first to last seen."""
+    """A participant is there while looked at, face found or not, and where pictures were lost for no more than `LOST_S`; a face of
+    a room, which has no end of its own, from first to last seen."""
     cells = np.arange(len(of.times))
     before = np.maximum.accumulate(np.where(of.looked, cells, -len(cells)), axis=1)
     after = np.minimum.accumulate(np.where(of.looked, cells, 2 * len(cells))[:, ::-1], axis=1)[:, ::-1]

@@ -163,6 +163,7 @@ def _counts(viewers: Sequence[Viewer], measured: Sequence[Viewer], given: Mappin
         "left": sum(v.finished_at is None for v in people),
         "withdrawn": 0,
         "measured": len(measured),
+        "started": sum(any(len(t) for t in v.timelines.values()) for v in people),
         "rooms": len({v.name.split("-")[0] for v in viewers if v.room}),
         "shown": 0 if hidden else len(measured),
         **(given or {}),
@@ -626,9 +627,9 @@ def _viewer_row(viewer: Viewer, told: set[Group]) -> Json:
 
 
 def _quality(viewer: Viewer, looks: int, share: float | None, dropped: int) -> tuple[str, str]:
-    """good, fair or poor, and the reason in a sentence."""
+    """good, fair or poor, and the reason in a sentence; none of somebody who was never measured."""
     if share is None:
-        return "poor", "Nothing was measured."
+        return "none", "Never watched."
     lost = dropped / (looks + dropped)
     if share < POOR_FACE_SHARE:
         return "poor", f"A face was found in only {share:.0%} of the looks."

@@ -89,7 +89,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   function head() {
     const c = review.counts;
     const facts = [
-      review.hidden ? ["Measured so far", String(c.measured)] : ["Viewers in the report", String(c.shown)], ["Agreed to take part", String(c.agreed)], ["Finished", String(c.finished)],
+      review.hidden ? ["Measured so far", String(c.measured)] : ["Viewers in the report", String(c.shown)], ["Agreed to take part", String(c.agreed)], c.started === undefined ? null : ["Began to watch", String(c.started)], ["Finished", String(c.finished)],
       ["Left before the end", String(c.left)], c.rooms ? ["Rooms", String(c.rooms)] : null, c.withdrawn ? ["Withdrawn and erased", String(c.withdrawn)] : null,
     ].filter(Boolean);
     const state = review.live ? "This study still runs; the report follows it." : review.until ? `As it stood ${when(review.until)}.` : "";
@@ -561,7 +561,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   };
 
   function viewers() {
-    const many = review.viewers;
+    // Who agreed and never watched is told in the head: there is nothing whose quality could be judged.
+    const many = review.viewers.filter((viewer) => viewer.quality !== "none");
     if (!many.length) return null;
     const rank = { good: 0, fair: 1, poor: 2 };
     const group = (variable) => (viewer) => variable.values.find((value) => value.id === viewer.groups?.[variable.id])?.title ?? "–";
@@ -631,7 +632,8 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     } }, ...[["", "all together"], ...ways.map((variable) => [variable.id, `by group: ${variable.title}`])].map(([value, text]) => h("option", { value, selected: value === (grouping?.id ?? "") }, text)));
     const pick = ways.length ? h("label", { class: "pick small answers-by no-print" }, "Answers", by) : null;
     const of = (name) => review.questions.filter((asked) => asked.part === name);
-    const group = (title, some) => (some.length ? [h("h3", {}, title), h("div", { class: "questions" }, ...some.map((asked) => question(asked, grouping)))] : []);
+    // Before and after are not the same people: those who left are among the first only.
+    const group = (title, some) => (some.length ? [h("h3", {}, `${title}: ${several(Math.max(...some.map((asked) => asked.n)), "person", "people")} answered`), h("div", { class: "questions" }, ...some.map((asked) => question(asked, grouping)))] : []);
     return [heading("answers", "What viewers answered"), pick, ...group("Before the film", of("before")), ...group("After the film", of("after"))].filter(Boolean);
   }
 
