@@ -5,6 +5,7 @@ from html import unescape
 import pytest
 from starlette.testclient import TestClient
 
+from mien.study.definition import how_often
 from mien.web.studies.texts import said
 from web.conftest import Opened
 from web.studies import made
@@ -22,7 +23,8 @@ def test_the_notice_of_a_room_says_what_people_have_to_be_told_and_invites_nobod
     assert f'<html lang="{language}">' in text
     for key in ("notice.title", "notice.lead", "about.ai_text", "notice.kept_text", "notice.free_text"):
         assert said(key, language) in text
-    assert said("notice.measured_text", language).replace("{n}", "120") in text
+    often = how_often(language, 0.5)
+    assert said("notice.measured_text", language).replace("{Often}", often[0].upper() + often[1:]) in text
     assert "ada@example.org" in text
     assert invitation not in text
     assert "qr.svg" not in text
