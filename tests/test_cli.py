@@ -671,7 +671,7 @@ def test_ctrl_c_ends_live_and_keeps_the_results(here: Path, stop: signal.Signals
     command = [sys.executable, "-c", TOLD, "live", "--source", here / "talk.mp4", "--out", here / "out", "--video"]
     with subprocess.Popen(command, cwd=HERE, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as run:
         assert run.stdin is not None
-        run.stdin.write(".....")
+        run.stdin.write("." * 40)  # so many frames are looked at, several at a time; then it waits
         run.stdin.flush()
         assert run.stdout is not None
         seen = [run.stdout.readline() for _ in range(5)]
@@ -680,7 +680,7 @@ def test_ctrl_c_ends_live_and_keeps_the_results(here: Path, stop: signal.Signals
         out, err = run.communicate(timeout=240)
     assert (run.returncode, err) == (0, "")
     assert "report: " in out
-    assert len(rows(here / "out" / "timeline.csv")) in (5, 6)  # the sixth frame was looked at, or about to be
+    assert 5 <= len(rows(here / "out" / "timeline.csv")) <= 40  # it was in the midst of the film
     assert set(os.listdir("out")) == {*RESULT_FILES, "emotions.png", "annotated.mp4"}
     assert sorted(os.listdir()) == ["out", "talk.mp4"]
 
