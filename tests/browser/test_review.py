@@ -504,7 +504,8 @@ def test_it_follows_the_study_and_keeps_what_was_chosen(open_page: Open, made: s
     page.locator(".cursor").focus()
     page.keyboard.press("PageUp")
     page.evaluate("document.querySelector('video').kept = true")
-    answers.review = answers.review | {"headline": "Another sentence.", "stimuli": [answers.review["stimuli"][0] | {"viewers": 11}]}
+    film = answers.review["stimuli"][0] | {"viewers": 11, "in_curves": 11}
+    answers.review = answers.review | {"headline": "Another sentence.", "stimuli": [film]}
     answers.version += 1
     page.get_by_role("heading", name="Another sentence.").wait_for()
     expect(page.locator(".reading-time")).to_have_text(re.compile("of 11$"))
