@@ -52,6 +52,7 @@ from mien.demo import FPS, PORTRAITS, TALKER, installed_file, scenes
 from mien.labels import FERPLUS
 from mien.media import read_picture
 from mien.study_report import sample_film
+from mien.types import FAILING, MIN_RELIABILITY
 from mien.web.capture.wire import FrameHead, pack_frame
 from serving import Server
 
@@ -320,9 +321,17 @@ def complete(looks: list[dict[str, Any]], page: Any, *, stops: int | None = 1) -
 
 
 def throughout(found: list[int | None], *people: list[dict[str, Any]]) -> None:
-    """All of them were seen whenever all were looked at. A browser on a busy machine leaves out a look here and there."""
+    """All of them count whenever all were looked at and could be read. A browser on a busy machine leaves out a look here and
+    there."""
     cells = [
-        {round(look["film_s"] / EVERY_S) for look in looks if abs(look["film_s"] / EVERY_S % 1 - 0.5) > 0.01} for looks in people
+        {
+            round(look["film_s"] / EVERY_S)
+            for look in looks
+            if abs(look["film_s"] / EVERY_S % 1 - 0.5) > 0.01
+            and look["reliability"] >= MIN_RELIABILITY
+            and not set(look["flags"]) & set(FAILING)
+        }
+        for looks in people
     ]
     together = [k for k in range(len(found)) if all(k in each for each in cells)]
     assert together
