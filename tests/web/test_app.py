@@ -15,7 +15,6 @@ from starlette.testclient import TestClient
 from mien.errors import DataError, MienError
 from mien.web.app import address, create_app, listen, only_one
 from mien.web.errors import ApiError, ErrorBody
-from mien.web.services import make_private
 from mien.web.settings import Settings
 from web.conftest import HERE
 
@@ -281,10 +280,3 @@ def test_a_data_folder_has_one_server(tmp_path: Path) -> None:
         pass
     with only_one(tmp_path / "data"):
         pass
-
-
-def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
-    folder.mkdir(mode=0o750)
-    make_private(folder)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o750

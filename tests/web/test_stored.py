@@ -37,6 +37,8 @@ def lost(told: Any, was: Any, where: str) -> list[str]:
         return gone + [one for name in was if name in told for one in lost(told[name], was[name], f"{where} {name}")]
     if isinstance(was, list) and isinstance(told, list) and len(was) == len(told):
         return [one for k, (now, then) in enumerate(zip(told, was, strict=True)) for one in lost(now, then, f"{where} {k}")]
+    if where.endswith(" link") and told is None and was.startswith(HERE):  # an address that leads to this machine alone
+        return []
     return [] if told == was else [f"{where}: {told!r:.80} instead of {was!r:.80}"]
 
 
