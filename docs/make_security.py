@@ -10,7 +10,6 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ PAGE = Path(__file__).parent / "security.md"
 BEGIN, END = "<!-- access:begin -->", "<!-- access:end -->"
 HERE = "http://127.0.0.1:8700"
 CALLERS = ("nobody", "a participant's code", "another site, with the operator's cookie")
-PARTICIPANTS = ("/take-part", "/api/take-part", "/api/participant", "/withdraw")
 NOT_ANSWERED = "/api/jobs/events"
 """Has no end where it is let in."""
 
@@ -27,16 +25,11 @@ def routes(app: Any) -> list[tuple[str, str]]:
     """(method, path) of every route, in the order of their paths."""
     from fastapi.routing import APIRoute
 
-    def walk(some: Any) -> Iterator[Any]:
-        for route in some:
-            if isinstance(route, APIRoute):
-                yield route
-            elif hasattr(route, "original_router"):
-                yield from walk(route.original_router.routes)
-            elif hasattr(route, "routes"):
-                yield from walk(route.routes)
+    from mien.web.routes import every_route
 
-    found = {(method, route.path) for route in walk(app.routes) for method in route.methods - {"HEAD"}}
+    found = {
+        (method, route.path) for route in every_route(app) if isinstance(route, APIRoute) for method in route.methods - {"HEAD"}
+    }
     return sorted(found, key=lambda one: (one[1], one[0]))
 
 
@@ -76,9 +69,11 @@ def asked() -> dict[tuple[str, str], tuple[str, ...]]:
 
 def table(answers: dict[tuple[str, str], tuple[str, ...]]) -> str:
     """Routes with the same answers in one line, reading and changing apart."""
+    from mien.web.security import is_for_participants
+
     kinds: dict[tuple[str, ...], list[str]] = {}
     for (method, path), told in answers.items():
-        whose = "participants'" if path.startswith(PARTICIPANTS) else "operator's"
+        whose = "participants'" if is_for_participants(path) else "operator's"
         kind = (f"{whose} page or call", "reads" if method == "GET" else "changes", *told)
         kinds.setdefault(kind, []).append(f"{method} {path}")
     lines = [f"| routes | of | do what | {' | '.join(CALLERS)} |", "| ---: | --- | --- |" + " --- |" * len(CALLERS)]

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
+from docs_scripts import DOCS, script
 from fakes import LABELS, Square, frames, scene, tiny_bundle, write_film
 from media_files import film, png_header, sound_only
 from mien import __version__, cli, terminal
@@ -829,14 +830,8 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_page_about_the_command_line_is_the_help() -> None:
-    path = HERE.parent / "docs" / "make_cli.py"
-    spec = importlib.util.spec_from_file_location("make_cli", path)
-    assert spec is not None
-    assert spec.loader is not None
-    make_cli = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_cli)
-    page = (HERE.parent / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert page.split() == make_cli.render().split(), "run: python docs/make_cli.py"
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    assert page.split() == script("make_cli").render().split(), "run: python docs/make_cli.py"
     for command in COMMANDS:
         assert f"mien {command}" in page
 

@@ -1,7 +1,6 @@
 """docs/results/ says what its run folders say, and its arithmetic is right."""
 
 import csv
-import importlib.util
 import json
 import math
 import re
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from docs_scripts import script
 from mien.labels import LABEL_SETS
 from mien.training.evaluate import class_scores, one_vs_rest
 from mien.training.experiment import Cell, read_experiment
@@ -24,12 +24,7 @@ RUNS = sorted(path.parent for path in (RESULTS / "runs").glob("*/*/recipe.json")
 
 @pytest.fixture
 def make() -> Any:
-    spec = importlib.util.spec_from_file_location("docs_make_results", ROOT / "docs/make_results.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("make_results")
 
 
 def test_the_pages_are_those_of_the_kept_runs(make: Any) -> None:

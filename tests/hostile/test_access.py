@@ -1,34 +1,21 @@
 """Who is let in where: the table of docs/security.md is what the application says, and no code opens what is another's."""
 
-import importlib.util
 import itertools
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from docs_scripts import script
 from web.conftest import PASSWORD, TOKEN, Opened
 from web.studies import as_participant, joined
 from web.studies import opened as opened_study
 
 pytestmark = pytest.mark.more
 
-DOCS = Path(__file__).parents[2] / "docs"
-
-
-def make_security() -> Any:
-    spec = importlib.util.spec_from_file_location("docs_make_security", DOCS / "make_security.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 def test_the_documented_table_of_access_is_what_the_application_says() -> None:
-    make = make_security()
+    make = script("make_security")
     answers = make.asked()
     text = make.PAGE.read_text(encoding="utf-8")
     assert make.filled(text, make.table(answers)) == text, "run: python docs/make_security.py"
@@ -58,7 +45,9 @@ def test_no_code_and_no_link_opens_what_is_anothers(opened: Opened) -> None:
     ]
 
     asked, own, crossed = 0, 0, []
-    reading = [path for method, path in make_security().routes(client.app) if method == "GET" and path != "/api/jobs/events"]
+    reading = [
+        path for method, path in script("make_security").routes(client.app) if method == "GET" and path != "/api/jobs/events"
+    ]
     for (mine, code), path, (study, invitation), name in itertools.product(people.items(), reading, places, "12"):
         names = {"id": study, "invitation": invitation, "name": name}
         address = re.sub(r"\{(\w+)(:\w+)?\}", lambda m, names=names: names.get(m[1], "1"), path)  # type: ignore[misc]

@@ -5,7 +5,6 @@ it has its place in the gallery."""
 import ast
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from fakes import LABELS, FakeDetector, FakeExpressions, write_film
 from mien.analyze import Analyzer
 from mien.labels import FERPLUS
 from mien.web.app import create_app
+from mien.web.routes import every_route
 from mien.web.settings import Settings
 from web.conftest import HERE, PASSWORD, TOKEN
 from web.live_page import SOCKET as LIVE
@@ -42,17 +42,10 @@ Route = tuple[str, str]
 
 def routes(app: Any) -> dict[Route, Any]:
     """(method, path) of every call, page and socket; the method of a socket is "socket"."""
-
-    def walk(found: Any) -> Iterator[Any]:
-        for route in found:
-            if hasattr(route, "original_router"):
-                yield from walk(route.original_router.routes)
-            elif getattr(route, "endpoint", None) is not None:
-                yield route
-
     return {
         (method, route.path): route
-        for route in walk(app.routes)
+        for route in every_route(app)
+        if getattr(route, "endpoint", None) is not None
         for method in sorted(getattr(route, "methods", None) or ["socket"])
         if method != "HEAD"
     }

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from mien.web.app import create_app
 from mien.web.database import Login
+from mien.web.routes import every_route
 from mien.web.security import (
     COOKIE,
     CROSS_ORIGIN,
@@ -30,18 +31,7 @@ from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser
 
 
 def api_routes(app: FastAPI) -> Iterator[APIRoute]:
-    """Every route of the application, those of included routers as well."""
-
-    def walk(routes: Any) -> Iterator[APIRoute]:
-        for route in routes:
-            if isinstance(route, APIRoute):
-                yield route
-            elif hasattr(route, "original_router"):
-                yield from walk(route.original_router.routes)
-            elif hasattr(route, "routes"):
-                yield from walk(route.routes)
-
-    return walk(app.routes)
+    return (route for route in every_route(app) if isinstance(route, APIRoute))
 
 
 def changing(app: FastAPI) -> list[tuple[str, str]]:
@@ -496,14 +486,7 @@ def test_sockets_need_the_login_too(tmp_path: Any) -> None:
 
 
 def test_every_socket_of_the_application_refuses_other_origins(app: FastAPI, client: TestClient) -> None:
-    def walk(routes: Any) -> Iterator[str]:
-        for route in routes:
-            if isinstance(route, APIWebSocketRoute):
-                yield route.path
-            elif hasattr(route, "original_router"):
-                yield from walk(route.original_router.routes)
-
-    for path in walk(app.routes):
+    for path in (route.path for route in every_route(app) if isinstance(route, APIWebSocketRoute)):
         address = f"{HERE.replace('http', 'ws')}{path}"
         assert socket_says(client, address, {"Origin": "http://elsewhere.example"}) == CROSS_ORIGIN, path
 
