@@ -129,24 +129,23 @@ app.run(Settings(port=0, data_dir=Path(sys.argv[1])), ready)
 
 def test_the_model_is_read_ahead_once_the_server_answers(tmp_path: Path) -> None:
     code = """
-import os, signal, sys, threading, time
+import os, signal, sys
 import mien.web.app as app
 from mien.web.settings import Settings
 from pathlib import Path
 
-def wait():
-    while not any(thread.name == "warm" for thread in threading.enumerate()):
-        time.sleep(0.01)
-    for thread in threading.enumerate():
-        if thread.name == "warm":
-            thread.join()
-    print("onnxruntime" in sys.modules)
+read_ahead = app.info.warm
+
+def warm(application):
+    read_ahead(application)
+    print("onnxruntime" in sys.modules, flush=True)
     os.kill(os.getpid(), signal.SIGINT)
 
-app.run(Settings(port=0, data_dir=Path(sys.argv[1])), lambda address, public: threading.Thread(target=wait).start())
+app.info.warm = warm
+app.run(Settings(port=0, data_dir=Path(sys.argv[1])), lambda address, public: print("answers", flush=True))
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "data")], capture_output=True, text=True, timeout=START_S)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "answers\nTrue\n", "")
 
 
 def test_the_second_start_needs_no_alembic(tmp_path: Path) -> None:
