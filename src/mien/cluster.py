@@ -39,7 +39,7 @@ from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
 from mien.manifest import FOLDER, MOST_DEATHS, Manifest, Record
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
-from mien.time_ranges import Joined, divided
+from mien.time_ranges import Joined, analyzer_of, divided
 from mien.turn import upright
 from mien.types import MIN_RELIABILITY, FrameResult, MediaInfo, Timeline
 from mien.unfinished import mark, remove_left, unmark
@@ -792,11 +792,6 @@ def _pool_for_ranges(processes: int) -> Iterator[ProcessPoolExecutor]:
             raise
 
 
-@functools.lru_cache(maxsize=1)
-def _analyzer_of(options: AnalysisOptions) -> Analyzer:
-    return options.analyzer()
-
-
 def _attempt(
     source: str,
     folder: Path,
@@ -808,7 +803,7 @@ def _attempt(
     debug: bool = False,
     jobs: int = 1,
 ) -> Outcome:
-    analyzer = analyzer or _analyzer_of(options)  # one a process, however many files it gets
+    analyzer = analyzer or analyzer_of(options)
     if kept is None:
         return _attempt_unclaimed(source, folder, options, analyzer, progress, debug=debug, jobs=jobs)
     name, manifest = shown_name(source), kept.manifest

@@ -33,7 +33,6 @@ from mien.errors import MediaError
 from mien.labels import colours_of, knows_valence, valence
 from mien.types import (
     FAILING,
-    MIN_RELIABILITY,
     Episode,
     Faces,
     Frame,
@@ -42,7 +41,6 @@ from mien.types import (
     Track,
     flag_names,
     leading,
-    relied_on,
 )
 
 if TYPE_CHECKING:
@@ -209,8 +207,7 @@ def _rows_between(timeline: Timeline, start: int, end: int) -> tuple[slice, NDAr
     """
     first, last = np.searchsorted(timeline.frame_rows, [start, end]).tolist()
     part = slice(first, last)
-    least = float(timeline.settings.get("min_reliability", MIN_RELIABILITY))
-    good = relied_on(timeline.reliability[part], timeline.flags[part], least)
+    good = timeline.relied_on_in(part)
     return part, np.where(good, timeline.frame_rows[part] - start, end - start)
 
 
@@ -282,7 +279,7 @@ class _Person:
 
 def _person(timeline: Timeline, track_id: int) -> _Person:
     track = timeline.track(track_id)
-    good = timeline.relied_on[track.rows]
+    good = timeline.relied_on_in(track.rows)
     emotions = track.emotions if good.all() else track.emotions[good]
     counts = np.bincount(leading(emotions), minlength=len(track.labels))
     shares = {name: round(float(c) / max(1, len(emotions)), 5) for name, c in zip(track.labels, counts, strict=True)}
@@ -701,7 +698,7 @@ def _curve(timeline: Timeline, rows: NDArray[np.int64] | None = None) -> _Curve:
     if rows is None:
         return _Curve(timeline.times, lambda start, end: _mean(timeline, timeline.smoothed, start, end))
     at = timeline.frame_rows[rows]
-    begin, good = int(at[0]), timeline.relied_on[rows]
+    begin, good = int(at[0]), timeline.relied_on_in(rows)
 
     def between(start: int, end: int) -> _Values:
         first, last = np.searchsorted(at, [begin + start, begin + end]).tolist()
@@ -903,7 +900,8 @@ class Stills:
         boxes, sure = result.faces.boxes, result.faces.scores
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         columns = result.smoothed.argmax(axis=1)
-        leads = result.smoothed[np.arange(n), columns] * np.where(result.relied_on, 1, 0.25)
+        good = result.relied_on
+        leads = result.smoothed[np.arange(n), columns] * np.where(good, 1, 0.25)
         height, width = result.frame.rgb.shape[:2]
         # Many faces, large and clearly read.
         score = float((sure * leads * (0.2 + np.sqrt(np.maximum(area, 0) / (height * width)))).sum())
@@ -913,7 +911,7 @@ class Stills:
         if len(self._runs) > self._limit:  # people who have left
             self._runs = {t: run for t, run in self._runs.items() if result.time_s - run.seen_s <= 1.0}
         quality = sure * leads * np.minimum(1.0, (boxes[:, 3] - boxes[:, 1]) / self._height)
-        for i in np.flatnonzero(result.relied_on).tolist():
+        for i in np.flatnonzero(good).tolist():
             self._face(result, i, int(result.tracks[i]), int(columns[i]), float(quality[i]))
 
     def _face(self, result: FrameResult, i: int, track: int, column: int, quality: float) -> None:
@@ -1591,7 +1589,7 @@ def _lighter(colour: str) -> str:
 
 def ribbon(timeline: Timeline, track: Track | _Person) -> list[tuple[float, float, int]]:
     """Stretches (start_s, end_s, column) in which one expression leads; of long tracks, the commonest within each of 600 slots."""
-    good = timeline.relied_on[track.rows]
+    good = timeline.relied_on_in(track.rows)
     columns = track.smoothed[good].argmax(axis=1)
     at = timeline.frame_rows[track.rows[good]]
     if not len(at):

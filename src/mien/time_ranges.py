@@ -113,7 +113,7 @@ class _Noting(StreamState):
 
 def look(part: Range) -> Looks:
     """Reads one range, in whatever process. Raises `MediaError` where that cannot be done, `ModelError` for the models."""
-    analyzer, began = _analyzer_of(part.options), time.process_time()
+    analyzer, began = analyzer_of(part.options), time.process_time()
     lead_s = max(_LEAD_S, 2 * math.ceil(part.options.every or 0))
     while (looks := _looked(part, analyzer, lead_s)) is None:
         lead_s *= 2
@@ -122,7 +122,8 @@ def look(part: Range) -> Looks:
 
 
 @functools.lru_cache(maxsize=1)
-def _analyzer_of(options: Options) -> Analyzer:
+def analyzer_of(options: Options) -> Analyzer:
+    """One a process, however many files or ranges it gets."""
     return options.analyzer()
 
 

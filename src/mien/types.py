@@ -368,7 +368,12 @@ class Timeline:
     @property
     def relied_on(self) -> NDArray[np.bool_]:
         """(N,) which rows can be relied on, see `mien.types.relied_on`."""
-        return relied_on(self.reliability, self.flags, float(self.settings.get("min_reliability", MIN_RELIABILITY)))
+        return self.relied_on_in(slice(None))
+
+    def relied_on_in(self, rows: slice | NDArray[np.int64]) -> NDArray[np.bool_]:
+        """`relied_on` of these face rows alone, by a slice or by positions."""
+        least = float(self.settings.get("min_reliability", MIN_RELIABILITY))
+        return relied_on(self.reliability[rows], self.flags[rows], least)
 
     @property
     def coverage(self) -> float:
@@ -427,7 +432,8 @@ class Timeline:
 
     def shares(self) -> dict[str, float]:
         """For each label, the share of the face rows that can be relied on in which it is the most probable; all 0 without any."""
-        emotions = self.relied().emotions
+        keep = self.relied_on
+        emotions = self.emotions if keep.all() else self.emotions[keep]
         if not len(emotions):
             return dict.fromkeys(self.labels, 0.0)
         counts = np.bincount(leading(emotions), minlength=len(self.labels))

@@ -375,6 +375,12 @@ def _differences(
     return found
 
 
+def _correct(family: Sequence[Json]) -> None:
+    """Adds to each `p_corrected`: its p corrected for all of those (Holm)."""
+    for one, p in zip(family, holm([one["p"] for one in family]), strict=True):
+        one["p_corrected"] = _rounded(p)
+
+
 def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Mask, sigma_s: float, steps: Sequence[Json]) -> Json:
     """Of the times that are shown alone, and smoothed after the means are taken: so it tells no more than the two curves do."""
     shown = replace(of, seen=of.seen & known, emotions=np.where(known[:, None], of.emotions, np.float32(0)))
@@ -382,9 +388,9 @@ def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Ma
     cells = sigma_s / apart_s if 2 * sigma_s >= apart_s else 0.0
     cuts = np.searchsorted(of.times, [step["time_s"] for step in steps]).tolist()
     found: dict[str, Json] = {}
+    tested = sum(one is not None for one in side) >= LEAST_TESTED
     for signal in of.signals:
         gap = audience.compare(shown, side, signal, smoothing_cells=cells, cuts=cuts, level=LEVEL, draws=DRAWS)
-        tested = sum(one is not None for one in side) >= LEAST_TESTED
         sign = 1 if gap.groups[0] == first else -1
         low, high = (gap.low, gap.high) if sign > 0 else (-gap.high, -gap.low)
         there = known & gap.tested
@@ -396,11 +402,8 @@ def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Ma
             "overall": _overall(shown, side, first, signal) if tested else None,
         }
     for family in ([one for signal, one in found.items() if signal != VALENCE], [found[VALENCE]]):
-        for one, p in zip(family, holm([one["p"] for one in family]), strict=True):
-            one["p_corrected"] = _rounded(p)
-        overall = [one["overall"] for one in family if one["overall"]]
-        for one, p in zip(overall, holm([one["p"] for one in overall]), strict=True):
-            one["p_corrected"] = _rounded(p)
+        _correct(family)
+        _correct([one["overall"] for one in family if one["overall"]])
     return found
 
 
@@ -543,11 +546,8 @@ def corrected_markers(markers: list[Json]) -> list[Json]:
     """With each p corrected for the expressions that were looked at together (Holm), the valence's by itself; and in words."""
     for marker in markers:
         effects = marker["effects"]
-        family = [signal for signal in effects if signal != VALENCE]
-        for signal, p in zip(family, holm([effects[signal]["p"] for signal in family]), strict=True):
-            effects[signal]["p_corrected"] = _rounded(p)
-        if effects:
-            effects[VALENCE]["p_corrected"] = effects[VALENCE]["p"]
+        for alone in (False, True):
+            _correct([effect for signal, effect in effects.items() if (signal == VALENCE) is alone])
         for signal, effect in effects.items():
             effect["clear"], effect["says"] = changed(signal, effect)
     return markers

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -33,7 +32,7 @@ from mien.training.data import FaceSet, cache_folder, load_faces
 from mien.training.evaluate import auroc, class_scores, evaluate_bundle
 from mien.training.export import fit_temperature, protocol_for, tuned_head, write_bundle
 from mien.training.layouts import find_layout, fingerprint
-from mien.whole_file import new_folder
+from mien.whole_file import new_folder, whole_file
 
 CLEAN, ELSEWHERE, NOTHING = "clean", "elsewhere", "nothing"
 """Beside the kinds of damage: the pictures as they are, the faces from elsewhere, and pictures of no face."""
@@ -117,10 +116,9 @@ def ask(
             crops = faces.crops if kind == CLEAN else nothing(faces, seed) if kind == NOTHING else spoilt(faces, kind, seed)
         found[kind] = model.outputs(crops)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {f"{kind} {name}": values for kind, of in found.items() for name, values in of.items()}
-    with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".npz", delete=False) as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    Path(file.name).replace(kept)
+    arrays: dict[str, Any] = {f"{kind} {name}": values for kind, of in found.items() for name, values in of.items()}
+    with whole_file(kept) as part, part.open("wb") as file:
+        np.savez(file, **arrays)
     return Asked(faces, labels, found)
 
 

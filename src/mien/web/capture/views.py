@@ -303,7 +303,7 @@ class View(Line):
         ids, smoothed, ended = course.take(faces, emotions, time_s, read.relied_on)
         index = recording.rows if recording is not None else 0
         result = FrameResult(Frame(index, time_s, rgb), faces, ids, labels, emotions, smoothed, *judged)
-        light = read.light
+        light, expressions, valence = read.light, result.expressions, result.valence
         recorded = recording is not None and self._keeping.keep(recording, waiting, result, light)
         answer = wire.FacesSeen(
             sequence=head.sequence,
@@ -315,10 +315,10 @@ class View(Line):
                     track=int(ids[n]),
                     box=wire.rounded(faces.boxes[n], 2),
                     score=round(float(faces.scores[n]), 4),
-                    expression=result.expressions[n],
+                    expression=expressions[n],
                     emotions=wire.rounded(emotions[n]),
                     smoothed=wire.rounded(smoothed[n]),
-                    valence=round(float(result.valence[n]), 5),
+                    valence=round(float(valence[n]), 5),
                     reliability=wire.known(result.reliability[n]),
                     flags=list(flag_names(int(result.flags[n]))),
                 )

@@ -191,7 +191,7 @@ class Reviews(Kind):
         """Until when viewers count: as asked for, or of the kept review. Raises `ApiError` 404."""
         if frozen:
             return self._frozen(id, frozen).at
-        return until.replace(tzinfo=UTC) if until is not None and until.tzinfo is None else until
+        return until
 
     def _frozen(self, id: str, frozen: str) -> Frozen:
         for row in self.kept(id):

@@ -20,7 +20,7 @@ from typing import Any
 from mien.errors import DataError
 from mien.study.definition import Study
 from mien.study_report.viewers import Viewer
-from mien.web.database import Store, StudyRow, refusal
+from mien.web.database import Store, StudyRow, passes
 from mien.web.settings import Settings
 from mien.web.studies.service import Studies
 from mien.web.tasks.child import work
@@ -127,7 +127,7 @@ def viewers_of(
 
 def _raise_what_passes(error: Exception) -> None:
     """Nobody is left out because a database was busy or memory short just now: then the report is made once more."""
-    if isinstance(error, MemoryError) or refusal(error) is not None:
+    if isinstance(error, MemoryError) or passes(error):
         raise error
 
 

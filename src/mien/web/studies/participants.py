@@ -375,14 +375,11 @@ class Participants:
         study = self.study_of(participant)
         viewer = load_viewer(self.store, self.settings, study, participant)
         titles = {stimulus["id"]: stimulus.get("title", "") for stimulus in study.definition.get("stimuli", [])}
-        sigma_s, lasts = (
-            Study.read(study.definition).curve_sigma_s,
-            {id: t.times.max(initial=0) for id, t in viewer.timelines.items()},
-        )
+        sigma_s = Study.read(study.definition).curve_sigma_s
         films = [
-            {"id": id, "title": titles[id]} | drawn(viewer.timelines[id], drawn_sigma_s(sigma_s, float(lasts[id])))
+            {"id": id, "title": titles[id]} | drawn(found, drawn_sigma_s(sigma_s, float(found.times.max(initial=0))))
             for id in participant.order
-            if id in viewer.timelines
+            if (found := viewer.timelines.get(id)) is not None
         ]
         self.studies.note(study.id, "participant", "saw the own curve", viewer=participant.name)
         return {"films": films}
