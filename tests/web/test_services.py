@@ -19,7 +19,10 @@ def rights(path: Path) -> int:
 
 def left_open(folder: Path) -> Path:
     """A data folder as earlier versions left it."""
-    for name in ("mien.sqlite3", "mien.sqlite3-wal", "server.lock", "jobs/a/result/faces.csv", "studies/b/participants/c/s1.log"):
+    for name in (
+        *("mien.sqlite3", "mien.sqlite3-wal", "server.lock", "certificate.pem"),
+        *("jobs/a/result/faces.csv", "studies/b/participants/c/s1.log"),
+    ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

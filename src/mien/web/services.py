@@ -80,7 +80,7 @@ class Services:
             self.store.close()
 
 
-OWN = ("jobs", "studies", "server.lock", "mien.sqlite3*")
+OWN = ("jobs", "studies", "server.lock", "mien.sqlite3*", "certificate.pem")
 """What lies in a data folder."""
 
 
