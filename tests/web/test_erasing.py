@@ -1,6 +1,7 @@
 """What is erased is nowhere: the database's files and all others are searched by content. Retention runs by itself."""
 
 import os
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -250,3 +251,41 @@ def test_erasing_in_postgresql_leaves_nothing_in_the_tables(opened: Opened, post
     assert client.patch(f"/api/studies/{id}", json={"title": "x"}).status_code == 200
     assert client.get(f"/api/studies/{id}").json()["counts"]["withdrawn"] == 2
     assert client.delete(f"/api/studies/{id}").json()["left"] == {"rows": 0, "files": 0}
+
+
+def test_what_another_transaction_could_still_read_is_waited_for_and_owed(
+    opened: Opened, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that ended are written along into the new table's file as long as anything older is under way in the database, be it one
+    that reads other tables, as PostgreSQL's own gathering of statistics does."""
+    from sqlalchemy import text
+
+    app: Any = opened(database_url=postgres).app
+    swept(app)
+    engine = app.state.store.engine.execution_options(isolation_level="REPEATABLE READ")
+
+    def found() -> list[str]:
+        with app.state.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("CHECKPOINT"))
+            folder = Path(connection.scalar(text("show data_directory")) or "")
+        return holding(folder / "base", "HELD-FACE")
+
+    for table in ("logins", "jobs"):  # the second is held on to itself: it cannot even be written anew
+        job = app.state.store.create_job(name="x.mp4", state="done", edits={"names": {"1": "HELD-FACE"}})
+        with engine.connect() as older:
+            older.execute(text(f"select count(*) from {table}"))
+            ended = threading.Timer(0.5, older.rollback)
+            ended.start()
+            app.state.jobs.erase(job.id)
+            ended.join()
+        assert (found(), app.state.store.owes) == ([], False)
+
+        monkeypatch.setattr("mien.web.database.BUSY_TIMEOUT_S", 0.3)
+        job = app.state.store.create_job(name="x.mp4", state="done", edits={"names": {"1": "HELD-FACE"}})
+        with engine.connect() as older:
+            older.execute(text(f"select count(*) from {table}"))
+            app.state.jobs.erase(job.id)
+            assert app.state.store.owes
+        app.state.storage.sweep()
+        assert (found(), app.state.store.owes) == ([], False)
+        monkeypatch.undo()

@@ -36,7 +36,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import delete as delete_rows
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -384,14 +384,16 @@ class Store:
 
     def forget(self, *tables: str) -> None:
         """Takes what was erased out of the files beside the tables as well: SQLite's log of changes and the copies made before
-        migrations, PostgreSQL's dead rows. (In SQLite's own file erasing writes zeros.) What is busy with the log is waited for;
+        migrations, PostgreSQL's dead rows. (In SQLite's own file erasing writes zeros.) What is busy with them is waited for;
         where that lasts, `owes` says so, and it is for the sweep to try again.
 
         tables  whose rows were erased, where not those of studies; of SQLite it is always all
         PostgreSQL's own journal keeps changes until it comes round; that is for who runs the database.
         """
         if self.file is None:
-            self._rewrite(tables or STUDY_TABLES)
+            self.owes = not self._rewrite(tables or STUDY_TABLES)
+            if self.owes:
+                log.warning("dead rows of what was erased are still held on to; it is tried again each hour")
             return
         end = time.monotonic() + BUSY_TIMEOUT_S
         with closing(self.engine.raw_connection()) as connection:
@@ -405,16 +407,36 @@ class Store:
         for copy in self._copies():
             copy.unlink(missing_ok=True)
 
-    def _rewrite(self, tables: Sequence[str]) -> None:
-        """Writes tables of PostgreSQL anew, without dead rows; where one is held on to, they are only marked free."""
+    def _rewrite(self, tables: Sequence[str]) -> bool:
+        """Writes tables of PostgreSQL anew, without dead rows; whether none is left.
+
+        Dead rows are taken along as long as any transaction in the database is older than their end, be it one that reads other
+        tables: it is waited for. The count is the one that the second, plain run leaves in the statistics.
+        """
+        clean = True
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql(f"set lock_timeout = '{BUSY_TIMEOUT_S}s'")
+            connection.exec_driver_sql(f"set lock_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
             for table in tables:
-                try:
-                    connection.exec_driver_sql(f"vacuum full {table}")
-                except OperationalError:  # the lock was not to be had
-                    connection.exec_driver_sql(f"vacuum {table}")
+                end = time.monotonic() + BUSY_TIMEOUT_S
+                while dead := self._dead_rows(connection, table):
+                    if time.monotonic() > end:
+                        break
+                    time.sleep(0.05)
+                clean = clean and not dead
             connection.exec_driver_sql("reset lock_timeout")
+        return clean
+
+    @staticmethod
+    def _dead_rows(connection: Connection, table: str) -> int:
+        """Writes a table anew, and counts the dead rows still in it (1 where it is held on to and could not be written)."""
+        try:
+            connection.exec_driver_sql(f"vacuum full {table}")
+        except OperationalError:  # the lock was not to be had
+            connection.exec_driver_sql(f"vacuum {table}")
+            return 1
+        connection.exec_driver_sql(f"vacuum {table}")
+        counted = text("select n_dead_tup from pg_stat_user_tables where relname = :table")
+        return int(connection.scalar(counted, {"table": table}) or 0)
 
     def _copies(self) -> list[Path]:
         """The database as it was before each migration."""
