@@ -771,7 +771,7 @@ def test_doctor(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, "doctor")
     assert (code, err) == (0, "")
     assert f"mien {__version__}" in out
-    assert out.count("  ok    ") == 7
+    assert out.count("  ok    ") == 8
     assert "yunet finds the face" in out
     assert listing(here) == []
 

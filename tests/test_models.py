@@ -352,3 +352,79 @@ def test_pull_of_a_zip_that_swells_is_refused(tmp_path: Path, user_home: Path, m
     with pytest.raises(ModelError, match="larger than 1 MB"):
         pull("one", path.as_uri(), hashlib.sha256(path.read_bytes()).hexdigest())
     assert everything_under(user_home) == []
+
+
+# --- devices
+
+
+class Runtime:
+    """An onnxruntime that was built with other providers, of which some work."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, built: list[str], works: list[str]) -> None:
+        self.real, self.works, self.asked = models.ort.InferenceSession, works, []
+        monkeypatch.setattr(models.ort, "get_available_providers", lambda: [*built, "CPUExecutionProvider"])
+        monkeypatch.setattr(models.ort, "InferenceSession", self.session)
+        monkeypatch.setattr(models.ort, "set_default_logger_severity", lambda level: None)
+
+    def session(self, source: Any, options: Any, providers: list[tuple[str, dict[str, str]]]) -> Any:
+        ((name, _how),) = providers
+        self.asked.append(name)
+        made = self.real(source, options, providers=["CPUExecutionProvider"])
+        if name in self.works:
+            made.get_providers = lambda: [name, "CPUExecutionProvider"]
+        return made
+
+
+CUDA, OPENVINO = "CUDAExecutionProvider", "OpenVINOExecutionProvider"
+
+
+@pytest.mark.parametrize(
+    ("asked", "built", "works", "becomes"),
+    [
+        ("cpu", [CUDA], [CUDA], "cpu"),
+        ("cuda", [CUDA, OPENVINO], [CUDA], "cuda"),
+        ("openvino", [OPENVINO], [OPENVINO], "openvino"),
+        ("auto", [CUDA, OPENVINO], [CUDA, OPENVINO], "cuda"),
+        ("auto", [CUDA, OPENVINO], [OPENVINO], "openvino"),
+        ("auto", [CUDA], [], "cpu"),
+        ("auto", [], [], "cpu"),
+    ],
+)
+def test_a_network_runs_where_it_is_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, built: list[str], works: list[str], becomes: str
+) -> None:
+    Runtime(monkeypatch, built, works)
+    assert load_model(tiny_bundle(tmp_path / "tiny"), asked).session.device == becomes
+
+
+@pytest.mark.parametrize(
+    ("asked", "built", "says"),
+    [
+        ("cuda", [], "--device cuda: this onnxruntime does not have it; run: pip uninstall -y onnxruntime onnxruntime-gpu && pip"),
+        ("openvino", [CUDA], "--device openvino: this onnxruntime does not have it; run: pip uninstall"),
+        ("cuda", [CUDA], "--device cuda: cannot be used: its libraries or the device itself are not here; run: pip"),
+    ],
+)
+def test_a_device_that_is_missing_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, built: list[str], says: str
+) -> None:
+    """Never the CPU in its place, in silence, as onnxruntime does it."""
+    Runtime(monkeypatch, built, [])
+    with pytest.raises(ModelError) as refused:
+        load_model(tiny_bundle(tmp_path / "tiny"), asked)
+    assert str(refused.value).startswith(says)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_device_has_one_of_four_names(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no device 'gpu'; known: cpu, cuda, openvino, auto"):
+        load_model(tiny_bundle(tmp_path / "tiny"), "gpu")
+
+
+@pytest.mark.skipif("openvino" not in models.devices(), reason="wants: pip install onnxruntime-openvino")
+def test_openvino_reads_what_the_cpu_reads(tmp_path: Path) -> None:
+    bundle = load_model("default", "openvino")
+    size = bundle.spec.crop.size
+    batch = np.random.default_rng(0).normal(size=(5, 1, size, size)).astype(np.float32)
+    for name, logits in load_model("default").session(batch).items():
+        assert np.allclose(bundle.session(batch)[name], logits, atol=1e-4)

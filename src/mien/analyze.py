@@ -111,6 +111,7 @@ class Analyzer:
 
     model        name or folder of a bundle, a `Bundle`, or anything that is an `EmotionModel`
     detector     "yunet", "haar", or anything that is a `Detector`
+    device       what the networks run on that are given by name or folder, one of `mien.models.DEVICES`; haar takes the CPU
     smoothing_s  time constant in seconds of the smoothed scores; 0 for none. Raw scores always come out as well.
     baseline_s   where above 0, `Timeline.settings` asks for columns of change against each track's first so many seconds
     min_reliability  a reading below it is not relied on: it counts in no share, episode or curve; 0 for all but flagged ones
@@ -123,6 +124,7 @@ class Analyzer:
         model: str | os.PathLike[str] | Bundle | EmotionModel = "default",
         *,
         detector: str | Detector = "yunet",
+        device: str = "cpu",
         smoothing_s: float = SMOOTHING_S,
         baseline_s: float = 0.0,
         min_reliability: float = MIN_RELIABILITY,
@@ -135,9 +137,11 @@ class Analyzer:
         if isinstance(detector, str):
             if detector not in DETECTORS:
                 raise ValueError(f"no detector {detector!r}; known: {', '.join(DETECTORS)}")
-            detector = DETECTORS[detector]()
+            detector = YuNet(device=device) if detector == "yunet" else DETECTORS[detector]()
         self.detector: Detector = detector
-        self.emotion: EmotionModel = Expressions(model) if isinstance(model, str | os.PathLike | Bundle) else model
+        if isinstance(model, str | os.PathLike | Bundle):
+            model = Expressions(model, device=device)
+        self.emotion: EmotionModel = model
         self.smoothing_s, self.baseline_s, self.min_reliability = smoothing_s, baseline_s, min_reliability
 
     @property

@@ -109,6 +109,12 @@ def _looking_options(parser: Any, every: float) -> None:
     parser.add_argument("--every", type=amount, default=every, metavar="S", help=f"seconds between looks; {often}")
     parser.add_argument("--model", default="default", metavar="NAME|DIR", help="expression model (see: mien models list)")
     parser.add_argument("--detector", choices=("yunet", "haar"), default="yunet", help="face detector; default yunet")
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda", "openvino", "auto"),
+        default="cpu",
+        help="what networks run on; auto takes the first of cuda, openvino and cpu that works here; default cpu",
+    )
     parser.add_argument("--threshold", type=float, metavar="P", help="leave out faces that yunet is less sure of; default 0.6")
     parser.add_argument("--min-face", type=amount, metavar="PX", help="leave out smaller faces; default 8 pixels, haar 30")
     parser.add_argument(
@@ -173,6 +179,7 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
         every=options.every or None,
         model=options.model,
         detector=options.detector,
+        device=options.device,
         smoothing_s=SMOOTHING_S if options.smoothing is None else options.smoothing,
         baseline_s=options.baseline,
         min_reliability=options.min_reliability,
@@ -1004,6 +1011,11 @@ def doctor(options: argparse.Namespace) -> int:
         took = f"{1000 * (time.perf_counter() - started):.0f} ms"
         return f"{bundle.spec.name} {bundle.spec.version} calls it {', '.join(result.expressions)} ({took})"
 
+    def networks() -> str:
+        from mien.models import devices
+
+        return ", ".join(devices())
+
     def encoder() -> str:
         import numpy as np
 
@@ -1038,6 +1050,7 @@ def doctor(options: argparse.Namespace) -> int:
         ("packages", versions),
         ("detector", detector),
         ("model", model),
+        ("devices", networks),
         ("film writing", encoder),
         ("cameras", cameras),
         ("training", training),

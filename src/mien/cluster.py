@@ -73,6 +73,7 @@ class AnalysisOptions:
 
     every        seconds between the frames that are looked at; None or 0 takes each one
     smoothing_s  see `Analyzer`       baseline_s  see `Analyzer`
+    device       what networks run on, see `Analyzer`
     labels       which of the model's label sets; None takes its first
     prior        how the decision leans, see `Expressions`; None as the model was tuned
     min_reliability  see `Analyzer`
@@ -89,6 +90,7 @@ class AnalysisOptions:
     every: float | None = None
     model: str = "default"
     detector: str = "yunet"
+    device: str = "cpu"
     smoothing_s: float = SMOOTHING_S
     baseline_s: float = 0.0
     min_reliability: float = MIN_RELIABILITY
@@ -116,14 +118,16 @@ class AnalysisOptions:
             "find_face": self.find_face_px,
             "max_side": self.max_side_px,
         }
-        given = {name: value for name, value in asked.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         kind = DETECTORS[self.detector]
         unknown = [name for name in given if name not in inspect.signature(kind).parameters]
         if unknown:
             raise ValueError(
                 f"the detector {self.detector} has no {' and no '.join(unknown)}; leave it out or take another detector"
             )
-        model = Expressions(self.model, head=self.labels, prior=self.prior, flip=self.flip)
+        if self.detector == "yunet":
+            given["device"] = self.device
+        model = Expressions(self.model, head=self.labels, prior=self.prior, flip=self.flip, device=self.device)
         return Analyzer(
             model,
             detector=kind(**given),
@@ -391,14 +395,17 @@ def _check_length(info: MediaInfo, seconds: float | None, most_s: float | None) 
 def fingerprint(source: str | os.PathLike[str], options: AnalysisOptions, analyzer: Analyzer) -> str:
     """What a result was made of and how, as 16 hexadecimal digits: the file (name, size, time of change), models and settings.
 
-    Two runs with the same fingerprint give the same result, so that `--resume` can leave the second one out.
+    Two runs with the same fingerprint give the same result, so that `--resume` can leave the second one out. On what device they
+    were reckoned is no part of it: the machines that share a run may have different ones.
     """
     path = Path(source)
     stamp = path.stat() if path.is_file() else None
+    settings = analyzer.settings(options.every)
+    models = {role: {k: v for k, v in facts.items() if k != "device"} for role, facts in settings["models"].items()}
     made_of = {
         "source": shown_name(os.fspath(source)),
         "size_and_time": None if stamp is None else [stamp.st_size, stamp.st_mtime_ns],
-        "settings": analyzer.settings(options.every),
+        "settings": settings | {"models": models},
         "kept": [options.annotated, options.pictures],
         "rotate": options.rotate,
     }

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ModelError
-from mien.models import OnnxSession, Session, sha256_of
+from mien.models import DEVICES, OnnxSession, Session, sha256_of
 from mien.types import Faces
 
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
@@ -77,6 +77,7 @@ class YuNet:
                are seen all the same. Sets the size of the pictures that the network is shown, see `NEEDED_PX`
     max_side   one search in the picture, brought down to this many pixels on its longer side, is all that is made: for those who
                want a fixed cost; None leaves the choice to `find_face`
+    device     what the network runs on, one of `mien.models.DEVICES`
     session    another way to run the network (tests)
 
     The network runs in onnxruntime; its twelve outputs (class, objectness, box and landmarks at strides 8, 16, 32) are decoded
@@ -92,6 +93,7 @@ class YuNet:
         find_face: float = 40.0,
         max_side: int | None = None,
         overlap: float = 0.3,
+        device: str = "cpu",
         session: Session | None = None,
     ) -> None:
         if not 0 < threshold < 1:
@@ -102,7 +104,7 @@ class YuNet:
             raise ValueError(f"the detector's max_side must be at least 32 pixels, but got {max_side}")
         self.threshold, self.min_face, self.find_face, self.max_side = threshold, min_face, find_face, max_side
         self.overlap = overlap
-        self._session = session or yunet_session()
+        self._session = session or yunet_session(device)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -115,6 +117,7 @@ class YuNet:
             "min_face_px": self.min_face,
             "find_face_px": self.find_face,
             "max_side_px": self.max_side,
+            "device": getattr(self._session, "device", "cpu"),
         }
 
     def scales(self, width: int, height: int) -> list[float]:
@@ -405,9 +408,9 @@ def yunet_path() -> Path:
     return path
 
 
-@functools.lru_cache(maxsize=1)
-def yunet_session() -> OnnxSession:
-    """YuNet with its fixed 640×640 input made free.
+@functools.lru_cache(maxsize=len(DEVICES))
+def yunet_session(device: str = "cpu") -> OnnxSession:
+    """YuNet on a device, with its fixed 640×640 input made free.
 
     In the file each fixed size stands as three bytes: 08 (dim_value) and a two-byte number. Written as 12 01 and a letter
     (dim_param of one letter) it takes as many bytes, so nothing else in the file moves.
@@ -420,7 +423,7 @@ def yunet_session() -> OnnxSession:
             raise ModelError(f"{YUNET_FILE} is not laid out as expected: {number} does not stand {len(letters)} times as a size")
         for letter in letters:
             content = content.replace(fixed, bytes([0x0A, 0x03, 0x12, 0x01, ord(letter)]), 1)
-    return OnnxSession(content, name=YUNET_FILE)
+    return OnnxSession(content, name=YUNET_FILE, device=device)
 
 
 class Haar:

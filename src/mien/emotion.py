@@ -34,6 +34,7 @@ class Expressions:
                 "fused"
     flip        average with the mirrored crop: about half a point better, twice the time
     batch_size  faces that go through the network at once
+    device      what the network runs on, one of `mien.models.DEVICES`; a `Bundle` has its own
 
     Raises `ModelError` where the bundle is missing or damaged.
     """
@@ -46,8 +47,9 @@ class Expressions:
         prior: str | None = None,
         flip: bool = False,
         batch_size: int = 64,
+        device: str = "cpu",
     ) -> None:
-        self._bundle = model if isinstance(model, Bundle) else load_model(model)
+        self._bundle = model if isinstance(model, Bundle) else load_model(model, device)
         self._head = self._bundle.spec.head(head)
         if prior is not None:
             self._head = self._head.with_prior(prior)
@@ -77,6 +79,7 @@ class Expressions:
             "temperature": self._head.temperature,
             "prior": self.prior or "tuned",
             "flip_average": self.flip,
+            "device": getattr(self._bundle.session, "device", "cpu"),
             "licence": spec.licences.get("weights", ""),
             "evaluation": spec.evaluation,
         }

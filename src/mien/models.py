@@ -55,23 +55,62 @@ class Session(Protocol):
     def __call__(self, batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]: ...
 
 
-class OnnxSession:
-    """A network in onnxruntime on the CPU, one thread. Calls from several threads at once are safe and hold no state.
+DEVICES = ("cpu", "cuda", "openvino", "auto")
+"""What networks may run on; `auto` is the first of the others that works here, the CPU at last."""
 
-    `model` is a path or the file's bytes. Raises `ModelError` for what is no ONNX network.
+_PROVIDERS: dict[str, tuple[str, dict[str, str], str]] = {
+    # Products are not rounded to ten bits, and no search for the fastest way begins anew with each size of picture.
+    "cuda": (
+        "CUDAExecutionProvider",
+        {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
+        "onnxruntime-gpu",
+    ),
+    "openvino": (
+        "OpenVINOExecutionProvider",
+        {"device_type": "CPU", "load_config": '{"CPU": {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}}'},
+        "onnxruntime-openvino",
+    ),
+}
+"""Of a device: onnxruntime's name of it, how it is asked to reckon, and the package whose onnxruntime has it."""
+
+
+class OnnxSession:
+    """A network in onnxruntime, one thread of the CPU. Calls from several threads at once are safe and hold no state.
+
+    model   a path or the file's bytes
+    device  one of `DEVICES`; the attribute of this name says which one it has become
+
+    Raises `ModelError` for what is no ONNX network, and for a device that is not here.
     """
 
-    def __init__(self, model: Path | bytes, *, name: str = "model") -> None:
+    def __init__(self, model: Path | bytes, *, name: str = "model", device: str = "cpu") -> None:
+        if device not in DEVICES:
+            raise ValueError(f"no device {device!r}; known: {', '.join(DEVICES)}")
+        if device not in (here := devices()) and device != "auto":
+            raise ModelError(f"--device {device}: this onnxruntime does not have it; {_remedy(device)}")
+        tried = here if device == "auto" else [device]
         options = ort.SessionOptions()
         # Two threads on a shared core have been measured to be many times slower than one; streams and files run side by side.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        try:
-            source = model if isinstance(model, bytes) else str(model)
-            self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises a different class for each cause, none of them documented
-            raise ModelError(f"{name}: not a network that onnxruntime can load: {_first_line(error)}") from error
+        if tried != ["cpu"]:
+            ort.set_default_logger_severity(4)  # a library that is missing is told in one line, here
+        source = model if isinstance(model, bytes) else str(model)
+        for self.device in tried:
+            provider, how, _ = _PROVIDERS.get(self.device, ("CPUExecutionProvider", {}, ""))
+            try:
+                self._session = ort.InferenceSession(source, options, providers=[(provider, how)])
+            except Exception as error:  # onnxruntime raises a different class for each cause, none of them documented
+                if self.device == "cpu":
+                    raise ModelError(f"{name}: not a network that onnxruntime can load: {_first_line(error)}") from error
+                failed = error
+            else:
+                if provider in self._session.get_providers():  # else it took the CPU in its place, in silence
+                    break
+                failed = RuntimeError("its libraries or the device itself are not here")
+            if self.device == device:
+                raise ModelError(f"--device {device}: cannot be used: {_first_line(failed)}; {_remedy(device)}") from failed
         self._input = self._session.get_inputs()[0].name
         self.input_shape: list[Any] = list(self._session.get_inputs()[0].shape)
         self.outputs: list[str] = [o.name for o in self._session.get_outputs()]
@@ -79,6 +118,18 @@ class OnnxSession:
 
     def __call__(self, batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         return dict(zip(self.outputs, self._session.run(None, {self._input: batch}), strict=True))
+
+
+def devices() -> list[str]:
+    """Those of `DEVICES` that this onnxruntime was built for; whether one works is known when a network is loaded on it."""
+    here = ort.get_available_providers()
+    return [*(one for one, (provider, _, _) in _PROVIDERS.items() if provider in here), "cpu"]
+
+
+def _remedy(device: str) -> str:
+    package = _PROVIDERS[device][2]
+    # Both packages write the folder onnxruntime, and the one that came last is the one that is there.
+    return f"run: pip uninstall -y onnxruntime {package} && pip install {package}; or take --device cpu"
 
 
 def _first_line(error: BaseException) -> str:
@@ -410,18 +461,18 @@ def read_spec(folder: Path) -> ModelSpec:
     return ModelSpec.from_json(content, str(folder))
 
 
-def load_model(model: str | os.PathLike[str] = "default") -> Bundle:
+def load_model(model: str | os.PathLike[str] = "default", device: str = "cpu") -> Bundle:
     """A bundle by name or folder, checked: SHA-256 of the network, its outputs and their number of labels.
 
-    The same folder is loaded once a process. Raises `ModelError`.
+    The same folder is loaded once a process and device, one of `DEVICES`. Raises `ModelError`.
     """
     folder = find_model(model).resolve()
     stamps = tuple(p.stat().st_mtime_ns if p.exists() else 0 for p in (folder / "model.json", folder / "model.onnx"))
-    return _load(folder, stamps)
+    return _load(folder, stamps, device)
 
 
 @functools.lru_cache(maxsize=8)
-def _load(folder: Path, stamps: tuple[int, ...]) -> Bundle:
+def _load(folder: Path, stamps: tuple[int, ...], device: str) -> Bundle:
     spec = read_spec(folder)
     network = folder / "model.onnx"
     if not network.is_file():
@@ -432,7 +483,7 @@ def _load(folder: Path, stamps: tuple[int, ...]) -> Bundle:
             f"{folder}: model.onnx is damaged or was exchanged: wanted sha256 {spec.sha256[:12]}…, but got {found[:12]}…; "
             "copy the folder again or pull the model anew"
         )
-    session = OnnxSession(network, name=str(folder))
+    session = OnnxSession(network, name=str(folder), device=device)
     wanted = [1 if spec.crop.colour == "gray" else 3, spec.crop.size, spec.crop.size]
     given = session.input_shape[1:]
     if len(given) != 3 or any(isinstance(g, int) and g != w for g, w in zip(given, wanted, strict=True)):
