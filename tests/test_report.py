@@ -853,6 +853,35 @@ def test_stills_after_edits() -> None:
     assert report.Stills().edited({}).poster is None
 
 
+def test_a_poster_says_of_the_same_faces_that_they_are_unclear_after_edits_and_out_of_a_folder(tmp_path: Path) -> None:
+    [seen] = results(picture(3))
+    stills = report.Stills()
+    marks = np.array([0, 0, 1], np.uint8)
+    stills.add(replace(seen, reliability=np.array([0.7, 0.95, 0.99], np.float32), flags=marks, min_reliability=0.8))
+    stills.save(tmp_path)
+    for kept in (stills.edited({}), report.Stills.load(tmp_path), report.Stills.load(tmp_path).edited({3: 2}, without=[9])):
+        assert kept.poster is not None
+        assert kept.poster.expressions == ("", "surprise", "")
+        assert kept.poster.min_reliability == 0.8
+        np.testing.assert_array_equal(kept.poster.reliability, np.array([0.7, 0.95, 0.99], np.float32))
+        assert kept.poster.flags.tolist() == [0, 0, 1]
+
+
+def test_a_poster_kept_before_readings_were_judged_is_read(tmp_path: Path) -> None:
+    [seen] = results(picture(2))
+    stills = report.Stills()
+    stills.add(seen)
+    stills.save(tmp_path)
+    facts = json.loads((tmp_path / "stills.json").read_text())
+    for name in ("reliability", "flags", "min_reliability"):
+        del facts["poster"][name]
+    (tmp_path / "stills.json").write_text(json.dumps(facts))
+    poster = report.Stills.load(tmp_path).poster
+    assert poster is not None
+    assert np.isnan(poster.reliability).all()
+    assert poster.expressions == seen.expressions
+
+
 @pytest.mark.parametrize("damage", ["stills.json", "1.jpg", "poster.jpg"])
 def test_stills_that_are_damaged_or_gone(tmp_path: Path, damage: str) -> None:
     collected(timeline()).save(tmp_path)

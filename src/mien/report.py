@@ -33,6 +33,7 @@ from mien.errors import MediaError
 from mien.labels import colours_of, knows_valence, valence
 from mien.types import (
     FAILING,
+    MIN_RELIABILITY,
     Episode,
     Faces,
     Frame,
@@ -73,6 +74,8 @@ _PLOT_POINTS = 3000  # per line in the page
 _PLOT_BUDGET = 60_000  # all lines of the page together, points × series
 _RIBBON_SLOTS = 600
 _STILLS_FORMAT = "mien-stills 1"
+_SCORES = ("emotions", "smoothed", "reliability", "flags")
+"""Columns of a FrameResult that say what was read of each face."""
 _TRACKS_SHOWN = 30
 _FACES_CHARTED = 12
 _EPISODES_SHOWN = 120
@@ -1037,8 +1040,8 @@ class Stills:
         if (poster := self._poster) is not None:
             tracks = np.array([into.get(t, t) for t in poster.tracks.tolist()], np.int64)
             keep = np.array([t not in gone for t in tracks.tolist()], bool)
-            scores = (poster.emotions[keep], poster.smoothed[keep], poster.reliability[keep], poster.flags[keep])
-            other._poster = FrameResult(poster.frame, poster.faces[keep], tracks[keep], poster.labels, *scores)
+            columns: dict[str, Any] = {name: getattr(poster, name)[keep] for name in ("faces", *_SCORES)}
+            other._poster = replace(poster, tracks=tracks[keep], **columns)
         return other
 
     def save(self, folder: StrPath) -> None:
@@ -1066,8 +1069,9 @@ class Stills:
             _, jpeg = cv2.imencode(".jpg", np.ascontiguousarray(poster.frame.rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])
             _save(jpeg.tobytes(), place / "poster.jpg")
             arrays: dict[str, NDArray[Any]] = {"boxes": poster.faces.boxes, "scores": poster.faces.scores, "tracks": poster.tracks}
-            arrays |= {"landmarks": poster.faces.landmarks, "emotions": poster.emotions, "smoothed": poster.smoothed}
+            arrays |= {"landmarks": poster.faces.landmarks} | {name: getattr(poster, name) for name in _SCORES}
             facts["poster"] = {"index": poster.frame.index, "time_s": poster.time_s, "labels": poster.labels}
+            facts["poster"] |= {"min_reliability": poster.min_reliability}
             facts["poster"] |= {name: array.tolist() for name, array in arrays.items()}
         with _writing(place / "stills.json") as file:
             file.write(json.dumps(facts))
@@ -1094,12 +1098,16 @@ class Stills:
                 if bgr is None:
                     raise ValueError("poster.jpg is no picture")
                 n, k = len(kept["tracks"]), len(kept["labels"])
-                shapes = {"boxes": (n, 4), "scores": (n,), "landmarks": (n, 5, 2), "emotions": (n, k), "smoothed": (n, k)}
-                held = {name: np.array(kept[name], np.float32).reshape(shape) for name, shape in shapes.items()}
-                faces = Faces(held["boxes"], held["scores"], held["landmarks"])
+                shapes: dict[str, tuple[int, ...]] = {"boxes": (n, 4), "scores": (n,), "landmarks": (n, 5, 2)}
+                shapes |= {"emotions": (n, k), "smoothed": (n, k)}
+                if "flags" in kept:  # older ones do not say how far a reading can be relied on
+                    shapes |= {"reliability": (n,), "flags": (n,)}
+                held: dict[str, Any] = {name: np.array(kept[name], np.float32).reshape(shape) for name, shape in shapes.items()}
+                faces = Faces(held.pop("boxes"), held.pop("scores"), held.pop("landmarks"))
                 frame = Frame(kept["index"], kept["time_s"], np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False))
                 tracks = np.array(kept["tracks"], np.int64)
-                stills._poster = FrameResult(frame, faces, tracks, tuple(kept["labels"]), held["emotions"], held["smoothed"])
+                least = float(kept.get("min_reliability", MIN_RELIABILITY))
+                stills._poster = FrameResult(frame, faces, tracks, tuple(kept["labels"]), min_reliability=least, **held)
         except OSError as error:
             raise MediaError(f"{place.name}: cannot be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
