@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -870,6 +871,13 @@ def test_who_stops_early_does_not_wait_for_the_rest(tmp_path: Path) -> None:
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert len(listing(tmp_path / "out")) <= 4
+
+
+@pytest.mark.process
+def test_ranges_that_nobody_waits_for_end_with_the_reading() -> None:
+    with cluster.processes_for_ranges(1) as pool:
+        left = pool.submit(time.sleep, 100)
+    assert isinstance(left.exception(), BrokenProcessPool)
 
 
 # --- the index

@@ -455,7 +455,7 @@ def record(
                 film = stack.enter_context(
                     VideoWriter(scratch / "annotated.mp4", info.width, info.height, fps_hint=fps, sound_from=sound)
                 )
-            pool = None if joined is None else stack.enter_context(_pool_for_ranges(jobs))
+            pool = None if joined is None else stack.enter_context(processes_for_ranges(jobs))
             try:
                 with _between_frames() as until, contextlib.ExitStack() as reading:
                     if joined is not None and pool is not None:
@@ -631,14 +631,15 @@ def analyze_files(
         else:
             yield before
     kept = None if manifest is None else _Kept(manifest, resume, retry_failed)
+    tasks = [Task(source, folder, options, kept) for _, source, folder in waiting]
     if engine is not None:
-        yield from engine([Task(source, folder, options, kept) for _, source, folder in waiting])
+        yield from engine(tasks)
     elif options.limit_s is None and (jobs <= 1 or len(waiting) <= 1):
         for number, source, folder in waiting:
             told = progress(number) if progress else None
             yield _attempt(source, folder, options, kept, analyzer, told, debug=debug, jobs=jobs)
     else:
-        yield from _in_processes([(source, folder) for _, source, folder in waiting], options, kept, jobs, debug=debug)
+        yield from _in_processes(tasks, jobs, debug=debug)
 
 
 @dataclass(frozen=True, slots=True)
@@ -659,12 +660,20 @@ class Task:
     options: AnalysisOptions
     kept: _Kept | None
 
-    def run(self) -> Outcome:
+    def run(self, *, debug: bool = False) -> Outcome:
         """Does it here, unless it was done or another process has it. This process ends where it takes longer than it may."""
-        return _attempt_within(self.source, self.folder, self.options, self.kept)
+        with within(self.options.limit_s):
+            return _attempt(self.source, self.folder, self.options, self.kept, debug=debug)
 
-    def died(self, error: str) -> Outcome:
-        """What becomes of it where the process that did it is gone: a failed file."""
+    def is_overdue(self, after_s: float) -> bool:
+        """Whether it may take no longer than so many seconds, so that a process that is gone by then was ended by `within`."""
+        return self.options.limit_s is not None and after_s >= self.options.limit_s
+
+    def lost(self, after_s: float) -> Outcome:
+        """What becomes of it where the process that did it is gone after so many seconds: a failed file."""
+        error = f"{shown_name(self.source)}: the process that analysed it died; is there enough memory?"
+        if self.is_overdue(after_s):
+            error = f"{shown_name(self.source)}: took longer than {self.options.limit_s:g} s and was given up (--time-limit)"
         if self.kept is not None and (record := self.kept.manifest.record(self.folder.name)) is not None:
             with contextlib.suppress(OSError):
                 self.kept.manifest.keep(dataclasses.replace(record, state="failed", error=error))
@@ -694,48 +703,38 @@ def _asked(made_from: str, options: AnalysisOptions) -> str:
     return hashlib.sha256(json.dumps([made_from, asdict(options)], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _in_processes(
-    waiting: Sequence[tuple[str, Path]], options: AnalysisOptions, kept: _Kept | None, jobs: int, *, debug: bool
-) -> Iterator[Outcome]:
+def _in_processes(waiting: Sequence[Task], jobs: int, *, debug: bool) -> Iterator[Outcome]:
     """No more is handed out than is worked on: who stops early waits for little, and a process that dies takes few with it."""
     queue = deque(waiting)
     while queue:
-        suspects: list[tuple[str, Path]] = []
-        running: dict[Future[Outcome], tuple[tuple[str, Path], float]] = {}
+        suspects: list[Task] = []
+        running: dict[Future[Outcome], tuple[Task, float]] = {}
         with _pool(min(jobs, len(queue))) as pool:
             while (queue or running) and not suspects:
                 while queue and len(running) < jobs:
-                    file = queue.popleft()
-                    running[pool.submit(_attempt_within, *file, options, kept, debug=debug)] = file, time.monotonic()
+                    task = queue.popleft()
+                    running[pool.submit(task.run, debug=debug)] = task, time.monotonic()
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    file, began = running.pop(done)
+                    task, began = running.pop(done)
                     try:
                         outcome = done.result()
                     except BrokenProcessPool:
-                        if options.limit_s is not None and time.monotonic() - began >= options.limit_s:
-                            remove_left(file[1].parent)
-                            yield Task(*file, options, kept).died(too_long(file[0], options))
+                        if task.is_overdue(after_s := time.monotonic() - began):
+                            remove_left(task.folder.parent)
+                            yield task.lost(after_s)
                         else:
-                            suspects.append(file)
+                            suspects.append(task)
                     else:
                         yield outcome
         # One process that died (out of memory, a decoder that crashed) ends the whole pool: alone it shows whose fault it was.
-        for source, folder in [*suspects, *(file for file, _ in running.values())]:
+        for task in [*suspects, *(task for task, _ in running.values())]:
             with _pool(1) as pool:
                 began = time.monotonic()
                 try:
-                    yield pool.submit(_attempt_within, source, folder, options, kept, debug=debug).result()
+                    yield pool.submit(task.run, debug=debug).result()
                 except BrokenProcessPool:
-                    remove_left(folder.parent)
-                    died = f"{shown_name(source)}: the process that analysed it died; is there enough memory?"
-                    if options.limit_s is not None and time.monotonic() - began >= options.limit_s:
-                        died = too_long(source, options)
-                    yield Task(source, folder, options, kept).died(died)
-
-
-def too_long(source: str, options: AnalysisOptions) -> str:
-    """What is said of a file that took longer than it may."""
-    return f"{shown_name(source)}: took longer than {options.limit_s:g} s and was given up (--time-limit)"
+                    remove_left(task.folder.parent)
+                    yield task.lost(time.monotonic() - began)
 
 
 @contextlib.contextmanager
@@ -763,11 +762,6 @@ def within(seconds: float | None) -> Iterator[None]:
             timer.cancel()
 
 
-def _attempt_within(source: str, folder: Path, options: AnalysisOptions, kept: _Kept | None, *, debug: bool = False) -> Outcome:
-    with within(options.limit_s):
-        return _attempt(source, folder, options, kept, debug=debug)
-
-
 def _pool(processes: int) -> ProcessPoolExecutor:
     # spawn: a forked child would inherit onnxruntime's threads and locks half-way.
     return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin_worker)
@@ -788,15 +782,15 @@ def _begin_worker() -> None:
 
 
 @contextlib.contextmanager
-def _pool_for_ranges(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Its processes end at once where this one is interrupted: they have nothing to clean up, and minutes to go."""
+def processes_for_ranges(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """They end at once with the block, however it ends, a range of damage or an interruption: they have nothing to clean up, and
+    minutes to go."""
     with _pool(processes) as pool:
         try:
             yield pool
-        except BaseException:
+        finally:
             for process in list((pool._processes or {}).values()):
                 process.terminate()
-            raise
 
 
 def _attempt(

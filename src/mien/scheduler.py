@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mien
-from mien.cluster import Outcome, Task, too_long
+from mien.cluster import Outcome, Task
 from mien.errors import ModelError
 from mien.media import shown_name
 
@@ -107,10 +107,7 @@ def work(task: Task, folder: str, version: str) -> Outcome:
             child.kill()
             raise
     if child.returncode or not answer:
-        name, limit_s = shown_name(task.source), task.options.limit_s
-        if limit_s is not None and time.monotonic() - began >= limit_s:
-            return task.died(too_long(task.source, task.options))
-        return task.died(f"{name}: the process that analysed it died; is there enough memory?")
+        return task.lost(time.monotonic() - began)
     outcome: Outcome = pickle.loads(answer)
     return outcome
 
