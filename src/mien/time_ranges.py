@@ -69,7 +69,8 @@ class Range:
 class Looks:
     """What was seen in a range.
 
-    results  without their pictures; tracks and smoothed scores are those of the range alone. Frames count from its first one
+    results  without their pictures; tracks and smoothed scores are those of the range alone
+    zero     what frames are counted from in `results`: the index that the range's first one has there
     cuts     what `mien.cuts` said at each look
     count    frames that were decoded, of which each may have no look, or several
     at_start, at_end, end_s  see `TimeRange`; end_s is None where the film goes on
@@ -79,6 +80,7 @@ class Looks:
     results: list[FrameResult] = field(default_factory=list)
     cuts: list[Changed | None] = field(default_factory=list)
     stills: Stills | None = None
+    zero: int = 0
     count: int = 0
     at_start: Seam | None = None
     at_end: Seam | None = None
@@ -157,16 +159,9 @@ def _looked(part: Range, analyzer: Analyzer, lead_s: float) -> Looks | None:
         if not (whole or media.settled or found.damage):
             return None
         found.cuts = state.cuts[len(state.cuts) - len(found.results) :]
-        found.count, found.at_start, found.at_end = media.count, media.at_start, media.at_end
+        found.zero, found.count, found.at_start, found.at_end = media.zero, media.count, media.at_start, media.at_end
         found.end_s = media.film_end_s if media.at_end is None else None
-    zero = media.zero
-    found.results = [_counted(result, -zero) for result in found.results]
     return found
-
-
-def _counted(result: FrameResult, more: int) -> FrameResult:
-    frame = result.frame
-    return replace(result, frame=Frame(frame.index + more, frame.time_s, frame.rgb))
 
 
 class Joined:
@@ -214,7 +209,7 @@ class Joined:
             self.cpu_s += looks.cpu_s
             who: dict[tuple[int, float], int] = {}
             for result, changed in zip(looks.results, looks.cuts, strict=True):
-                seen = _counted(result, offset)
+                seen = replace(result, frame=replace(result.frame, index=result.frame.index + offset - looks.zero))
                 if last is not None and last.frame.index == seen.frame.index:  # held over the seam, and read before it
                     seen = replace(last, frame=seen.frame)
                 ids, smoothed = state.update(seen.faces, seen.time_s, seen.emotions, changed)
