@@ -5,9 +5,7 @@
 docs/results/default-model.md chooses. A new network needs nothing but this once more.
 """
 
-import dataclasses
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -405,12 +403,11 @@ def calibrate(
 
 def _public(spec: ModelSpec, bundle: Bundle, data: Path, layout: str, faces: FaceSet) -> dict[str, Any]:
     """The evaluation on PublicTest of decisions that have changed; other splits stay as they were."""
-    found = {}
-    anew = dataclasses.replace(bundle, spec=spec)
+    found: dict[str, Any] = {}
+    anew = replace(bundle, spec=spec)
     for head, before in zip(spec.heads, bundle.spec.heads, strict=True):
         protocol = protocol_for(head.name, faces)
         if (head.temperature, head.bias, head.fusion) != (before.temperature, before.bias, before.fusion):
             scores = evaluate_bundle(anew, data, protocol, split="PublicTest", layout=layout, head=head.name)
             found[protocol] = dict(spec.evaluation.get(protocol, {})) | {"PublicTest": scores}
-    plain: dict[str, Any] = json.loads(json.dumps(found))
-    return plain
+    return found

@@ -244,7 +244,7 @@ def robustness(
             if progress is not None:
                 progress(done * len(pictures) + i + 1, len(todo) * len(pictures))
         title = HARMS[name].title if name != "none" else "as they are"
-        row = {"harm": name, "title": title, "strength": strength} | _row(model, found, truth)
+        row = dict.fromkeys(COLUMNS) | {"harm": name, "title": title, "strength": strength} | _row(model, found, truth)
         rows.append(row | {"placed_accuracy": float((model(np.stack(placed)).argmax(axis=1) == truth).mean())})
     return rows
 
@@ -263,17 +263,11 @@ def _place(detector: Detector, rgb: Rgb) -> Place:
     return Place(box, corner + np.array(TEMPLATE, np.float32) * size)
 
 
-OF_FOUND = (
-    *("accuracy_of_found", "not_neutral", "false_neutral", "confidence"),
-    *("reliability", "relied_on", "accuracy_relied_on"),
-)
-
-
 def _row(model: EmotionModel, seen: Sequence[tuple[Faces, Rgb] | None], truth: NDArray[np.int64]) -> dict[str, Any]:
     there = np.array([face is not None for face in seen])
     row: dict[str, Any] = {"n": len(seen), "found": float(there.mean())}
     right = 0
-    answers: dict[str, Any] = dict.fromkeys(OF_FOUND)
+    answers: dict[str, Any] = {}
     if there.any():
         found = [face for face in seen if face is not None]
         probabilities, reliability = read_crops(model, np.concatenate([crop for _, crop in found]))

@@ -284,22 +284,11 @@ class FrameWriter:
         with whole_file(path) as anew:
             log = Log(anew)
             log.append(_facts(facts))
-            ends = np.cumsum(found.rows["faces"])
+            ends, faces = np.cumsum(found.rows["faces"]), old_logs.fitted(found.faces, self._kind)
             for head, end in zip(found.rows, ends.tolist(), strict=True):
-                log.append(self._packed(head, self._fitted(found.faces[end - head["faces"] : end])))
+                log.append(self._packed(head, faces[end - head["faces"] : end]))
             log.close()
         return Log(path, keep_bytes=path.stat().st_size)
-
-    def _fitted(self, faces: NDArray[Any]) -> NDArray[Any]:
-        """Faces of another log with the columns of this one."""
-        if faces.dtype == self._kind:
-            return faces
-        made = np.zeros(len(faces), self._kind)
-        if "reliability" in (self._kind.names or ()):
-            made["reliability"] = np.nan
-        for name in set(self._kind.names or ()) & set(faces.dtype.names or ()):
-            made[name] = faces[name]
-        return made
 
     def add(self, row: Row, picture: bytes) -> None:
         """The picture goes first: one without a row is passed over later, a row without a picture would be a hole in the film."""

@@ -45,9 +45,9 @@ def _recording(held: bytes, begin: int, head: np.dtype[Any], face: np.dtype[Any]
         if row is None or len(body) != _ROW.itemsize + int(row["faces"][0]) * each:
             break
         begin, place, n = begin + RECORD_BYTES + len(body), _ROW.itemsize, int(row["faces"][0])
-        rows.append(_as(row, head))
+        rows.append(fitted(row, head))
         rows[-1]["in_view"] = n
-        found = _faces(n, face)
+        found = _blank(n, face)
         for name, kind, shape in columns:
             column = np.frombuffer(body, np.dtype((kind, shape)), n, place)
             place += column.nbytes
@@ -73,16 +73,14 @@ def _participant(held: bytes, begin: int, head: np.dtype[Any], face: np.dtype[An
     whole = (checks == found["check"]) & (found["length"] == row.itemsize)
     count = len(found) if whole.all() else int(whole.argmin())
     looks = found["row"][:count].view(row)
-    rows = _as(looks, head)
+    rows = fitted(looks, head)
     rows["faces"] = looks["in_view"] > 0
-    faces = _as(looks[looks["in_view"] > 0], face)
-    if "reliability" in (face.names or ()):
-        faces["reliability"] = np.nan
+    faces = fitted(looks[looks["in_view"] > 0], face)
     faces["track"] = 1
     return rows, faces, begin + count * kind.itemsize
 
 
-def _faces(n: int, kind: np.dtype[Any]) -> NDArray[Any]:
+def _blank(n: int, kind: np.dtype[Any]) -> NDArray[Any]:
     """Zeros, and no reliability: none was known."""
     made = np.zeros(n, kind)
     if "reliability" in (kind.names or ()):
@@ -90,9 +88,9 @@ def _faces(n: int, kind: np.dtype[Any]) -> NDArray[Any]:
     return made
 
 
-def _as(found: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
-    """The same with the columns of `kind`, 0 in those that `found` has not."""
-    made = np.zeros(len(found), kind)
+def fitted(found: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
+    """A copy with the columns of `kind`, 0 in those that `found` has not; a reliability is NaN there."""
+    made = _blank(len(found), kind)
     for name in set(kind.names or ()) & set(found.dtype.names or ()):
         made[name] = found[name]
     return made
