@@ -4,6 +4,7 @@ The steps are P1's (Djellali & Deljanin: detect, de-noise, rotate, normalise, cr
 `model.json`, as a `CropSpec`.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ TEMPLATE: tuple[tuple[float, float], ...] = ((0.303, 0.378), (0.686, 0.384), (0.
 
 TEMPLATE_BOX: tuple[float, float, float, float] = (0.08, 0.02, 0.92, 1.0)
 """Where the detector's box lies in such a crop (x1, y1, x2, y2): the fall-back where there are no landmarks."""
+
+_CENTRE = (sum(x for x, _ in TEMPLATE) / 5, sum(y for _, y in TEMPLATE) / 5)
+_CENTRED = tuple((x - _CENTRE[0], y - _CENTRE[1]) for x, y in TEMPLATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +60,19 @@ def alignment(box: NDArray[np.float32], landmarks: NDArray[np.float32], *, rotat
     A similarity (one scale, a rotation unless `rotate` is off, a shift), the least-squares fit of the five `landmarks` (5, 2) to
     `TEMPLATE` (Umeyama 1991). Where landmarks are missing (NaN) or fall together, the `box` (4,) is laid onto `TEMPLATE_BOX`.
     """
-    points = np.asarray(landmarks, dtype=np.float64)
-    spread = points - points.mean(axis=0)
-    size = float((spread**2).sum())
+    # Of five points plain numbers are worked out in a third of the time that arrays take.
+    points = np.asarray(landmarks, dtype=np.float64).tolist()
+    x, y = sum(p[0] for p in points) / 5, sum(p[1] for p in points) / 5
+    spread = [(p[0] - x, p[1] - y) for p in points]
+    size = sum(u * u + v * v for u, v in spread)
     # Landmarks within a pixel of each other say nothing about scale.
-    if not np.isfinite(size) or size < 1.0:
+    if not math.isfinite(size) or size < 1.0:
         return _box_alignment(np.asarray(box, dtype=np.float64))
-    target = np.asarray(TEMPLATE, dtype=np.float64)
-    centred = target - target.mean(axis=0)
-    a = float((spread * centred).sum()) / size
-    b = float((spread[:, 0] * centred[:, 1] - spread[:, 1] * centred[:, 0]).sum()) / size if rotate else 0.0
+    a = sum(u * s + v * t for (u, v), (s, t) in zip(spread, _CENTRED, strict=True)) / size
+    b = sum(u * t - v * s for (u, v), (s, t) in zip(spread, _CENTRED, strict=True)) / size if rotate else 0.0
     if a * a + b * b < 1e-12:
         return _box_alignment(np.asarray(box, dtype=np.float64))
-    turn = np.array([[a, -b], [b, a]])
-    return np.column_stack([turn, target.mean(axis=0) - turn @ points.mean(axis=0)])
+    return np.array([[a, -b, _CENTRE[0] - a * x + b * y], [b, a, _CENTRE[1] - b * x - a * y]])
 
 
 def _box_alignment(box: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,17 +89,21 @@ def crop_face(image: NDArray[np.uint8], matrix: NDArray[np.float64], spec: CropS
 
     What lies outside the picture repeats its edge. Large faces are averaged down, never subsampled.
     """
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))  # shares of the side per pixel of the picture
+    (a, b, right_by), (c, d, down_by) = matrix.tolist()
+    scale = math.hypot(a, c)  # shares of the side per pixel of the picture
     side = min(spec.size, spec.detail) if spec.detail > 0 and scale * spec.detail < 1 else spec.size
 
     # Work on the part of the picture that the crop covers, with a margin for interpolation.
-    corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]) - matrix[:, 2]
-    corners = corners @ np.linalg.inv(matrix[:, :2]).T
+    whole = a * d - b * c
+    corners = [(u - right_by, v - down_by) for u in (0.0, 1.0) for v in (0.0, 1.0)]
+    xs, ys = [(d * u - b * v) / whole for u, v in corners], [(a * v - c * u) / whole for u, v in corners]
     margin = 2.0 + 2.0 / (scale * side)
     height, width = image.shape[:2]
-    left, top = np.clip(np.floor(corners.min(axis=0) - margin), 0, [width - 1, height - 1]).astype(int)
-    right, bottom = np.clip(np.ceil(corners.max(axis=0) + margin), [left + 1, top + 1], [width, height]).astype(int)
-    patch = np.ascontiguousarray(image[top:bottom, left:right])
+    left, top = (min(max(math.floor(min(at) - margin), 0), most - 1) for at, most in ((xs, width), (ys, height)))
+    right, bottom = (
+        min(max(math.ceil(max(at) + margin), least + 1), most) for at, least, most in ((xs, left, width), (ys, top, height))
+    )
+    patch = image[top:bottom, left:right]
     if spec.colour == "gray" and patch.ndim == 3:
         patch = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY)
     elif spec.colour == "rgb" and patch.ndim == 2:
@@ -105,17 +112,21 @@ def crop_face(image: NDArray[np.uint8], matrix: NDArray[np.float64], spec: CropS
         patch = cv2.medianBlur(patch, 3)
 
     # From pixel centres of the patch to pixel centres of the crop.
-    turn = matrix[:, :2] * side
-    shift = matrix[:, 2] * side + turn @ np.array([left + 0.5, top + 0.5]) - 0.5
+    by_x, by_y = 1.0, 1.0
     if scale * side < 0.5:
         # Bilinear interpolation looks at 2×2 pixels; more than that per pixel of the crop must be averaged first.
         shrunk = (max(1, round(patch.shape[1] * scale * side)), max(1, round(patch.shape[0] * scale * side)))
-        factor = np.array([patch.shape[1] / shrunk[0], patch.shape[0] / shrunk[1]])
+        by_x, by_y = patch.shape[1] / shrunk[0], patch.shape[0] / shrunk[1]
         patch = cv2.resize(patch, shrunk, interpolation=cv2.INTER_AREA)
-        shift = shift + turn @ (0.5 * factor - 0.5)
-        turn = turn * factor
+    x, y = left + 0.5 * by_x, top + 0.5 * by_y  # the first pixel's centre in the picture
+    placed = np.array(
+        [
+            [a * by_x * side, b * by_y * side, (a * x + b * y + right_by) * side - 0.5],
+            [c * by_x * side, d * by_y * side, (c * x + d * y + down_by) * side - 0.5],
+        ]
+    )
     how = cv2.INTER_CUBIC if scale * side > 1 else cv2.INTER_LINEAR
-    crop = cv2.warpAffine(patch, np.column_stack([turn, shift]), (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(patch, placed, (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE)
     if side != spec.size:
         crop = cv2.resize(crop, (spec.size, spec.size), interpolation=cv2.INTER_CUBIC)
     if spec.contrast:

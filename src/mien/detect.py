@@ -55,6 +55,8 @@ _LIT, _GRAIN, _GRAIN_PER_PX, _MOST_BLUR = 200.0, 4.0, 14.0, 1.6
 """Bright parts of a picture in good light; grain, in grey levels of such a picture, from which the detector is shown a smoothed
 one; grain for each pixel of smoothing, and the most of it. Measured: `benchmarks/bench_faces.py`."""
 
+_MEAN_OF_16 = np.full(16, 1 / 16, np.float32)
+
 _BEND_TO_SD = math.sqrt(math.pi / 12)
 """From the mean size of grain's second difference to its standard deviation."""
 
@@ -374,7 +376,7 @@ def light_of(rgb: NDArray[np.uint8]) -> Light:
     cells = bend.shape[1] // 16
     if not cells:
         return Light(bright, 0.0)
-    mean = bend[:, : cells * 16].reshape(-1, 16).mean(axis=1)
+    mean = bend[:, : cells * 16].reshape(-1, 16).astype(np.float32) @ _MEAN_OF_16  # whole numbers, so that this is exact
     return Light(bright, _exceeded(mean, 0.75) * _BEND_TO_SD)
 
 

@@ -35,6 +35,8 @@ TEXTURE = 0.25
 SIDE_PX = 48
 """Side of the crops that all this was measured on. A network that is shown less cannot say what the picture is like."""
 
+_BIT = {name: 1 << i for i, name in enumerate(FLAGS)}
+
 _EYES = (13, 24, 9, 39)
 _MOUTH = (31, 43, 12, 36)
 """y1, y2, x1, x2 of 48, in which the landmarks stand as `mien.crop.TEMPLATE` has them."""
@@ -45,25 +47,25 @@ def flags(faces: Faces, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Crops of less than `SIDE_PX` a side get none of those flags that are seen in a crop.
     """
-    found = np.zeros(len(faces), dtype=np.uint8)
-    if not len(found):
-        return found
-    bit = {name: np.uint8(1 << i) for i, name in enumerate(FLAGS)}
-    found |= bit["small"] * (faces.boxes[:, 2] - faces.boxes[:, 0] < SMALL_PX)
-    found |= bit["turned"] * (turn(faces.landmarks) > TURN)
-    for i, crop in enumerate(crops if crops.shape[1] >= SIDE_PX else ()):
-        grey = brought_down(crop)
-        light, contrast = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
-        if light < LIGHT:
-            found[i] |= bit["dark"]
-        if contrast < CONTRAST:
-            found[i] |= bit["flat"]
-            continue  # nothing in it could be sharp
-        if sharpness(grey) < SHARPNESS:
-            found[i] |= bit["blurred"]
-        elif texture_ratio(grey) < TEXTURE:
-            found[i] |= bit["covered"]
-    return found
+    seen = crops if crops.shape[1] >= SIDE_PX else [None] * len(faces)
+    widths, turns = faces.boxes[:, 2] - faces.boxes[:, 0], turn(faces.landmarks)
+    found = [
+        (_BIT["small"] if width < SMALL_PX else 0)
+        | (_BIT["turned"] if turned > TURN else 0)
+        | (0 if crop is None else _seen(brought_down(crop)))
+        for width, turned, crop in zip(widths.tolist(), turns.tolist(), seen, strict=True)
+    ]
+    return np.array(found, dtype=np.uint8)
+
+
+def _seen(grey: NDArray[np.uint8]) -> int:
+    light, contrast = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
+    found = _BIT["dark"] if light < LIGHT else 0
+    if contrast < CONTRAST:
+        return found | _BIT["flat"]  # nothing in it could be sharp
+    if sharpness(grey, contrast) < SHARPNESS:
+        return found | _BIT["blurred"]
+    return found | _BIT["covered"] if texture_ratio(grey) < TEXTURE else found
 
 
 def brought_down(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -72,10 +74,11 @@ def brought_down(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def sharpness(grey: NDArray[np.uint8]) -> float:
-    """How much of a face's contrast lies in what is finer than a twentieth of it: 0 to 1, from 48 × 48 grey values."""
+def sharpness(grey: NDArray[np.uint8], contrast: float | None = None) -> float:
+    """How much of a face's contrast lies in what is finer than a twentieth of it: 0 to 1, from 48 × 48 grey values;
+    `contrast` is their standard deviation where that is known."""
     fine = cv2.subtract(grey, cv2.GaussianBlur(grey, (0, 0), 1.5), dtype=cv2.CV_32F)
-    return _spread(fine) / max(_spread(grey), 1.0)
+    return _spread(fine) / max(_spread(grey) if contrast is None else contrast, 1.0)
 
 
 def _spread(values: NDArray[Any]) -> float:
