@@ -28,7 +28,7 @@ export function problem(state, contact) {
 /** Events: `lost` when the camera went away by itself. */
 export class Camera extends EventTarget {
   video = h("video", { muted: true, playsinline: true, class: "camera-video", tabindex: "-1", "aria-hidden": "true" });
-  #stream = null; #id = null; #grabber = null; #pace = null; #due = null; #taking = 0;
+  #stream = null; #id = null; #grabber = null; #pace = null; #due = null; #taking = new Set();
 
   constructor() {
     super();
@@ -86,23 +86,28 @@ export class Camera extends EventTarget {
   look(every_s, when, take) {
     this.#grabber ??= new Grabber(FILM_HEADER_BYTES);
     this.#pace ??= new Pace(this.video, () => this.#due?.());
-    this.#due = async () => {
-      const mine = this.#due, beside = when();
-      if (beside === null || !this.video.videoWidth || this.#taking >= 2) return;
-      this.#taking += 1;
-      try {
-        const captured_s = (performance.timeOrigin + performance.now()) / 1000;
-        const { bytes } = await this.#grabber.grab(this.video, { kind: "camera", region: null, turned: false });
-        if (this.#due === mine) take({ captured_s, ...beside, bytes });
-      } catch (error) {
-        if (this.on) console.warn(`no picture: ${error}`); // the camera went between the due time and the picture
-      } finally {
-        this.#taking -= 1;
-      }
-    };
+    const mine = (this.#due = () => {
+      const beside = when();
+      if (beside === null || !this.video.videoWidth || this.#taking.size >= 2) return;
+      const taking = this.#grab((frame) => this.#due === mine && take({ ...frame, ...beside })).finally(() => this.#taking.delete(taking));
+      this.#taking.add(taking);
+    });
     this.#pace.every_s = every_s;
     this.#pace.start();
   }
+
+  async #grab(take) {
+    try {
+      const captured_s = (performance.timeOrigin + performance.now()) / 1000;
+      const { bytes } = await this.#grabber.grab(this.video, { kind: "camera", region: null, turned: false });
+      take({ captured_s, bytes });
+    } catch (error) {
+      if (this.on) console.warn(`no picture: ${error}`); // the camera went between the due time and the picture
+    }
+  }
+
+  /** Resolves once no picture is being made any more: all that was looked at until now has been handed on. */
+  taken = () => Promise.all(this.#taking);
 
   /** Looks no more. */
   rest() {

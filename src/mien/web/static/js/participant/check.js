@@ -26,13 +26,35 @@ export const LINES = {
   opening: () => t("line.waiting"), waiting: () => t("line.gone"), full: () => t("line.full"), open: () => "", closed: () => "", refused: () => "",
 };
 
+/** What a page holds while the camera is looked at. */
+class Looking {
+  socket = null; timer = null; over = false;
+  #camera; #lost;
+
+  /** `lost` is called where the camera goes by itself. */
+  constructor(camera, lost) {
+    [this.#camera, this.#lost] = [camera, lost];
+    camera.addEventListener("lost", lost);
+  }
+
+  /** Lets go of all of it. */
+  end = () => {
+    this.over = true;
+    clearInterval(this.timer);
+    this.#camera.rest();
+    this.socket?.close();
+    this.#camera.removeEventListener("lost", this.#lost);
+  };
+}
+
 /**
  * Resolves when the camera shows one face well enough, or the person goes on all the same; to "without" where that is offered and chosen.
  * `refused(reason)`: the server ends it.
  */
 export function cameraCheck({ camera, code, contact, again, refused, without = false }) {
   return new Promise((resolve) => {
-    let socket = null, steady_ms = null, begun_ms = null, picture_ms = null, timer = null, gone = false;
+    let steady_ms = null, begun_ms = null, picture_ms = null;
+    const looking = new Looking(camera, lost);
     const stage = h("div", { class: "mirror", "data-state": "off" });
     const outline = h("div", { class: "mirror-face", hidden: true });
     const place = h("div", { class: "stack", "aria-live": "polite" });
@@ -54,21 +76,13 @@ export function cameraCheck({ camera, code, contact, again, refused, without = f
     name(stage, "aria-label", () => t("camera.picture"));
     stage.setAttribute("role", "img");
 
-    const stop = () => {
-      gone = true;
-      clearInterval(timer);
-      camera.rest();
-      socket?.close();
-      camera.removeEventListener("lost", lost);
-    };
     show(
-      { title: () => t("camera.title"), end: stop },
+      { title: () => t("camera.title"), end: looking.end },
       w("p", { class: "lead" }, () => (again ? t("camera.again_intro") : t("camera.intro"))),
       h("div", { class: "camera-check" }, stage, h("div", { class: "stack" }, place, list, choice, line, live)),
       actions(begin, next, anyway),
       without ? button(() => t("kiosk.no_camera"), () => finish("without"), "link") : null,
     );
-    camera.addEventListener("lost", lost);
     const hindered = camera.hindrance();
     if (hindered) {
       place.replaceChildren(problem(hindered, contact));
@@ -96,10 +110,10 @@ export function cameraCheck({ camera, code, contact, again, refused, without = f
       try {
         await camera.open(id);
       } catch (error) {
-        if (!gone) fail(error.state ?? "camera-failed");
+        if (!looking.over) fail(error.state ?? "camera-failed");
         return;
       }
-      if (gone) return;
+      if (looking.over) return;
       place.replaceChildren();
       camera.place(stage);
       stage.append(outline);
@@ -109,19 +123,20 @@ export function cameraCheck({ camera, code, contact, again, refused, without = f
       begun_ms = picture_ms = performance.now();
       steady_ms = null;
       cameraList();
-      if (!socket) {
-        socket = new WatchSocket(code, "check", LOOK_S);
-        socket.addEventListener("link", ({ detail }) => {
+      if (!looking.socket) {
+        looking.socket = new WatchSocket(code, "check", LOOK_S);
+        looking.socket.addEventListener("link", ({ detail }) => {
           put(line, LINES[detail.state]);
           if (detail.state === "refused") refused(detail.refusal);
         });
-        socket.addEventListener("seen", ({ detail }) => seen(detail));
-        socket.open();
+        looking.socket.addEventListener("seen", ({ detail }) => seen(detail));
+        looking.socket.open();
       }
+      const { socket } = looking;
       const began_s = performance.now() / 1000;
       camera.look(LOOK_S, () => (socket.room ? { film_s: performance.now() / 1000 - began_s } : null), (frame) => socket.give(frame));
-      clearInterval(timer);
-      timer = setInterval(look, 500);
+      clearInterval(looking.timer);
+      looking.timer = setInterval(look, 500);
     }
 
     async function cameraList() {
@@ -176,7 +191,7 @@ export function cameraCheck({ camera, code, contact, again, refused, without = f
     }
 
     function finish(how) {
-      stop();
+      looking.end();
       resolve(how);
     }
   });
@@ -185,7 +200,6 @@ export function cameraCheck({ camera, code, contact, again, refused, without = f
 /** The quiet seconds, as often as it takes. Resolves when they are on the server. */
 export function baseline({ camera, code, baseline_s, refused, cameraGone }) {
   return new Promise((resolve) => {
-    let socket = null, timer = null, gone = false;
     const point = h("div", { class: "point", "aria-hidden": "true" }, h("i"));
     const count = h("p", { class: "point-count", role: "timer", "aria-live": "off" });
     const place = h("div", { class: "stack" });
@@ -193,19 +207,11 @@ export function baseline({ camera, code, baseline_s, refused, cameraGone }) {
     const text = w("p", { class: "lead" }, () => t("baseline.text", { time: quantity(baseline_s, "second") }));
     const start = button(() => t("baseline.start"), run);
     const unseen = h("div", { class: "unseen" });
-    const stop = () => {
-      gone = true;
-      clearInterval(timer);
-      camera.rest();
-      socket?.close();
-      camera.removeEventListener("lost", lost);
-    };
-    const lost = () => {
-      stop();
+    const looking = new Looking(camera, () => {
+      looking.end();
       cameraGone();
-    };
-    show({ title: () => t("baseline.title"), end: stop }, text, place, h("div", { class: "point-stage" }, point, count, unseen), line, actions(start));
-    camera.addEventListener("lost", lost);
+    });
+    show({ title: () => t("baseline.title"), end: looking.end }, text, place, h("div", { class: "point-stage" }, point, count, unseen), line, actions(start));
     camera.place(unseen);
 
     async function run() {
@@ -214,9 +220,9 @@ export function baseline({ camera, code, baseline_s, refused, cameraGone }) {
       text.hidden = true;
       put(line, () => t("baseline.look"));
       point.classList.add("running");
-      socket?.close();
+      looking.socket?.close();
       let faces = 0, looks = 0;
-      socket = new WatchSocket(code, "baseline", BASELINE_LOOK_S);
+      const socket = (looking.socket = new WatchSocket(code, "baseline", BASELINE_LOOK_S));
       socket.addEventListener("link", ({ detail }) => {
         if (detail.state !== "open") put(line, LINES[detail.state]);
         if (detail.state === "refused") refused(detail.refusal);
@@ -229,7 +235,7 @@ export function baseline({ camera, code, baseline_s, refused, cameraGone }) {
       const ready = new Promise((done) => socket.addEventListener("ready", done, { once: true }));
       socket.open();
       await ready;
-      if (gone) return;
+      if (looking.over) return;
       put(line, () => t("baseline.look"));
       const began_ms = performance.now();
       const spent_s = () => (performance.now() - began_ms) / 1000;
@@ -241,16 +247,16 @@ export function baseline({ camera, code, baseline_s, refused, cameraGone }) {
           if (left_s <= 0) done();
         };
         tick();
-        timer = setInterval(tick, 100);
+        looking.timer = setInterval(tick, 100);
       });
-      clearInterval(timer);
-      await new Promise((done) => setTimeout(done, 300)); // a picture that is being encoded
+      clearInterval(looking.timer);
+      await camera.taken();
       camera.rest();
       await socket.settled();
-      if (gone) return;
+      if (looking.over) return;
       point.classList.remove("running");
       if (looks && faces / looks >= FACE_SHARE) {
-        stop();
+        looking.end();
         resolve();
         return;
       }
