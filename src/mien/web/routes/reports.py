@@ -161,46 +161,35 @@ def get_paper(
     return _send(request, id, "review.pdf" if paper == "a4" else "review-letter.pdf", until, frozen)
 
 
-@router.get(
-    "/api/studies/{id}/review.json",
-    summary="The report for programs",
-    response_class=FileResponse,
-    responses=_gives("application/json", "The review, of the data as it is now"),
-)
-def get_json(request: Request, id: str, until: Until = None, frozen: Kept = "") -> Response:
-    return _send(request, id, "review.json", until, frozen)
-
-
-@router.get(
-    "/api/studies/{id}/review.zip",
-    summary="The report with all its files as one zip",
-    response_class=FileResponse,
-    responses=_gives("application/zip", "The zip"),
-)
-def get_archive(request: Request, id: str, until: Until = None, frozen: Kept = "") -> Response:
-    """Holds the tables of single viewers, which no smallest group protects."""
-    return _send(request, id, ARCHIVE, until, frozen)
-
-
-def _table(name: str) -> Any:
-    words = {
-        "long.csv": "A row per viewer and time, of single viewers",
-        "wide.csv": "A row per time: curves, and each viewer's valence",
-        "answers.csv": "A row per viewer: the answers",
-        "viewers.csv": "A row per viewer: groups by link, and quality",
-        "moments.csv": "A row per moment that stands out",
-    }
+def _file(name: str, summary: str, holds: str, route: str, description: str | None = None) -> None:
+    """The address of a file that is made in one way."""
 
     @router.get(
         f"/api/studies/{{id}}/{name}",
-        summary=words[name],
-        name=name,
+        summary=summary,
+        name=route,
+        description=description,
         response_class=FileResponse,
-        responses=_gives("text/csv", "The table"),
+        responses=_gives(FILE_KINDS[name.rpartition(".")[2]], holds),
     )
-    def get_table(request: Request, id: str, until: Until = None, frozen: Kept = "") -> Response:
+    def get_file(request: Request, id: str, until: Until = None, frozen: Kept = "") -> Response:
         return _send(request, id, name, until, frozen)
 
 
+_file("review.json", "The report for programs", "The review, of the data as it is now", "get_json")
+_file(
+    ARCHIVE,
+    "The report with all its files as one zip",
+    "The zip",
+    "get_archive",
+    "Holds the tables of single viewers, which no smallest group protects.",
+)
+TABLE_WORDS = {
+    "long.csv": "A row per viewer and time, of single viewers",
+    "wide.csv": "A row per time: curves, and each viewer's valence",
+    "answers.csv": "A row per viewer: the answers",
+    "viewers.csv": "A row per viewer: groups by link, and quality",
+    "moments.csv": "A row per moment that stands out",
+}
 for _name in TABLES:
-    _table(_name)
+    _file(_name, TABLE_WORDS[_name], "The table", _name)
