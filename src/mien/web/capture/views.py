@@ -43,15 +43,33 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+class FrameClock:
+    """When the frames of a page were taken, in seconds that only rise, whatever the page's own clock does.
+
+    time_s    of the last frame that was taken up, None before the first
+    origin_s  what the page's clock shows where this one is at 0
+    """
+
+    def __init__(self, time_s: float | None = None) -> None:
+        self.time_s, self.origin_s = time_s, 0.0
+
+    def begin(self, captured_s: float, time_s: float) -> None:
+        """The page's clock counts anew: it showed `captured_s` at `time_s`."""
+        self.origin_s = captured_s - time_s
+
+    def at(self, captured_s: float) -> float:
+        """The time of the next frame."""
+        time_s = captured_s - self.origin_s
+        return time_s if self.time_s is None else max(time_s, math.nextafter(self.time_s, math.inf))
+
+
 class Course:
     """One stream of frames: who is where, which expressions last, and its clock, which starts at 0 and leaves pauses out."""
 
     def __init__(self, state: "StreamState", finder: "EpisodeFinder") -> None:
-        self.state, self.finder = state, finder
-        self.time_s: float | None = None
+        self.state, self.finder, self.clock = state, finder, FrameClock()
         self.step_s = 0.2
         self.part: int | None = None
-        self.origin_s = 0.0
 
     @classmethod
     def begun(cls, analyzer: "Analyzer", smoothing_s: float) -> "Course":
@@ -63,12 +81,9 @@ class Course:
     def at(self, captured_s: float, part: int) -> float:
         """The clock's time of a frame; strictly rising. A new part goes on one step after the last frame of the part before."""
         if part != self.part:
-            begin_s = 0.0 if self.time_s is None else self.time_s + self.step_s
-            self.origin_s, self.part = captured_s - begin_s, part
-        time_s = captured_s - self.origin_s
-        if self.time_s is not None:
-            time_s = max(time_s, math.nextafter(self.time_s, math.inf))
-        return time_s
+            self.part = part
+            self.clock.begin(captured_s, 0.0 if self.clock.time_s is None else self.clock.time_s + self.step_s)
+        return self.clock.at(captured_s)
 
     def take(
         self, faces: Faces, emotions: NDArray[np.float32], time_s: float, relied_on: NDArray[np.bool_] | None = None
@@ -77,9 +92,9 @@ class Course:
 
         relied_on  (N,) which of the faces count for these; None for all
         """
-        if self.time_s is not None:
-            self.step_s = min(max(time_s - self.time_s, 0.01), 5.0)
-        self.time_s = time_s
+        if self.clock.time_s is not None:
+            self.step_s = min(max(time_s - self.clock.time_s, 0.01), 5.0)
+        self.clock.time_s = time_s
         ids, smoothed = self.state.update(faces, time_s, emotions)
         ended: list[Episode] = []
         counts = np.ones(len(ids), bool) if relied_on is None else relied_on
@@ -98,7 +113,8 @@ class Course:
         """`course`, taken through all that a log holds: it goes on as the one that wrote the log would have."""
         for row in logged:
             course.take(row.result.faces, row.result.emotions, row.time_s, row.result.relied_on)
-            course.part, course.origin_s = row.part, row.captured_s - row.time_s
+            course.part = row.part
+            course.clock.begin(row.captured_s, row.time_s)
         return course
 
 
@@ -332,7 +348,7 @@ class View(Line):
             queue_ms=round(1000 * (begun_s - waiting.came_s), 1),
             work_ms=round(1000 * (time.perf_counter() - begun_s), 1),
         )
-        shift_s = 0.0 if recorded else course.origin_s
+        shift_s = 0.0 if recorded else course.clock.origin_s
         return [answer.text(), *(_episode(e, shift_s, recorded).text() for e in ended)]
 
 

@@ -6,7 +6,6 @@ so a lost connection, a closed tab or a server that dies costs nothing. The fram
 
 import asyncio
 import logging
-import math
 import shutil
 import threading
 import time
@@ -25,7 +24,7 @@ from mien.web.capture import wire
 from mien.web.capture.log_file import Erased
 from mien.web.capture.reader import Reader
 from mien.web.capture.sockets import WAITING_MAX, Sockets
-from mien.web.capture.views import DARK_LUMA, SETTLE_WITHIN_S, Line, Page, Read, spawn
+from mien.web.capture.views import DARK_LUMA, SETTLE_WITHIN_S, FrameClock, Line, Page, Read, spawn
 from mien.web.capture.wire import WireError
 from mien.web.database import AGAIN_S, Participant, StudyRow, passes
 from mien.web.errors import ApiError
@@ -55,17 +54,18 @@ class Person:
     def __init__(self, state: "StreamState", last: logs.LastSeen | None = None) -> None:
         self._state = state
         self._follower = Follower(last.box, last.captured_s, last.track) if last else Follower()
-        self._time_s, self._shift_s = last.captured_s if last else -math.inf, 0.0
+        self._clock = FrameClock(last.captured_s if last else None)
 
     def take(self, faces: Faces, emotions: NDArray[np.float32], captured_s: float, *, choose: bool) -> Followed:
         """Who of the next frame's faces it is. choose: as in the camera check, the largest."""
-        if captured_s + self._shift_s < self._time_s:  # the page's clock began anew
-            self._shift_s = self._time_s - captured_s
-        self._time_s = max(self._time_s, captured_s + self._shift_s)
-        ids, _ = self._state.update(faces, self._time_s, emotions)
+        clock = self._clock
+        if clock.time_s is not None and captured_s - clock.origin_s < clock.time_s:  # the page's clock began anew
+            clock.begin(captured_s, clock.time_s)
+        time_s = clock.time_s = clock.at(captured_s)
+        ids, _ = self._state.update(faces, time_s, emotions)
         if choose:
-            return self._follower.choose(faces, ids, self._time_s)
-        return self._follower.follow(faces, ids, self._time_s, self._state.tracks)
+            return self._follower.choose(faces, ids, time_s)
+        return self._follower.follow(faces, ids, time_s, self._state.tracks)
 
 
 class Seat(Line):
