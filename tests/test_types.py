@@ -237,6 +237,23 @@ def test_a_timeline_knows_who_was_there_and_when() -> None:
     assert repr(seen) == "Timeline(made.mp4: 0.00–0.75 s, 4 frames, 3 faces, 2 tracks)"
 
 
+def test_a_timeline_is_put_together_of_frames_and_their_faces() -> None:
+    t = timeline()
+    names = ("tracks", "boxes", "face_scores", "emotions")
+    faces = {name: getattr(t, name) for name in names}
+    made = Timeline.of_frames(INFO, LABELS, t.times, np.array([0, 2, 1, 0], np.uint16), faces, {"every": 0.25})
+    assert made.frames.tolist() == [0, 1, 2, 3]
+    assert made.frame_rows.tolist() == t.frame_rows.tolist()
+    assert made.smoothed.tolist() == made.emotions.tolist() == t.emotions.tolist()
+    assert made.settings == {"every": 0.25}
+    judged = {"smoothed": t.smoothed, "reliability": np.array([0.9, 0.8, 0.1]), "flags": np.array([0, 0, 2])}
+    made = Timeline.of_frames(INFO, LABELS, t.times, [False, True, True, True], faces | judged, {}, t.frames)
+    assert made.frames.tolist() == t.frames.tolist()
+    assert made.frame_rows.tolist() == [1, 2, 3]
+    assert made.smoothed.tolist() == t.smoothed.tolist()
+    assert made.flags.tolist() == [0, 0, 2]
+
+
 def test_a_track_is_the_rows_of_one_person() -> None:
     track = timeline().track(3)
     assert (track.id, len(track), track.start_s, track.end_s, track.expression) == (3, 2, 0.25, 0.5, "happiness")

@@ -315,17 +315,16 @@ class Recorder:
 
     def __init__(self, info: MediaInfo, labels: tuple[str, ...], settings: dict[str, Any] | None = None) -> None:
         self.info, self.labels, self.settings = info, labels, dict(settings or {})
-        k = len(labels)
-        self._frames = _Column(np.int64)
-        self._times = _Column(np.float64)
-        self._frame_rows = _Column(np.int64)
-        self._tracks = _Column(np.int64)
-        self._boxes = _Column(np.float32, 4)
-        self._face_scores = _Column(np.float32)
-        self._emotions = _Column(np.float32, k)
-        self._smoothed = _Column(np.float32, k)
-        self._reliability = _Column(np.float32)
-        self._flags = _Column(np.uint8)
+        self._frames, self._times, self._counts = _Column(np.int64), _Column(np.float64), _Column(np.int64)
+        self._faces = {
+            "tracks": _Column(np.int64),
+            "boxes": _Column(np.float32, 4),
+            "face_scores": _Column(np.float32),
+            "emotions": _Column(np.float32, len(labels)),
+            "smoothed": _Column(np.float32, len(labels)),
+            "reliability": _Column(np.float32),
+            "flags": _Column(np.uint8),
+        }
 
     def __len__(self) -> int:
         """How many frames were taken."""
@@ -335,35 +334,18 @@ class Recorder:
         """Takes the next frame's result. Raises `MediaError` for one that does not come after the last."""
         if len(self._times) and result.time_s <= self._times.last:
             raise MediaError(f"{self.info.name}: time runs backwards, from {self._times.last:.3f} s to {result.time_s:.3f} s")
-        n = len(result)
-        self._frame_rows.extend(np.full(n, len(self._frames)))
         self._frames.extend(np.array([result.frame.index]))
         self._times.extend(np.array([result.time_s]))
-        self._tracks.extend(result.tracks)
-        self._boxes.extend(result.faces.boxes)
-        self._face_scores.extend(result.faces.scores)
-        self._emotions.extend(result.emotions)
-        self._smoothed.extend(result.smoothed)
-        self._reliability.extend(result.reliability)
-        self._flags.extend(result.flags)
+        self._counts.extend(np.array([len(result)]))
+        found = {"boxes": result.faces.boxes, "face_scores": result.faces.scores}
+        for name, column in self._faces.items():
+            column.extend(found[name] if name in found else getattr(result, name))
 
     def timeline(self) -> Timeline:
         """What was collected so far. It stays as it is while more is added: new rows come behind its own, none is written again."""
-        return Timeline(
-            info=self.info,
-            labels=self.labels,
-            frames=self._frames.values,
-            times=self._times.values,
-            frame_rows=self._frame_rows.values,
-            tracks=self._tracks.values,
-            boxes=self._boxes.values,
-            face_scores=self._face_scores.values,
-            emotions=self._emotions.values,
-            smoothed=self._smoothed.values,
-            settings=dict(self.settings),
-            reliability=self._reliability.values,
-            flags=self._flags.values,
-        )
+        faces = {name: column.values for name, column in self._faces.items()}
+        times, counts, frames = self._times.values, self._counts.values, self._frames.values
+        return Timeline.of_frames(self.info, self.labels, times, counts, faces, self.settings, frames)
 
 
 class _Column:

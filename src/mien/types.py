@@ -7,7 +7,7 @@ nobody in the picture is zero rows.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -326,6 +326,27 @@ class Timeline:
         object.__setattr__(self, "face_scores", _array(self.face_scores, "face_scores", (n,), np.float32))
         object.__setattr__(self, "emotions", _array(self.emotions, "emotions", (n, k), np.float32))
         object.__setattr__(self, "smoothed", _array(self.smoothed, "smoothed", (n, k), np.float32))
+
+    @classmethod
+    def of_frames(
+        cls,
+        info: MediaInfo,
+        labels: tuple[str, ...],
+        times: ArrayLike,
+        counts: ArrayLike,
+        faces: Mapping[str, ArrayLike],
+        settings: Mapping[str, Any],
+        frames: ArrayLike | None = None,
+    ) -> "Timeline":
+        """One of frames as they came: (F,) their times, (F,) how many faces each has, and the columns of all these faces by name.
+
+        Without a column `smoothed` it is that of `emotions`; without `frames` the frames are counted from 0.
+        """
+        each = np.asarray(counts, dtype=np.int64)
+        columns: dict[str, Any] = {"smoothed": faces["emotions"], **faces}
+        order = np.arange(len(each))
+        taken: Any = order if frames is None else frames
+        return cls(info, labels, taken, np.asarray(times), np.repeat(order, each), settings=dict(settings), **columns)
 
     def __len__(self) -> int:
         """The number of sampled frames."""

@@ -247,8 +247,8 @@ def timeline_of(times: _Floats, emotions: _Floats, seen: NDArray[np.bool_], name
     info = MediaInfo(name, "camera", 640, 480, None, None, None, False, "simulated")
     settings = {"every": every_s, "simulated": True}
     tracks, sure = np.ones(n, np.int64), np.full(n, 0.95, np.float32)
-    frames = np.arange(len(times))
-    return Timeline(info, FERPLUS, frames, times, rows, tracks, box, sure, scores, scores, settings)
+    faces: dict[str, NDArray[Any]] = {"tracks": tracks, "boxes": box, "face_scores": sure, "emotions": scores}
+    return Timeline.of_frames(info, FERPLUS, times, seen, faces, settings)
 
 
 def _drift(random: np.random.Generator, looks: int, every_s: float) -> _Floats:

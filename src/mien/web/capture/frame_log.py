@@ -174,26 +174,13 @@ class FrameLog:
         """The frames `rows`, or all; their times must rise. Columns are copied: as views they would keep the log in memory."""
         keep = np.arange(len(self.rows)) if rows is None else rows
         faces = self.faces[self.of(keep)]
-        emotions = np.ascontiguousarray(faces["emotions"])
-        reliability, flags, _ = self._judged(faces)
-        return Timeline(
-            info=info,
-            labels=self.labels,
-            frames=np.arange(len(keep)),
-            times=self.rows["time_s"][keep],
-            frame_rows=np.repeat(np.arange(len(keep)), self.rows["faces"][keep]),
-            tracks=np.ascontiguousarray(faces["track"]),
-            boxes=np.ascontiguousarray(faces["box"]),
-            face_scores=np.ascontiguousarray(faces["score"]),
-            emotions=emotions,
-            smoothed=np.ascontiguousarray(faces["smoothed"]) if "smoothed" in (faces.dtype.names or ()) else emotions,
-            settings=dict(settings),
-            reliability=reliability,
-            flags=flags,
-        )
+        columns = {_CALLED.get(name, name): np.ascontiguousarray(faces[name]) for name in faces.dtype.names or ()}
+        return Timeline.of_frames(info, self.labels, self.rows["time_s"][keep], self.rows["faces"][keep], columns, settings)
 
 
 _LEAST = "min_reliability"
+_CALLED = {"track": "tracks", "box": "boxes", "score": "face_scores"}
+"""What columns of a log are called in a Timeline."""
 
 
 def _kind_of(facts: Mapping[str, Any]) -> np.dtype[Any]:
