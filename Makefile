@@ -5,6 +5,9 @@
 #   make test    installs mien with its training and test parts into .venv-test, and Debian's chromium where it can; runs the tests
 #                that meet each page, each call and the main job once
 #   make test-more   all the others, which meet those again: every way through the pages, every client, whatever is slow by nature
+#   make nightly     what takes long and draws anew: property tests with new examples, every hostile file through every door (Linux),
+#                    licences of all that mien stands on
+#   make sbom        writes sbom.cdx.json, a bill of materials (CycloneDX) of mien with all that it needs to run
 PYTHON ?= python3
 
 # A file stays in one process, which makes what its tests share once.
@@ -13,7 +16,7 @@ SPREAD = --numprocesses auto --dist loadfile --no-loadscope-reorder
 # What cannot be imported without torch, a browser's driver or schemathesis.
 NOT_QUICK = browser training web/test_openapi.py
 
-.PHONY: demo serve quick test test-more lint docs bench clean
+.PHONY: demo serve quick test test-more lint docs bench nightly sbom clean
 
 demo: .venv/installed
 	.venv/bin/mien demo --out demo.mien
@@ -45,6 +48,19 @@ docs: .venv-test/installed
 bench: .venv-test/installed
 	for script in benchmarks/bench_*.py; do .venv-test/bin/python $$script || exit 1; done
 
+nightly: .venv-test/installed
+	.venv-test/bin/python docs/make_dependencies.py --check
+	.venv-test/bin/python -m pytest $(SPREAD) -m hypothesis --hypothesis-profile nightly --ignore tests/web/test_openapi.py
+	PYTHONPATH=tests .venv-test/bin/python -m hostile.doors
+
+sbom: .venv/installed .venv-sbom/installed
+	.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library -o sbom.cdx.json .venv/bin/python
+
+.venv-sbom/installed:
+	$(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7,<8'
+	touch $@
+
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -e '.[demo,web]'
@@ -61,4 +77,4 @@ bench: .venv-test/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-quick .venv-test demo.mien .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-quick .venv-test .venv-sbom sbom.cdx.json demo.mien .pytest_cache .mypy_cache .ruff_cache

@@ -15,6 +15,8 @@ from mien.demo import PORTRAITS, TALKER, installed_file
 # The same examples in each run, and none that fails because the machine had much else to do at that moment.
 settings.register_profile("mien", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mien")
+# New examples each time, and many: `make nightly`.
+settings.register_profile("nightly", settings.get_profile("mien"), derandomize=False, max_examples=2000)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Clips and data beside the repository, on machines that have them."""

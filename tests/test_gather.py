@@ -177,3 +177,25 @@ def test_a_record_says_of_which_file_it_is(tmp_path: Path) -> None:
     Manifest(tmp_path).keep(Record("films/a.mp4", "a.mien", "failed", "0", "0", error="films/a.mp4: is damaged"))
     (outcome,) = gather(tmp_path).outcomes
     assert (outcome.source, outcome.error) == ("films/a.mp4", "films/a.mp4: is damaged")
+
+
+@pytest.mark.parametrize("bad", ['{"settings": {}, "shares": []}', "[" * 100_000, "no JSON"], ids=["other kinds", "deep", "words"])
+def test_a_summary_that_is_damaged_is_named_and_the_others_stay(half_done: Path, bad: str) -> None:
+    (half_done / "talk.mien" / "summary.json").write_text(bad, encoding="utf-8")
+    (half_done / ".manifest" / "talk.mien.json").unlink()
+    gather(half_done)
+    rows = index(half_done / "files.csv")
+    assert rows["talk.mp4"]["status"] == "damaged"
+    assert rows["talk.mp4"]["error"].startswith("its summary.json is missing or damaged")
+    assert rows["cut.mkv"]["faces"] != ""
+
+
+@pytest.mark.parametrize("bad", [b"\xf8\xff\n", b'frame,time_s\n1,"' + b"0" * 200_000], ids=["no text", "a cell without end"])
+def test_a_table_that_is_damaged_is_left_out_of_the_joined_one(
+    half_done: Path, bad: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (half_done / "talk.mien" / "faces.csv").write_bytes(bad)
+    gather(half_done)
+    with (half_done / "faces.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["file"] for row in csv.DictReader(file)} == {"cut.mkv"}
+    assert "talk.mien/faces.csv: is damaged" in caplog.text

@@ -307,6 +307,29 @@ def test_pull_that_fails_leaves_nothing_and_touches_nothing(
     assert load_model("kept").spec.name == "tiny"
 
 
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_pull_of_a_zip_that_is_damaged_inside_leaves_nothing(tmp_path: Path, user_home: Path, place: float) -> None:
+    """zipfile raises what its unpacking met: zlib's errors, of text, of places in a file."""
+    packed(tiny_bundle(tmp_path / "tiny"), tmp_path / "tiny.zip")
+    data = bytearray((tmp_path / "tiny.zip").read_bytes())
+    at = int(len(data) * place)
+    data[at : at + 60] = b"\xff" * 60
+    (tmp_path / "tiny.zip").write_bytes(data)
+    before = everything_under(user_home)
+    with pytest.raises(ModelError, match=r"is not a zip file that can be read|wanted one model|cannot be read|damaged"):
+        pull("new-one", (tmp_path / "tiny.zip").as_uri(), hashlib.sha256(data).hexdigest())
+    assert everything_under(user_home) == before
+
+
+def test_pull_of_a_directory_that_lies_leaves_nothing(tmp_path: Path, user_home: Path) -> None:
+    packed(tiny_bundle(tmp_path / "tiny"), tmp_path / "tiny.zip")
+    data = (tmp_path / "tiny.zip").read_bytes()
+    data = data[len(data) // 2 :] + data[: len(data) // 2]
+    (tmp_path / "tiny.zip").write_bytes(data)
+    with pytest.raises(ModelError, match="is not a zip file that can be read"):
+        pull("new-one", (tmp_path / "tiny.zip").as_uri(), hashlib.sha256(data).hexdigest())
+
+
 def test_pull_of_a_damaged_bundle_leaves_the_old_one(tmp_path: Path, user_home: Path) -> None:
     pull("kept", *packed(tiny_bundle(tmp_path / "a"), tmp_path / "a.zip"))
     bad = tiny_bundle(tmp_path / "b", sha256="0" * 64)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien import __version__
 from mien.errors import DataError, MediaError, MienError, ModelError
+from mien.json_text import parsed
 from mien.terminal import Help, amount, bar, command, count
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(text: str) -> None:
-    print(f"mien: {' '.join(text.split())}", file=sys.stderr)
+    shown = "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
+    print(f"mien: {shown}", file=sys.stderr)
 
 
 # --- the words -------------------------------------------------------------------------------------------------------------------
@@ -771,7 +773,7 @@ def study_new(options: argparse.Namespace) -> int:
     definition = {}
     if options.file is not None:
         try:
-            definition = json.loads(options.file.read_text(encoding="utf-8"))
+            definition = parsed(options.file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DataError(f"{options.file}: is no JSON, but wanted a study as mien study export writes it: {error}") from error
         if not isinstance(definition, dict):

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import inspect
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -37,6 +38,7 @@ from mien.detect import DETECTORS
 from mien.emotion import Expressions
 from mien.episodes import EpisodeOptions, find_episodes
 from mien.errors import MediaError, MienError
+from mien.json_text import parsed
 from mien.manifest import FOLDER, MOST_DEATHS, Manifest, Record
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
 from mien.time_ranges import Joined, analyzer_of, divided
@@ -58,6 +60,8 @@ MEDIA_SUFFIXES = frozenset(
 _INDEX_NAME = "files.csv"
 _JOINED = ("faces.csv", "faces.parquet", "index.html")
 _LIST_SUFFIXES = frozenset((".txt", ".list", ".lst"))
+
+log = logging.getLogger(__name__)
 
 _KNOWN_AS_RESULT = ("faces.csv", "timeline.csv", "episodes.csv", "summary.json", "report.html")
 RESULT_FILES = (*_KNOWN_AS_RESULT, "timeline.npz")
@@ -885,15 +889,37 @@ def check_index(path: Path) -> None:
 def kept_summary(folder: str | None) -> dict[str, Any]:
     """What an earlier run wrote of a file that was left out; empty where nothing was."""
     try:
-        found = json.loads((Path(folder) / "summary.json").read_text(encoding="utf-8")) if folder else {}
+        found = parsed((Path(folder) / "summary.json").read_text(encoding="utf-8")) if folder else {}
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and isinstance(found.get("settings"), dict) else {}
+    return found if _is_summary(found) else {}
+
+
+def _is_summary(found: Any) -> bool:
+    """Whether all that tables and pages take from a summary.json is of its kind: a disk, or a hand, may have changed it."""
+    number = int | float
+    kinds = {"settings": dict, "tracks": list, "sampled_frames": int, "faces": int, "shares": dict}
+    more = {"media": dict, "models": list, "speed": dict | None, "looked_at_s": number, "seen_s": number}
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), kind) for name, kind in kinds.items()):
+        return False
+    if not all(isinstance(found[name], kind) for name, kind in more.items() if name in found):
+        return False
+    shares = found["shares"].values()
+    return (
+        all(isinstance(share, number) for share in shares)
+        and bool(found["faces"]) <= bool(shares)
+        and all(isinstance(model, dict) for model in found.get("models", ()))
+        and isinstance(found["settings"].get("every_s"), number | None)
+        and isinstance(found["settings"].get("damage", ""), str)
+    )
 
 
 def _made_from(folder: Path) -> str | None:
     found = kept_summary(str(folder)).get("settings", {}).get("made_from")
     return found if isinstance(found, str) else None
+
+
+_NO_SUMMARY = "its summary.json is missing or damaged; analyse the file once more, with --again"
 
 
 def index_rows(outcomes: Sequence[Outcome]) -> Iterator[dict[str, Any]]:
@@ -904,7 +930,7 @@ def index_rows(outcomes: Sequence[Outcome]) -> Iterator[dict[str, Any]]:
     """
     for o in sorted(outcomes, key=lambda o: o.source):
         s = o.summary or kept_summary(o.folder)
-        error = o.error or s.get("settings", {}).get("damage", "")
+        error = o.error or s.get("settings", {}).get("damage", "") or (_NO_SUMMARY if o.folder and not s else "")
         ended = "skipped" if o.skipped else "failed" if o.folder is None else "damaged" if error else "done"
         looked_s, coverage = s.get("looked_at_s"), s.get("coverage")
         yield {
@@ -954,7 +980,7 @@ def write_joined(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
     tables = [(o.source, Path(o.folder) / "faces.csv") for o in sorted(outcomes, key=lambda o: o.source) if o.folder]
     columns: dict[str, None] = {"file": None}
     for _, table in tables:
-        with contextlib.suppress(OSError, StopIteration), table.open(newline="", encoding="utf-8") as file:
+        with contextlib.suppress(OSError, StopIteration, ValueError, csv.Error), table.open(newline="", encoding="utf-8") as file:
             columns.update(dict.fromkeys(next(csv.reader(file))))
     target = folder / "faces.csv"
     try:
@@ -967,7 +993,10 @@ def write_joined(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
             writer.writeheader()
             for source, table in tables:
                 with contextlib.suppress(FileNotFoundError), table.open(newline="", encoding="utf-8") as one:
-                    writer.writerows({"file": safe(source), **row} for row in csv.DictReader(one))
+                    try:
+                        writer.writerows({"file": safe(source), **row} for row in csv.DictReader(one))
+                    except (ValueError, csv.Error) as error:
+                        log.warning("%s: is damaged, and what follows there is left out of %s: %s", table, target, error)
         return [target, *_as_parquet(target)]
     except OSError as error:
         raise MediaError(f"{target}: cannot be written: {error.strerror or error}") from error

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import http.client
 import io
-import json
 import os
 import re
 import shutil
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from mien.crop import CropSpec
 from mien.errors import ModelError
+from mien.json_text import parsed
 from mien.reliability import Reliability, evidence, evidence_size
 from mien.reliability import from_json as reliability_from
 from mien.reliability import to_json as reliability_json
@@ -455,8 +455,8 @@ def read_spec(folder: Path) -> ModelSpec:
     if not path.is_file():
         raise ModelError(f"{folder}: wanted a model folder with model.json, model.onnx and CARD.md, but there is no model.json")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: model.json cannot be read: {_first_line(error)}") from error
     return ModelSpec.from_json(content, str(folder))
 
@@ -527,7 +527,11 @@ def pull(name: str, url: str, sha256: str, *, timeout_s: float = 60.0) -> Path:
                 if sum(member.file_size for member in archive.infolist()) > limit:
                     raise ModelError(f"{name}: {url} is larger than {MAX_BUNDLE_MB} MB when unpacked; nothing was changed")
                 archive.extractall(scratch)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the latter two: ways to pack unknown here
+        except OSError as error:
+            raise ModelError(f"{name}: cannot be unpacked: {error.strerror or error}; nothing was changed") from error
+        except ModelError:
+            raise
+        except Exception as error:  # of a damaged one, zipfile raises whatever its parsing and unpacking met
             raise ModelError(f"{name}: {url} is not a zip file that can be read; nothing was changed") from error
         holders = [p.parent for p in Path(scratch).rglob("model.json")]
         if len(holders) != 1:

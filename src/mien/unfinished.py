@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mien.json_text import parsed
+
 MARK = ".unfinished.json"
 """Lies in each such folder until it is whole."""
 
@@ -55,7 +57,7 @@ def remove_left(parent: Path) -> list[Path]:
 
 def _is_left(path: Path) -> bool:
     try:
-        gone = is_gone(json.loads(path.read_text(encoding="utf-8")))
+        gone = is_gone(parsed(path.read_text(encoding="utf-8")))
         if gone is None:
             newest = max(one.lstat().st_mtime for one in (path.parent, *path.parent.rglob("*")))
             gone = time.time() - newest > SILENT_S

@@ -211,7 +211,7 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # the latter of brackets in brackets
         raise DataError(f"{path}: not a TOML file: {error}") from error
     for change in changes:
         _change(content, change)

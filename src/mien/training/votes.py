@@ -60,7 +60,7 @@ def refuse(problems: list[str]) -> None:
 
 def open_table(path: Path) -> Any:
     try:
-        return path.open(newline="", encoding="utf-8")
+        return path.open(newline="", encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MediaError
+from mien.json_text import parsed
 from mien.types import MIN_RELIABILITY, Faces, Frame, FrameResult, MediaInfo, Timeline
 from mien.web.capture import old_logs
 from mien.web.capture.log_file import RECORD_BYTES, Log, bodies, records
@@ -107,11 +108,12 @@ class FrameLog:
             if first is None:
                 raise ValueError("it is empty")
             self.begin, record = first
-            facts = json.loads(record)
+            facts = parsed(record)
             format_ = facts.pop("format")
             self.old = format_ != FORMAT
             if self.old and format_ not in old_logs.READ:
                 raise ValueError(f"its format is {format_!r}")
+            _check_facts(facts)
             self.facts: dict[str, Any] = facts
             self.labels: tuple[str, ...] = tuple(facts["labels"])
             held = path.read_bytes()
@@ -181,6 +183,16 @@ class FrameLog:
 _LEAST = "min_reliability"
 _CALLED = {"track": "tracks", "box": "boxes", "score": "face_scores"}
 """What columns of a log are called in a Timeline."""
+_LABELS_MAX = 1000
+
+
+def _check_facts(facts: Mapping[str, Any]) -> None:
+    """Raises `ValueError` where they are none of a log: a disk may have damaged them, and nothing in it can be read by such."""
+    labels, settings = facts["labels"], facts["settings"]
+    if not isinstance(labels, list) or not 0 < len(labels) <= _LABELS_MAX or not all(isinstance(name, str) for name in labels):
+        raise ValueError("its labels are none")
+    if not isinstance(settings, dict) or not isinstance(settings.get(_LEAST, 0), int | float):
+        raise ValueError("its settings are none")
 
 
 def _kind_of(facts: Mapping[str, Any]) -> np.dtype[Any]:

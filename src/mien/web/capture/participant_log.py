@@ -40,6 +40,8 @@ class Looks(FrameLog):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        if not isinstance(self.facts.get("stimulus"), str):
+            raise MediaError(f"{path.name}: is not a log of what was seen during a film")
         if self.old:
             self.facts["largest_until"] = self.last
 
