@@ -172,7 +172,9 @@ WAYS: tuple[Way, ...] = (
 )
 
 
-@pytest.mark.parametrize("where", ["sqlite", pytest.param("postgresql", marks=[pytest.mark.process, pytest.mark.extras])])
+@pytest.mark.parametrize(
+    "where", ["sqlite", pytest.param("postgresql", marks=[pytest.mark.more, pytest.mark.process, pytest.mark.extras])]
+)
 def test_what_was_erased_is_nowhere(opened: Opened, where: str, request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue("postgres") if where == "postgresql" else ""
     house = House(opened(retention_days=30, **({"database_url": url} if url else {})), url)
