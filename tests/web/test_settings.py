@@ -33,7 +33,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "tls_cert": str(tmp_path / "faces.pem"),
         "tls_key": str(tmp_path / "faces.key"),
     }
-    texts |= {"allowed_hosts": "a.example, b.example", "model": "mien-small", "trusted_proxies": "127.0.0.1"}
+    texts |= {"allowed_hosts": "a.example, b.example", "model": "mien-small", "trusted_proxies": "127.0.0.1", "log_format": "json"}
     files = {"tls_cert": tmp_path / "faces.pem", "tls_key": tmp_path / "faces.key"}
     lists = {"allowed_hosts": ("a.example", "b.example"), "trusted_proxies": ("127.0.0.1",)}
     wanted = texts | files | lists | {"data_dir": tmp_path}
@@ -60,6 +60,7 @@ def test_what_is_given_wins_over_the_environment() -> None:
         ({"MIEN_PORT": "70000"}, "port: wanted 0 to 65535, but got 70000"),
         ({"MIEN_JOBS_AT_ONCE": "0"}, "jobs_at_once: wanted 1 or more, but got 0"),
         ({"MIEN_LIVE_RETURN_S": "nan"}, "live_return_s: wanted 0 or more, but got nan"),
+        ({"MIEN_LOG_FORMAT": "xml"}, "log_format: wanted text or json, but got 'xml'"),
         ({"MIEN_PASSWORD": "short"}, "password: wanted 8 letters or more, but got 5"),
         ({"MIEN_TRUSTED_PROXIES": "10.0.0.0/8, nginx"}, "trusted_proxies: wanted addresses or networks .*, but got 'nginx'"),
         *(

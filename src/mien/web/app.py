@@ -10,12 +10,14 @@ import logging
 import os
 import re
 import secrets
+import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -27,14 +29,18 @@ from starlette.staticfiles import StaticFiles
 
 from mien import __version__
 from mien.errors import MienError
+from mien.web.capture.views import spawn
 from mien.web.database import refusal
 from mien.web.doorstep import shared
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
 from mien.web.network import checked_certificate
+from mien.web.operations.log_lines import log_json
+from mien.web.operations.metrics import Meter, Requests
 from mien.web.routes import (
     analyses,
     info,
     login,
+    operations,
     pages,
     participant_pages,
     participants,
@@ -49,7 +55,7 @@ from mien.web.routes import (
     study_pages,
 )
 from mien.web.security import Guard, Security
-from mien.web.services import Services, make_private, private_files
+from mien.web.services import Services, only_one, private_files
 from mien.web.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,9 +66,11 @@ SHARED_STATIC = Path(__file__).parents[1] / "static"
 """What reports are drawn with here and in files that open without a server, alike."""
 ROUTED = (
     *(info, analyses, results, studies, reports, rooms, participants, sockets, storage, login),
-    *(pages, study_pages, participant_pages, room_pages),
+    *(pages, study_pages, participant_pages, room_pages, operations),
 )
 WARM_AFTER_S = 0.5
+DRAINED_S = 0.1
+"""How often it is looked whether all that is under way has ended."""
 GZIPPED_BYTES_MIN = 1000
 STOP_WITHIN_S = 5
 BACKLOG = 512
@@ -111,7 +119,8 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     for name, service in vars(services).items():
         setattr(app.state, name, service)
     app.state.security = guard
-    app.state.stopping = asyncio.Event()
+    app.state.stopping, app.state.draining = asyncio.Event(), False
+    app.state.requests, app.state.started_s = Requests(), time.time()
     app.state.warming = threading.Thread(target=info.warm, args=(app,), name="warm")
     made = app.openapi
     app.openapi = lambda: app.openapi_schema or reference.complete(made())  # type: ignore[method-assign]
@@ -136,6 +145,7 @@ def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAP
     app.add_exception_handler(HTTPException, answer)
     app.add_exception_handler(RequestValidationError, answer)
     app.add_middleware(Guard, security=guard, answer=answer)
+    app.add_middleware(Meter, requests=app.state.requests)
     return app
 
 
@@ -215,7 +225,8 @@ def as_api_error(request: Request, error: Exception) -> ApiError:
 
 
 def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = False) -> None:
-    """Serves until Ctrl-C or SIGTERM; calls `ready(address, public address or "")` once the server answers.
+    """Serves until Ctrl-C, or until what is under way has ended after SIGTERM; calls `ready(address, public address or "")` once
+    the server answers.
 
     share    for the local network: over https, with a certificate that is made here where the settings have none
 
@@ -227,6 +238,9 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
 
     from mien.web.callers import Callers, Seldom, protocol
 
+    as_json = settings.log_format == "json"
+    if as_json:
+        log_json()
     with private_files(), listen(settings.host, settings.port) as door:
         settings = dataclasses.replace(settings, port=door.getsockname()[1])
         with only_one(settings.data_dir), contextlib.ExitStack() as ending:
@@ -241,8 +255,11 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
             callers = Callers(settings)
 
             class Server(uvicorn.Server):
+                loop: asyncio.AbstractEventLoop | None = None
+
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                    asyncio.get_running_loop().set_exception_handler(callers.failed)
+                    self.loop = asyncio.get_running_loop()
+                    self.loop.set_exception_handler(callers.failed)
                     await super().startup(sockets)
                     if self.started:
                         if step is not None:
@@ -251,7 +268,21 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
                         ready(here, settings.public_url)
                         asyncio.get_running_loop().call_later(WARM_AFTER_S, app.state.warming.start)
 
+                async def drain(self) -> None:
+                    end = time.monotonic() + settings.drain_max_s
+                    app.state.tasks.rest()
+                    if under_way(app):
+                        log.info("SIGTERM: what is under way has %d s; a second one does not wait", settings.drain_max_s)
+                    while under_way(app) and time.monotonic() < end and not self.should_exit:
+                        await asyncio.sleep(DRAINED_S)
+                    if not self.should_exit:
+                        self.handle_exit(signal.SIGTERM, None)
+
                 def handle_exit(self, sig: int, frame: Any) -> None:
+                    if sig == signal.SIGTERM and self.loop is not None and not app.state.draining:
+                        app.state.draining = True
+                        self.loop.call_soon_threadsafe(lambda: spawn(self.drain()))
+                        return
                     app.state.stopping.set()  # streams of events end by themselves, instead of being waited for
                     super().handle_exit(sig, frame)
 
@@ -264,6 +295,7 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
                 log_level="warning",
+                log_config=None if as_json else uvicorn.config.LOGGING_CONFIG,
                 access_log=False,
                 server_header=False,
                 ws_max_size=settings.live_frame_max_kib * 1024 + 4096,
@@ -274,6 +306,11 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
                 logging.getLogger(name).addFilter(Seldom())
             with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn once all is stopped
                 Server(config).run(sockets=[door])
+
+
+def under_way(app: FastAPI) -> bool:
+    """Whether something runs that a stop would break off: tasks, recordings, participants who are being measured."""
+    return bool(app.state.tasks.running or app.state.live.recording or app.state.watching.open)
 
 
 def address(host: str, port: int, *, secure: bool = False) -> str:
@@ -298,28 +335,3 @@ def listen(host: str, port: int) -> socket.socket:
             raise MienError(f"port {port} of {host} is taken, perhaps by another mien; try mien serve --port {other}") from None
         raise MienError(f"cannot listen on {host}, port {port}: {error.strerror or error}; try another --host or --port") from None
     return door
-
-
-@contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Keeps a second server away from a data folder, since two would both go on with what is unfinished. Raises `MienError`."""
-    make_private(folder)
-    with open(folder / "server.lock", "w") as lock:
-        if not _locked(lock):
-            raise MienError(f"{folder}: another mien serve uses this data folder; stop it, or take another --data")
-        yield
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        try:
-            import fcntl
-        except ModuleNotFoundError:
-            import msvcrt
-
-            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

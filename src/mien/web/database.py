@@ -331,6 +331,14 @@ class Store:
             session.connection(execution_options={READS: True})
             yield session
 
+    def answers(self) -> bool:
+        """Whether the database can be asked just now."""
+        try:
+            with self.reading() as rows:
+                return bool(rows.scalar(select(1)))
+        except (DBAPIError, PoolTimeout):
+            return False
+
     # --- the schema
 
     def migrate(self, folder: Path = MIGRATIONS) -> None:

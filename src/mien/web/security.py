@@ -216,7 +216,7 @@ class Security:
         cookie = request.cookies.get(COOKIE)
         if cookie:
             request.state.session = await run_in_threadpool(self.known_session, cookie)
-        public = path in ("/login", "/api/login", "/static", "/favicon.ico")
+        public = path in ("/login", "/api/login", "/static", "/favicon.ico", "/healthz", "/readyz")
         if method not in READING:
             self._check_origin(request)
         if self.guarded and request.state.session is None and not public:

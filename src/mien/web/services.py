@@ -5,10 +5,11 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from starlette.concurrency import run_in_threadpool
 
+from mien.errors import MienError
 from mien.web.analyses.results import Results
 from mien.web.analyses.service import Jobs
 from mien.web.capture.live import Live
@@ -119,3 +120,28 @@ def private_files() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Keeps a second server away from a data folder, since two would both go on with what is unfinished. Raises `MienError`."""
+    make_private(folder)
+    with open(folder / "server.lock", "w") as lock:
+        if not _locked(lock):
+            raise MienError(f"{folder}: another mien serve uses this data folder; stop it, or take another --data")
+        yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        try:
+            import fcntl
+        except ModuleNotFoundError:
+            import msvcrt
+
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -76,6 +76,8 @@ class Settings:
         0, "days", "after how long finished analyses are erased; 0 keeps them until they are erased", least=0
     )
     storage_max_gib: int = _setting(100, "GiB", "the most space that all analyses may take", least=1)
+    drain_max_s: int = _setting(20, "s", "how long SIGTERM waits for tasks, recordings and participants under way", least=0)
+    log_format: str = _setting("text", "", "how the server's log is written: text, or json for a line of JSON each")
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -87,6 +89,8 @@ class Settings:
             given = len(getattr(self, name))
             if 0 < given < letters:
                 raise ValueError(f"{name}: wanted {letters} letters or more, but got {given}")
+        if self.log_format not in ("text", "json"):
+            raise ValueError(f"log_format: wanted text or json, but got {self.log_format!r}")
         if self.public_url:
             object.__setattr__(self, "public_url", _public(self.public_url))
         if self.tls_key and not self.tls_cert:

@@ -85,6 +85,16 @@ class Live(Sockets[wire.Hello, View]):
                 recording.error = "This recording was erased."
                 view.tell(recording.said().text())
 
+    @property
+    def open(self) -> int:
+        """How many views there are."""
+        return len(self._views)
+
+    @property
+    def recording(self) -> int:
+        """How many of them are being recorded."""
+        return sum(view.recording is not None for view in list(self._views.values()))
+
     # --- one socket
 
     async def begin(self, hello: wire.Hello, page: Page) -> View:

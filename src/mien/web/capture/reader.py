@@ -43,6 +43,8 @@ class Reader:
         self._turns: deque[Line] = deque()  # views with waiting frames, the next one first
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self.frames, self.left_out, self.seconds = 0, 0, 0.0
+        """Frames that were read, frames that gave way to newer ones, and the seconds that reading took."""
 
     def start(self) -> None:
         """Begins to read, and answers in the event loop that runs now."""
@@ -82,6 +84,11 @@ class Reader:
             return self._analyzer
 
     @property
+    def is_ready(self) -> bool:
+        """Whether `prepare` has been through, so that a frame is read at once."""
+        return self._ready
+
+    @property
     def waiting(self) -> int:
         """How many frames nobody has begun with."""
         with self._lock:
@@ -99,6 +106,7 @@ class Reader:
                     self._turns.append(view)
                     self._lock.notify()
         if left_out is not None:
+            self.left_out += 1
             view.left_out(left_out)
             view.dealt_with(left_out)
             view.tell(wire.Dropped(sequence=left_out.head.sequence, dropped=view.dropped).text())
@@ -129,6 +137,7 @@ class Reader:
                 answers = [[wire.Failure.of(WireError("failed", unread, w.head.sequence)).text()] for w in taken]
                 for waiting in taken:
                     waiting.view.left_out(waiting)
+            self.frames, self.seconds = self.frames + len(taken), self.seconds + time.perf_counter() - begun_s
             with suppress(RuntimeError):  # the loop has ended, and the pages with it
                 self._loop.call_soon_threadsafe(self._deliver, taken, answers)
 

@@ -195,6 +195,11 @@ class Watching(Sockets[wire.Watch, Seat]):
         for seat in list(self._seats.values()):
             await self._settle(seat)
 
+    @property
+    def open(self) -> int:
+        """How many participants are being measured."""
+        return len(self._seats)
+
     def forget(self, id: str) -> None:
         """Ends the measuring of somebody who is about to be erased: nothing is written any more. From any thread."""
         with self._sitting:

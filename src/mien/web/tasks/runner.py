@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from mien.errors import MienError
@@ -98,7 +98,7 @@ class Runner:
         self._running: dict[str, Running] = {}
         self._moved, self._moves = threading.Condition(), 0
         self._threads: list[threading.Thread] = []
-        self._stopping = False
+        self._stopping = self._resting = False
 
     def add_kind(self, kind: Kind) -> None:
         """Before `start`."""
@@ -108,7 +108,7 @@ class Runner:
 
     def start(self) -> None:
         """Goes on with what an earlier server left: what waited waits, what ran starts again."""
-        self._stopping = False
+        self._stopping = self._resting = False
         with self.store.reading() as rows:
             left = list(rows.scalars(select(Task).where(Task.state == RUNNING, Task.kind.in_(self._kinds))))
         for task in left:
@@ -132,6 +132,21 @@ class Runner:
         for thread in self._threads:
             thread.join(WAIT_FOR_THE_END_S)
         self._threads.clear()
+
+    def rest(self) -> None:
+        """Begins with nothing new until `start`; what runs goes on."""
+        self._resting = True
+
+    @property
+    def running(self) -> int:
+        """How many tasks run here."""
+        return len(self._running)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """(kind, state) → how many tasks there are, of this server and others."""
+        with self.store.reading() as rows:
+            found = rows.execute(select(Task.kind, Task.state, func.count()).group_by(Task.kind, Task.state))
+            return {(kind, state): count for kind, state, count in found}
 
     # --- what features ask for
 
@@ -269,6 +284,8 @@ class Runner:
         with self.store.reading() as rows:
             waiting = list(rows.scalars(wanted))
         for task in waiting:
+            if self._resting:
+                return None
             if not kind.ready(task.subject):
                 continue
             running = self._running[task.id] = Running(task.subject, task.kind)  # which may be ended from here on
