@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fakes import FakeSession
 from mien import detect
-from mien.detect import DETECTORS, Haar, Watch, YuNet, brightened, light_of, yunet_path
+from mien.detect import DETECTORS, Haar, Seldom, Watch, YuNet, between, brightened, light_of, yunet_path
 from mien.errors import ModelError
 from mien.media import read_picture
 from mien.types import Faces
@@ -426,6 +426,76 @@ def test_other_detectors_are_asked_at_each_frame() -> None:
 
 
 # --- light
+
+
+class Moving:
+    """A detector that sees in a frame what stands in its first pixels: the left edges of faces 10 wide."""
+
+    facts: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self) -> None:
+        self.searched: list[int] = []  # the last pixel of each frame says which it is
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> Faces:
+        self.searched.append(int(rgb[0, -1, 0]))
+        return at([float(x) for x in rgb[0, :-1, 0] if x])
+
+
+def at(lefts: list[float]) -> Faces:
+    boxes = np.array([[x, 0, x + 10, 10] for x in lefts], np.float32).reshape(-1, 4)
+    return Faces(boxes, np.full(len(lefts), 0.75, np.float32), np.repeat(boxes[:, None, :2], 5, axis=1))
+
+
+def frames(*places: list[int], every: float = 0.04, cuts: tuple[int, ...] = ()) -> list[tuple[NDArray[np.uint8], float, bool]]:
+    made = []
+    for i, lefts in enumerate(places):
+        rgb = np.zeros((1, 4, 3), np.uint8)
+        rgb[0, : len(lefts), 0], rgb[0, -1, 0] = lefts, i
+        made.append((rgb, i * every, i in cuts))
+    return made
+
+
+def test_of_a_film_read_fast_each_second_frame_is_searched() -> None:
+    """Over the seam of two batches, too; the last frame of one is searched, since nobody knows the next yet."""
+    detector = Moving()
+    watch = Seldom(detector)
+    film = frames(*([10 + i] for i in range(16)))
+    found = watch.look_at_all(film[:8]) + watch.look_at_all(film[8:])
+    assert [faces.boxes[:, 0].tolist() for faces in found] == [[10 + i] for i in range(16)]  # it moves evenly
+    assert detector.searched == [0, 2, 4, 6, 7, 9, 11, 13, 15]
+
+
+def test_between_two_frames_a_face_is_half_way() -> None:
+    found = Seldom(Moving()).look_at_all(frames([40, 100], [7, 7], [102, 42]))
+    assert found[1].boxes.tolist() == [[41, 0, 51, 10], [101, 0, 111, 10]]
+    assert found[1].landmarks[:, 0, 0].tolist() == [41, 101]
+    assert found[1].scores.tolist() == [0.75, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("film", "why"),
+    [
+        (frames([10], [10], [30], [30]), "it jumped"),
+        (frames([10], [10, 50], [10, 50], [10, 50]), "somebody came"),
+        (frames([10, 14], [10, 14], [13, 80], [13, 80]), "two would be one"),
+        (frames([10], [10], [10], [10], cuts=(1,)), "a cut before it"),
+        (frames([10], [10], [10], [10], cuts=(2,)), "a cut behind it"),
+        (frames([10], [10], [10], [10], every=0.2), "too long ago"),
+    ],
+)
+def test_where_it_is_not_sure_the_frame_between_is_searched_itself(film: Any, why: str) -> None:
+    detector = Moving()
+    found = Seldom(detector).look_at_all(film)
+    assert 1 in detector.searched, why
+    assert [len(faces) for faces in found] == [np.count_nonzero(rgb[0, :-1, 0]) for rgb, _, _ in film]
+
+
+def test_nobody_stays_nobody() -> None:
+    none = Faces.none()
+    middle = between(none, none, 0.5)
+    assert middle is not None
+    assert len(middle) == 0
+    assert between(none, at([3]), 0.5) is None
 
 
 def dim(rgb: NDArray[np.uint8], light: float, grain: float, seed: int = 0) -> NDArray[np.uint8]:

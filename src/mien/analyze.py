@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import mien
 from mien.crop import crop_faces
 from mien.cuts import Changed, Cuts
-from mien.detect import DETECTORS, Detector, Watch, YuNet
+from mien.detect import DETECTORS, Detector, Seldom, Watch, YuNet
 from mien.emotion import EmotionModel, Expressions, Smoothing, read_crops
 from mien.errors import MediaError
 from mien.flags import flags
@@ -112,6 +112,7 @@ class Analyzer:
     model        name or folder of a bundle, a `Bundle`, or anything that is an `EmotionModel`
     detector     "yunet", "haar", or anything that is a `Detector`
     device       what the networks run on that are given by name or folder, one of `mien.models.DEVICES`; haar takes the CPU
+    fast         faces are searched in each second frame of a film, see `Seldom`; expressions are read in each as ever
     smoothing_s  time constant in seconds of the smoothed scores; 0 for none. Raw scores always come out as well.
     baseline_s   where above 0, `Timeline.settings` asks for columns of change against each track's first so many seconds
     min_reliability  a reading below it is not relied on: it counts in no share, episode or curve; 0 for all but flagged ones
@@ -125,6 +126,7 @@ class Analyzer:
         *,
         detector: str | Detector = "yunet",
         device: str = "cpu",
+        fast: bool = False,
         smoothing_s: float = SMOOTHING_S,
         baseline_s: float = 0.0,
         min_reliability: float = MIN_RELIABILITY,
@@ -142,6 +144,7 @@ class Analyzer:
         if isinstance(model, str | os.PathLike | Bundle):
             model = Expressions(model, device=device)
         self.emotion: EmotionModel = model
+        self.fast = fast
         self.smoothing_s, self.baseline_s, self.min_reliability = smoothing_s, baseline_s, min_reliability
 
     @property
@@ -161,6 +164,8 @@ class Analyzer:
             "models": {"detector": self.detector.facts, "expression": self.emotion.facts},
             "mien": mien.__version__,
         }
+        if self.fast:
+            settings["fast"] = True
         if size is not None and isinstance(self.detector, YuNet):
             settings["smallest_face_px"] = round(self.detector.smallest_face(*size), 1)
         card = getattr(self.emotion, "card", "")
@@ -258,23 +263,25 @@ class Analyzer:
             shown = source.shown(every) if isinstance(source, Media) else source.frames(every)
             frames, cuts = prefetch(shown, _ahead(source.info, 4), until), Cuts()
             together = _ahead(source.info, _TOGETHER)
+            if self.fast:
+                watch = Seldom(self.detector)
         held = isinstance(source, Media)
         last: int | None = None
         iterator = iter(frames)
         try:
             for batch in _batches(iterator, together):
-                looked: list[tuple[Frame, Changed | None, Faces | None]] = []
+                looked: list[tuple[Frame, Changed | None, bool]] = []
                 for frame in batch:
                     changed = None if cuts is None else cuts.look(frame.rgb, frame.time_s)
                     same = held and frame.index == last  # the same picture, still shown: no faces of its own
-                    looked.append((frame, changed, None if same else watch.look(frame.rgb, frame.time_s, cut=changed is not None)))
+                    looked.append((frame, changed, not same))
                     last = frame.index
-                new = [(frame.rgb, faces) for frame, _, faces in looked if faces is not None]
-                readings = iter(self.read([rgb for rgb, _ in new], [faces for _, faces in new]))
-                for frame, changed, faces in looked:
+                new = [(frame.rgb, frame.time_s, changed is not None) for frame, changed, is_new in looked if is_new]
+                readings = iter(self.read([rgb for rgb, _, _ in new], watch.look_at_all(new)))
+                for frame, changed, is_new in looked:
                     if until is not None and until():
                         return
-                    if faces is not None:
+                    if is_new:
                         found, emotions, reliability, marks = next(readings)
                     ids, smoothed = state.update(found, frame.time_s, emotions, changed)
                     judged = (reliability, marks, self.min_reliability)

@@ -182,6 +182,7 @@ def _analysis_options(options: argparse.Namespace, *, annotated: bool) -> "Analy
         model=options.model,
         detector=options.detector,
         device=options.device,
+        fast=getattr(options, "fast", False),
         smoothing_s=SMOOTHING_S if options.smoothing is None else options.smoothing,
         baseline_s=options.baseline,
         min_reliability=options.min_reliability,
@@ -225,6 +226,12 @@ def _analyze(commands: Any) -> None:
     _looking_options(parser, 0.0)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go")
     parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="search faces in each second frame of a film only, and take them to move evenly in between:\n"
+        "faster, and not quite the same; docs/scale.md says by how much",
+    )
     parser.add_argument("--json", action="store_true", help="print each file's summary as a line of JSON")
     parser.add_argument(
         "--jobs",

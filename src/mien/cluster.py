@@ -78,6 +78,7 @@ class AnalysisOptions:
     every        seconds between the frames that are looked at; None or 0 takes each one
     smoothing_s  see `Analyzer`       baseline_s  see `Analyzer`
     device       what networks run on, see `Analyzer`
+    fast         search faces in each second frame of a film, see `Analyzer`; the film is then read by one process
     labels       which of the model's label sets; None takes its first
     prior        how the decision leans, see `Expressions`; None as the model was tuned
     min_reliability  see `Analyzer`
@@ -95,6 +96,7 @@ class AnalysisOptions:
     model: str = "default"
     detector: str = "yunet"
     device: str = "cpu"
+    fast: bool = False
     smoothing_s: float = SMOOTHING_S
     baseline_s: float = 0.0
     min_reliability: float = MIN_RELIABILITY
@@ -135,6 +137,7 @@ class AnalysisOptions:
         return Analyzer(
             model,
             detector=kind(**given),
+            fast=self.fast,
             smoothing_s=self.smoothing_s,
             baseline_s=self.baseline_s,
             min_reliability=self.min_reliability,
@@ -445,7 +448,13 @@ def record(
     started, started_cpu = time.perf_counter(), time.process_time()
     damage: MediaError | None = None
     joined: Joined | None = None
-    if jobs > 1 and not options.annotated and watch is None and isinstance(media, Media) and sound_from is not None:
+    if (
+        jobs > 1
+        and not (options.annotated or options.fast)
+        and watch is None
+        and isinstance(media, Media)
+        and sound_from is not None
+    ):
         ranges = divided(media, jobs)
         joined = Joined(media, sound_from, options, ranges, stills) if len(ranges) > 1 else None
     with whole_folder(folder) as scratch:

@@ -47,6 +47,9 @@ SEARCH_S, AGAIN_S = 1.0, 0.25
 """Of a film, the whole picture is searched for small faces in the first frame of each span of `SEARCH_S` seconds, after cuts, and
 where more than `AGAIN_S` seconds lie between two frames, in which a small face moves away from where it was."""
 
+_SAME_FACE = 0.5
+"""Intersection over union from which a face of one frame is that of the frame after the next."""
+
 _DIM, _MOST_GAIN = 100.0, 4.0
 """A picture whose bright parts (`Light.bright`) are under this grey level is made brighter, but never by more than that: a small
 face that stands in a light may not be burnt out."""
@@ -250,6 +253,10 @@ class Watch:
         self._known = np.zeros((0, 4), np.float32)
         self._time_s = -math.inf
 
+    def look_at_all(self, frames: Sequence[tuple[NDArray[np.uint8], float, bool]]) -> list[Faces]:
+        """The faces of each of the next frames: (picture, its time, whether it comes after a cut)."""
+        return [self.look(rgb, time_s, cut=cut) for rgb, time_s, cut in frames]
+
     def look(self, rgb: NDArray[np.uint8], time_s: float, *, cut: bool = False) -> Faces:
         """The faces of the next frame; after a `cut` nothing is known."""
         detector, before, self._time_s = self.detector, self._time_s, time_s
@@ -263,6 +270,54 @@ class Watch:
         unseen = self._known[~(_overlaps(self._known, found.boxes) > 0.1).any(axis=1)]  # behind a hand, or turned away
         self._known = np.concatenate([small, unseen])
         return found
+
+
+class Seldom(Watch):
+    """A `Watch` that searches each second frame of a film: a face of the frame between two others stands where it would on a
+    straight way from one to the other. Where these do not show the same faces, and next to cuts, the frame is searched itself.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__(detector)
+        self._before: tuple[float, Faces] | None = None  # of the frame before, where it was searched
+
+    def look_at_all(self, frames: Sequence[tuple[NDArray[np.uint8], float, bool]]) -> list[Faces]:
+        found: list[Faces] = []
+        left_out: tuple[NDArray[np.uint8], float, float, Faces] | None = None
+        for i, (rgb, time_s, cut) in enumerate(frames):
+            then = frames[i + 1] if i + 1 < len(frames) else None
+            before, self._before = self._before, None
+            if before is not None and then is not None and not cut and not then[2] and then[1] - before[0] <= AGAIN_S:
+                left_out = (rgb, time_s, *before)
+                continue
+            faces = self.look(rgb, time_s, cut=cut)
+            if left_out is not None:
+                picture, at_s, before_s, known = left_out
+                middle = between(known, faces, (at_s - before_s) / (time_s - before_s))
+                found.append(self.detector(picture) if middle is None else middle)
+                left_out = None
+            found.append(faces)
+            self._before = time_s, faces
+        return found
+
+
+def between(first: Faces, then: Faces, share: float) -> Faces | None:
+    """The faces after a `share` of the way from those of one frame to those of a later one, in the order of the first; None where
+    the two are not the same faces."""
+    if len(first) != len(then):
+        return None
+    if not len(first):
+        return first
+    overlaps = _overlaps(first.boxes, then.boxes)
+    to = overlaps.argmax(axis=1)
+    if len(set(to.tolist())) < len(to) or overlaps.max(axis=1).min() < _SAME_FACE:
+        return None
+    then, part, rest = then[to], np.float32(share), np.float32(1 - share)
+    return Faces(
+        rest * first.boxes + part * then.boxes,
+        rest * first.scores + part * then.scores,
+        rest * first.landmarks + part * then.landmarks,
+    )
 
 
 def _decode(outputs: Any, padded: tuple[int, int], threshold: float) -> Faces:
