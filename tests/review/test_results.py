@@ -254,6 +254,17 @@ def test_the_table_of_viewers_says_how_well_each_was_seen() -> None:
     assert (nobody["quality"], nobody["why"], nobody["face_share"]) == ("none", "Never watched.", None)
 
 
+@pytest.mark.parametrize(("share", "quality"), [(1.0, "good"), (0.7, "fair"), (0.3, "poor")])
+def test_a_viewer_whose_face_is_found_but_cannot_be_read_is_not_called_good(share: float, quality: str) -> None:
+    first, *rest = people()
+    read = replace(first, quality={**first.quality, "read": round(share * first.quality["looks"])})
+    review = build(study(), [read, *rest])
+    row = review["viewers"][0]
+    assert row["quality"] == quality
+    assert (f"could be read in only {share:.0%}" in row["why"]) == (quality == "poor")
+    assert (row["why"] == "") == (quality == "good")
+
+
 @pytest.mark.parametrize(("share", "quality"), [(0.1, "good"), (0.25, "fair")])
 def test_the_table_of_viewers_says_who_else_was_in_view(share: float, quality: str) -> None:
     first, *rest = people()

@@ -77,6 +77,8 @@ def test_a_calibrated_bundle_has_the_same_network_and_says_how_reliable_it_is(
     assert set(rows) == {"clean", *KINDS, "named beforehand", "nothing"}
     assert not any(rows[kind]["learnt"] for kind in NAMED_BEFOREHAND)
     assert rows["nothing"]["right"] == 0
+    assert rows["nothing"]["surest"] == {"0.9": 0, "0.7": 0, "0.5": 0}
+    assert "right of the surest 50 %" in anew.card
     for protocol in ("ferplus-strict", "fer2013"):
         assert anew.spec.evaluation[protocol]["PrivateTest"] == bundle.spec.evaluation[protocol]["PrivateTest"]
     crops = load_faces(data, anew.spec.crop).of("PublicTest").crops
@@ -85,6 +87,11 @@ def test_a_calibrated_bundle_has_the_same_network_and_says_how_reliable_it_is(
     assert ((reliability > 0) & (reliability < 1)).all()
     with pytest.raises(DataError, match="is there already"):
         calibrate(bundle, data, tmp_path / "anew")
+
+
+def test_the_surest_are_those_of_the_highest_reliability() -> None:
+    reliability, right = np.array([0.2, 0.9, 0.8, 0.1], np.float32), np.array([False, True, False, True])
+    assert [module._right_of_surest(reliability, right, share) for share in (0.1, 0.25, 0.5, 1.0)] == [1.0, 1.0, 0.5, 0.5]
 
 
 def test_the_default_changes_only_where_the_rule_allows_it(

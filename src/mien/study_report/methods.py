@@ -88,6 +88,8 @@ def _paragraph(
     looks = sum(int(viewer.quality.get("looks") or 0) for viewer in measured)
     found = sum(int(viewer.quality.get("with_face") or 0) for viewer in measured)
     coverage = f"; a face was found in {min(1.0, found / looks):.1%} of {looks:,} readings" if looks else ""
+    if looks and all("read" in viewer.quality for viewer in measured):
+        coverage += f" and could be relied on in {min(1.0, sum(int(v.quality['read']) for v in measured) / looks):.1%}"
     rests = sum(viewer.baseline is not None for viewer in measured)
     rest = f" A rest face was measured in {rests} of them, for {definition['baseline_s']:g} s before the film." if rests else ""
     return " ".join(

@@ -37,6 +37,7 @@ DRAWN_MAX = 1200
 GROUP_DRAWN_MAX = 600
 DRAWS, SHIFTS, LEVEL, WINDOW_S = 1000, 200, 0.95, 30.0
 GOOD_FACE_SHARE, POOR_FACE_SHARE = 0.9, 0.6
+GOOD_READ_SHARE, POOR_READ_SHARE = 0.75, 0.5
 GOOD_LOST_SHARE, GOOD_OTHERS_SHARE = 0.1, 0.1
 STEP_SHARE = 0.1
 """Of the viewers: fewer that come or go at once are no step."""
@@ -635,6 +636,10 @@ def _quality(viewer: Viewer, looks: int, share: float | None, dropped: int) -> t
         return "poor", f"A face was found in only {share:.0%} of the looks."
     if share < GOOD_FACE_SHARE:
         return "fair", f"A face was found in {share:.0%} of the looks."
+    if (read := _read_share(viewer, looks)) < POOR_READ_SHARE:
+        return "poor", f"A face was found in {share:.0%} of the looks, but could be read in only {read:.0%}."
+    if read < GOOD_READ_SHARE:
+        return "fair", f"A face was found in {share:.0%} of the looks, but could be read in {read:.0%}."
     if lost > GOOD_LOST_SHARE:
         return "fair", f"{lost:.0%} of the looks were lost."
     others = int(viewer.quality.get("with_others") or 0) / looks
@@ -643,6 +648,12 @@ def _quality(viewer: Viewer, looks: int, share: float | None, dropped: int) -> t
     if not viewer.quality.get("finished"):
         return "fair", "Did not watch to the end."
     return "good", ""
+
+
+def _read_share(viewer: Viewer, looks: int) -> float:
+    """Of the looks, in how many the reading could be relied on; 1 where that was not counted."""
+    read = viewer.quality.get("read")
+    return 1.0 if read is None else min(1.0, int(read) / looks)
 
 
 def _expressed(viewers: Sequence[Viewer], labels: Sequence[str]) -> list[dict[str, float] | None]:

@@ -52,6 +52,9 @@ SHARES = {CLEAN: 12.0, NOTHING: 1.0}
 """How often a picture counts against one of a kind of damage. Chosen so that, where each learnt kind in turn is left out, readings
 are believed too much about as often as too little."""
 
+SUREST = (0.9, 0.7, 0.5)
+"""Shares of the readings, the most reliable first, of which the card says how many are right."""
+
 RIDGE = 1e-3
 FOLDS = 5
 
@@ -312,11 +315,17 @@ def _out_of_fold(judged: _Judged) -> dict[str, NDArray[np.float32]]:
     return found
 
 
+def _right_of_surest(reliability: NDArray[np.float32], right: NDArray[np.bool_], share: float) -> float:
+    order = np.argsort(-reliability, kind="stable")
+    return float(right[order[: max(1, round(share * len(order)))]].mean())
+
+
 def reliability_rows(way: Head, heads: Sequence[Head], asked: Asked) -> list[dict[str, Any]]:
     """A row for undamaged pictures, each kind of damage, those named beforehand together, and pictures of no face.
 
     kind, learnt (whether the fit saw the kind), n, right (share), says (mean largest probability), reliability (mean), auroc (of
-    the reliability) and auroc_of_largest. For a learnt kind also left_out: where the fit saw all kinds but this one.
+    the reliability), auroc_of_largest and surest (share → of the most reliable so many, how many are right). For a learnt kind also
+    left_out: where the fit saw all kinds but this one.
     """
     judged = _judged(way, heads, asked)
     given = _out_of_fold(judged)
@@ -332,6 +341,7 @@ def reliability_rows(way: Head, heads: Sequence[Head], asked: Asked) -> list[dic
             "reliability": float(reliability.mean()),
             "auroc": auroc(reliability, right),
             "auroc_of_largest": auroc(says, right),
+            "surest": {f"{share:g}": _right_of_surest(reliability, right, share) for share in SUREST},
         }
 
     rows = [row(kind, (kind,)) for kind in (CLEAN, *KINDS)]

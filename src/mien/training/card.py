@@ -135,13 +135,17 @@ def _reliability(spec: ModelSpec) -> list[str]:
     if "reliability" in spec.calibration:
         out += ["## How far its readings can be believed", ""]
         out += ["PublicTest, as it is and damaged; kinds in italics were named beforehand and entered no fit.", ""]
-        out += ["| damage | N | right | largest probability | reliability | AUROC | of the largest |"]
-        out += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
-        for row in spec.calibration["reliability"]["kinds"]:
+        kinds = spec.calibration["reliability"]["kinds"]
+        shares_of = list(kinds[0].get("surest", {})) if kinds else []  # bundles of before do not have it
+        more = "".join(f" right of the surest {100 * float(share):.0f} % |" for share in shares_of)
+        out += [f"| damage | N | right | largest probability | reliability | AUROC | of the largest |{more}"]
+        out += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: |" + " ---: |" * len(shares_of)]
+        for row in kinds:
             kind = row["kind"] if row["learnt"] else f"*{row['kind']}*"
             shares = " | ".join(_percent(row[name]) for name in ("right", "says", "reliability"))
             sides = f"{row['auroc']:.3f} | {row['auroc_of_largest']:.3f}" if 0 < row["right"] < 1 else "– | –"
-            out.append(f"| {kind} | {row['n']:,} | {shares} | {sides} |")
+            surest = "".join(f" {_percent(row['surest'][share])} |" for share in shares_of)
+            out.append(f"| {kind} | {row['n']:,} | {shares} | {sides} |{surest}")
         out += [""]
     return out
 
@@ -162,7 +166,8 @@ def _making(spec: ModelSpec) -> list[str]:
     if "versions" in spec.recipe:
         out.append(f"- versions: {', '.join(f'{key} {value}' for key, value in spec.recipe['versions'].items())}")
     out += [f"- commit: {spec.commit}", f"- sha256 of model.onnx: `{spec.sha256}`", "", "## Licences", ""]
-    out += [f"- {what}: {text}" for what, text in spec.licences.items()]
+    out += ["| ingredient | licence |", "| --- | --- |"]
+    out += [f"| {what} | {text} |" for what, text in spec.licences.items()]
     out += [
         "",
         "## Where it fails",

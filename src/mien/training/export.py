@@ -40,16 +40,18 @@ ACCURACY_TO_GIVE = 0.003
 """How much accuracy on PublicTest the decision's prior may cost for a better macro-F1."""
 
 CODE_AND_WEIGHTS = {"code": "Apache-2.0", "weights": "Apache-2.0"}
-FER2013_LICENCE = (
-    "FER2013 pictures were collected from the web for research and belong to third parties; FER+ labels: MIT; "
-    "whether weights trained on them suit a purpose is for each user to judge"
-)
+FER2013_LICENCES = {
+    "data": "of several origins, see the rows below; whether weights trained on them suit a purpose is for each user to judge",
+    "pictures of FER2013": "**unresolved**: collected from the web for research, they belong to third parties; no licence is known",
+    "labels of FER2013": "given out with the pictures, for research (Goodfellow et al. 2013); no licence is named",
+    "votes of FER+": "MIT (Microsoft)",
+}
 
 
 def _licences(recipe: Recipe, fer2013: bool) -> dict[str, str]:
     """Those of the weights that the network started from belong to it too, through all the runs before."""
-    data = FER2013_LICENCE if fer2013 else "the pictures' own; see whoever made the data set"
-    return CODE_AND_WEIGHTS | {"weights": weights_licence(recipe), "data": data}
+    data = FER2013_LICENCES if fer2013 else {"data": "the pictures' own; see whoever made the data set"}
+    return CODE_AND_WEIGHTS | {"weights": weights_licence(recipe)} | data
 
 
 def weights_licence(recipe: Recipe) -> str:

@@ -89,6 +89,7 @@ def _viewer(
     quality = {
         "looks": len(film),
         "with_face": len(alone.frame_rows),
+        "read": int(alone.relied_on.sum()),
         "late": 0,
         "dropped": 0,
         "pauses": pauses,
