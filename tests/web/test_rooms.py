@@ -123,6 +123,7 @@ def test_a_finished_recording_becomes_a_room_and_is_erased(client: TestClient, s
     assert happy[film.face_times < 0.95].min() > 0.8
     assert happy[film.face_times > 1.05].max() < 0.2, "the first face turned sad at 2 s of the recording, 1 s of the film"
     assert three.quality["with_face"] == 3
+    assert three.quality["read"] == 3  # without a reliability each reading counts
     assert three.quality["looks"] == 30
     assert not three.quality["finished"]
     assert one.quality["finished"]
