@@ -91,7 +91,7 @@ def test_a_calibrated_bundle_has_the_same_network_and_says_how_reliable_it_is(
 
 def test_the_surest_are_those_of_the_highest_reliability() -> None:
     reliability, right = np.array([0.2, 0.9, 0.8, 0.1], np.float32), np.array([False, True, False, True])
-    assert [module._right_of_surest(reliability, right, share) for share in (0.1, 0.25, 0.5, 1.0)] == [1.0, 1.0, 0.5, 0.5]
+    assert [module.right_of_surest(reliability, right, share) for share in (0.1, 0.25, 0.5, 1.0)] == [1.0, 1.0, 0.5, 0.5]
 
 
 def test_the_default_changes_only_where_the_rule_allows_it(

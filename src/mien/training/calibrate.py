@@ -315,7 +315,8 @@ def _out_of_fold(judged: _Judged) -> dict[str, NDArray[np.float32]]:
     return found
 
 
-def _right_of_surest(reliability: NDArray[np.float32], right: NDArray[np.bool_], share: float) -> float:
+def right_of_surest(reliability: NDArray[np.float32], right: NDArray[np.bool_], share: float) -> float:
+    """Of that share of N ≥ 1 readings, the most reliable first, how many are right."""
     order = np.argsort(-reliability, kind="stable")
     return float(right[order[: max(1, round(share * len(order)))]].mean())
 
@@ -341,7 +342,7 @@ def reliability_rows(way: Head, heads: Sequence[Head], asked: Asked) -> list[dic
             "reliability": float(reliability.mean()),
             "auroc": auroc(reliability, right),
             "auroc_of_largest": auroc(says, right),
-            "surest": {f"{share:g}": _right_of_surest(reliability, right, share) for share in SUREST},
+            "surest": {f"{share:g}": right_of_surest(reliability, right, share) for share in SUREST},
         }
 
     rows = [row(kind, (kind,)) for kind in (CLEAN, *KINDS)]
