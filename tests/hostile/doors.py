@@ -482,10 +482,12 @@ def _one_process(door: str, waiting: list[Hostile], trace: Path | None) -> Itera
     """Takes inputs from `waiting` until there are none, or one of them ends the process."""
     watched = ["strace", "-f", "--seccomp-bpf", "-qq", "-A", "-e", "trace=connect,bind", "-o", str(trace)] if trace else []
     command = [*watched, sys.executable, "-m", "hostile.doors", "--door", door]
+    tests, given = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, *([given] if given else [])])}
     hung = threading.Event()
     with tempfile.TemporaryDirectory(prefix="mien-hostile-") as home, tempfile.TemporaryFile() as errors:
         pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, start_new_session=True)
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, start_new_session=True, env=environment)
         assert process.stdin is not None
         assert process.stdout is not None
 
