@@ -41,7 +41,9 @@ def asked() -> dict[tuple[str, str], tuple[str, ...]]:
     from mien.web.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:
-        app = create_app(Settings(data_dir=Path(folder), password="a long pass phrase"))
+        app = create_app(
+            Settings(data_dir=Path(folder), password="a long pass phrase", login_attempts_per_minute=1000)
+        )  # or what is asked last were answered that too much was asked
         with TestClient(app, base_url=HERE, follow_redirects=False) as client:
             studies = app.state.studies
             study = studies.take_in({"title": "Crossed"}).id

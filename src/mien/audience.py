@@ -1132,11 +1132,23 @@ class Difference:
         return self.tested & ((self.difference > self.high) | (self.difference < self.low))
 
 
+def _pairs(groups: NDArray[Any], people: NDArray[Any] | None) -> NDArray[np.intp]:
+    """(P, 2) the places of each of P people who stand in both groups. Raises `ValueError` for who stands in one twice."""
+    found: dict[Hashable, list[int]] = {}
+    for place, person in enumerate(() if people is None else people):
+        found.setdefault(person, []).append(place)
+    for person, places in found.items():
+        if len({groups[place] for place in places}) < len(places):
+            raise ValueError(f"people: wanted each once in a group, but {person!r} stands in one twice")
+    return np.array([places for places in found.values() if len(places) == 2], np.intp).reshape(-1, 2)
+
+
 def compare(
     audience: Audience,
     groups: Sequence[Hashable],
     signal: str,
     *,
+    people: Sequence[Hashable] | None = None,
     smoothing_cells: float = 0.0,
     cuts: Sequence[int] = (),
     level: float = 0.95,
@@ -1146,13 +1158,14 @@ def compare(
     """Where two groups of viewers differ.
 
     groups           for each viewer the value of its group; None for those of neither. Two values must occur; the first is first
+    people           for each viewer who it is, where somebody stands in both groups, as who saw two cuts of a film: once in each
     smoothing_cells  the difference is smoothed, and so are those it is compared with; see `smooth`, which the cuts go to as well
 
-    Viewers are dealt to the groups anew, `draws` times. The largest difference anywhere, measured in its standard error, makes
-    the band, so that a film in which the groups are alike is inside of it from beginning to end in `level` of all cases (maximum
-    statistic, Nichols & Holmes 2002). The spread of viewers at a time, with the film's mean spread added so that a moment in which
-    nobody moves does not count as certainty, gives the standard error. Raises `ValueError` for groups that do not fit, and for an
-    unknown signal.
+    Viewers are dealt to the groups anew, `draws` times; who stands in both changes sides with herself or not. The largest
+    difference anywhere, measured in its standard error, makes the band, so that a film in which the groups are alike is inside of
+    it from beginning to end in `level` of all cases (maximum statistic, Nichols & Holmes 2002). The spread of viewers at a time,
+    with the film's mean spread added so that a moment in which nobody moves does not count as certainty, gives the standard error.
+    Raises `ValueError` for groups and people that do not fit, and for an unknown signal.
     """
     _check(level=level, draws=draws)
     audience.limits(signal)
@@ -1191,7 +1204,12 @@ def compare(
         return np.asarray(np.where(fine, np.abs(gap) / np.where(fine, error, 1), 0), np.float64)
 
     rng = np.random.default_rng(seed)
-    dealt = np.stack([rng.permutation(first) for _ in range(draws)])
+    pairs = _pairs(np.array(groups, object)[member], None if people is None else np.array(people, object)[member])
+    lone = np.setdiff1d(np.arange(len(first)), pairs)
+    dealt = np.tile(first, (draws, 1))
+    for row in dealt:
+        row[lone] = rng.permutation(first[lone])
+        row[pairs] ^= (rng.random((len(pairs), 1)) < 0.5) if len(pairs) else False
     # Smoothing leaves more noise at ends and cuts than elsewhere: what comes out there by chance must not be the bound for all.
     left = np.ones(len(there))
     if smoothing_cells:

@@ -556,8 +556,9 @@ def test_downloads_are_in_a_menu_that_keys_close(open_page: Open, made: str, ans
     links = page.locator(".downloads a")
     expect(links.first).to_be_visible()
     assert links.evaluate_all("all => all.map(a => a.pathname.split('/').pop())") == [
-        *("review.html", "review.pdf", "review.pdf", "long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv"),
-        *("review.json", "review.zip"),
+        *("review.html", "review.pdf", "review.pdf", "director.html", "director.pdf", "director.pptx"),
+        *("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv"),
+        *("funnel.csv", "review.json", "review.zip"),
     ]
     page.keyboard.press("Escape")
     expect(links.first).to_be_hidden()

@@ -99,6 +99,22 @@ def test_a_body_that_trickles_is_answered_408() -> None:
     assert refused.value.status_code == 408
 
 
+def test_an_answer_that_takes_long_to_make_is_no_slow_request() -> None:
+    """A route that reads no body asks for it when its answer goes out; only from then on can it be late."""
+    import asyncio
+
+    from mien.web import incoming
+
+    now = [0.0]
+
+    async def nothing() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    taken = incoming.in_time(nothing, clock=lambda: now[0])  # type: ignore[arg-type]
+    now[0] = 1000.0
+    assert asyncio.run(taken())["more_body"] is False  # type: ignore[arg-type]
+
+
 def test_a_form_in_tiny_chunks_holds_nobody_up(served: Served) -> None:
     """While it comes in, others are answered: their answers come before its own."""
     server = served()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.labels import COLOURS, FERPLUS
+from mien.study_report.funnel import funnel
 
 SIGNALS = (*FERPLUS, "valence")
 CAVEAT = (
@@ -401,6 +402,20 @@ def agreement() -> dict[str, Any]:
     return {"text": text, "rows": rows, "liking": {"n": 10, "rho": 0.55, "low": 0.05, "high": 0.85, "says": "weak to strong link"}}
 
 
+COUNTED: dict[str, Any] = {
+    "stages": {"opened": 40, "agreed": 24, "camera": 15, "started": 14, "finished": 9},
+    "lost": {
+        "agreed": {"declined": 6, "unanswered": 10},
+        "camera": {"not_allowed": 6, "no_camera": 1, "stopped": 1, "withdrawn": 1},
+        "started": {"stopped": 1},
+        "finished": {"left": 5},
+    },
+    "withdrawn": {"withdrew_started": 1},
+    "without_camera": 0,
+}
+"""A funnel as the server counts it."""
+
+
 def review(
     count: int = 10,
     *,
@@ -440,6 +455,7 @@ def review(
             "rooms": int(count > 8),
             "shown": count if shown else 0,
         },
+        "funnel": funnel(COUNTED, 5),
         "hidden": hidden,
         "methods": {
             "step_s": 0.5,

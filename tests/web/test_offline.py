@@ -75,7 +75,8 @@ def test_a_report_is_written_for_a4_and_letter(run: Run, tmp_path: Path) -> None
         assert (code, complaint) == (0, "")
         assert said.startswith("Night train: No viewers so far")
         assert sorted(path.name for path in out.iterdir()) == [
-            "answers.csv", "long.csv", "moments.csv", "review.html", "review.json", "review.pdf", "viewers.csv", "wide.csv",
+            "answers.csv", "director.html", "director.pdf", "director.pptx", "funnel.csv", "long.csv", "moments.csv", "review.html",
+            "review.json", "review.pdf", "viewers.csv", "wide.csv",
         ]  # fmt: skip
         with pypdfium2.PdfDocument(out / "review.pdf") as paper_file:
             assert [round(side) for side in paper_file[0].get_size()] == list(size)

@@ -117,12 +117,16 @@ def test_all_files_can_be_had_and_each_is_in_the_log(app: FastAPI, client: TestC
         "review.html?download=1": b"<!doctype html>",
         "review.pdf?paper=a4": b"%PDF",
         "review.pdf?paper=letter": b"%PDF",
+        "director.html?download=1": b"<!doctype html>",
+        "director.pdf": b"%PDF",
+        "director.pptx": b"PK",
         "review.json": b'{"format":"mien-review 1"',
         "long.csv": b"viewer,room,cinema,stimulus,time_s",
         "wide.csv": b"stimulus,time_s,viewers_seen",
         "answers.csv": b"viewer,group_cinema,cinema,mood",
         "viewers.csv": b"viewer,room,started_at",
         "moments.csv": b"stimulus,signal,direction",
+        "funnel.csv": b"stage,n,reason,reason_n",
     }
     for name, start in starts.items():
         answer = client.get(f"/api/studies/{study}/{name}")

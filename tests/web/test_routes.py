@@ -181,6 +181,7 @@ def participation(story: Story) -> None:
     story.page("/withdraw")
     version = story.ask("GET", "/api/take-part/{invitation}").json()["study"]["consent"]["version"]
     agreed = {"language": "en", "version": version}
+    story.ask("POST", "/api/take-part/{invitation}/opening", json={"what": "opened"})
     codes = [story.ask("POST", "/api/take-part/{invitation}/consent", json=agreed).json()["code"] for _ in range(2)]
     person = Person(story.client, codes[0])
     own: dict[str, Any] = {"headers": {"X-Participant-Code": codes[0]}}
@@ -195,6 +196,7 @@ def participation(story: Story) -> None:
         story.met.add(("socket", "/api/participant/live"))
         for _ in range(4):
             page.look(picture(FACE))
+    story.ask("POST", "/api/participant/camera", json={"state": "works"}, **own)
     event = {"event": "pause", "stimulus": "s1", "film_s": 1, "at_s": 1}
     story.ask("POST", "/api/participant/events", json=event, **own)
     story.ask("GET", "/api/participant/curve", **own)
@@ -207,7 +209,8 @@ def reports(story: Story) -> None:
     assert report["counts"]["measured"] == 1
     for name in ("review.html", "review.pdf", "review.json", "review.zip", "long.csv", "wide.csv", "answers.csv", "viewers.csv"):
         story.ask("GET", "/api/studies/{id}/" + name)
-    story.ask("GET", "/api/studies/{id}/moments.csv")
+    for name in ("moments.csv", "funnel.csv", "director.html", "director.pdf", "director.pptx"):
+        story.ask("GET", "/api/studies/{id}/" + name)
     story.page("/studies/{id}/review")
     known["frozen"] = story.ask("POST", "/api/studies/{id}/frozen", json={"name": "First"}).json()["id"]
     assert [kept["id"] for kept in story.ask("GET", "/api/studies/{id}/frozen").json()["items"]] == [known["frozen"]]

@@ -273,7 +273,8 @@ def drawn_sigma_s(curve_sigma_s: float, duration_s: float) -> float:
 class Study:
     """A whole study. `every_s` is how often a face is looked at, `baseline_s` how long before the first film, both in seconds;
     `smallest_group` is the fewest viewers of whom anything is shown. Curves are drawn smoothed by a Gaussian in time whose
-    standard deviation is `curve_sigma_s` seconds at most: see `drawn_sigma_s`."""
+    standard deviation is `curve_sigma_s` seconds at most: see `drawn_sigma_s`. `cuts` are the ids of two films that are versions
+    of one, which the report sets beside each other; or none."""
 
     title: str = ""
     about: Words = field(default_factory=dict)
@@ -293,6 +294,7 @@ class Study:
     smallest_group: int = 5
     curve_sigma_s: float = 2.0
     markers: tuple[Marker, ...] = ()
+    cuts: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, given: Any) -> "Study":
@@ -447,6 +449,7 @@ def _study(given: Any) -> Study:
         smallest_group=read.whole("smallest_group", SMALLEST_GROUP, new.smallest_group),
         curve_sigma_s=read.number("curve_sigma_s", CURVE_SIGMA_S, "seconds", new.curve_sigma_s),
         markers=read.many("markers", MARKERS_MAX, _marker),
+        cuts=read.pair("cuts"),
     )
 
 
@@ -528,6 +531,14 @@ class _Fields:
         right = isinstance(value, list | tuple) and value and all(isinstance(one, str) and one in LANGUAGES for one in value)
         if not right or len(set(value)) < len(value):
             raise self.wrong("languages", f"a list of one or more of {', '.join(LANGUAGES)}, each once")
+        return tuple(value)
+
+    def pair(self, name: str) -> tuple[str, ...]:
+        """Two different ids, or none."""
+        value = self.given.get(name) or []
+        right = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+        if not right or len(value) not in (0, 2) or len(set(value)) < len(value):
+            raise self.wrong(name, "a list of the ids of two films, or an empty one")
         return tuple(value)
 
     def many(self, name: str, most: int, read: Callable[[Any, str], One]) -> tuple[One, ...]:
@@ -643,6 +654,10 @@ def _check_references(study: Study) -> None:
                 f"{where}.question: wanted the id of a question of the kind single, but got {variable.question!r}; "
                 "groups come from what is chosen there"
             )
+    for id in study.cuts:
+        film = study.stimulus(id)
+        if film is None or film.kind != "film":
+            raise DataError(f"cuts: wanted the ids of two films that are versions of one, but got {id!r}")
     for number, marker in enumerate(study.markers):
         if study.stimulus(marker.stimulus) is None:
             known = ", ".join(s.id for s in study.stimuli) or "none yet"

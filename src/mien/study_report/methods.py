@@ -50,6 +50,15 @@ def methods(
         "Groups: where two groups of a kind are shown, one curve minus the other, smoothed; its band holds all of what comes out "
         f"in {level:.0%} of cases when viewers are dealt to the groups by chance ({draws} times; the highest point of a film). "
         "Over the whole film: Welch's t of each viewer's own mean. Both corrected for all expressions (Holm).",
+        *(
+            [
+                "Two cuts: on one clock from the beginning of each; the second curve minus the first, smoothed. Its band holds all "
+                f"of what comes out in {level:.0%} of cases when who saw both changes the two by chance, and who saw one is dealt "
+                f"to one ({draws} times; the highest point); corrected for all expressions (Holm)."
+            ]
+            if definition.get("cuts")
+            else []
+        ),
         f"Of fewer than {LEAST_TESTED} viewers curves and means are shown, but no moment, interval of a change, p or verdict.",
         "Attention: of the viewers who were being measured, the share in whom a face was found.",
         f"Who saw less than {LEAST_WATCHED:.0%} of a film is in none of its curves, moments, markers and correlations, but where "

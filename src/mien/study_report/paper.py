@@ -3,22 +3,17 @@
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from importlib import resources
 from io import BytesIO
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import numpy as np
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     CondPageBreak,
@@ -31,12 +26,13 @@ from reportlab.platypus import (
     Table,
 )
 
-from mien import __version__, audience
+from mien import __version__
 from mien.errors import MediaError
+from mien.study_report import drawn_curves
+from mien.study_report.funnel import reasons_text
 from mien.study_report.headline import LEAST_TESTED, clock, headline
 from mien.study_report.paper_charts import (
     BOLD,
-    DASHES,
     FONT,
     GROUP_DASHES,
     GROUPS,
@@ -45,7 +41,6 @@ from mien.study_report.paper_charts import (
     RIGHT,
     RULE,
     SOFT,
-    VALENCE,
     Trace,
     bars,
     before_after,
@@ -55,13 +50,13 @@ from mien.study_report.paper_charts import (
     interval,
     legend,
     reach,
+    register_fonts,
 )
 
 SIZES: dict[str, tuple[float, float]] = {"a4": A4, "letter": LETTER}
 
 _MARGIN, _HEAD, _FOOT = 18 * mm, 23 * mm, 23 * mm
 _PAD = 6  # points that Platypus keeps free within a frame
-_SIGNALS_DRAWN = 3
 _EFFECTS_TOLD = 3
 _TITLE_LETTERS, _KICKER_LETTERS, _LABEL_LETTERS, _ANSWER_LETTERS = 240, 160, 90, 700
 _TEXTS_PRINTED, _NAMES_PRINTED, _LEFT_PRINTED = 30, 24, 40
@@ -103,21 +98,12 @@ def pdf(review: Json, path: str | PathLike[str], paper: str = "a4") -> None:
     if paper not in SIZES:
         raise ValueError(f"paper is 'a4' or 'letter', not {paper!r}")
     content = BytesIO()
-    _fonts()
+    register_fonts()
     _Document(review, content, SIZES[paper]).build()
     try:
         Path(path).write_bytes(content.getvalue())
     except OSError as error:
         raise MediaError(f"{Path(fspath(path)).name}: cannot be written: {error.strerror or error}") from error
-
-
-@cache
-def _fonts() -> None:
-    folder = resources.files("matplotlib") / "mpl-data" / "fonts" / "ttf"
-    for name in (FONT, BOLD):
-        with resources.as_file(folder / f"{name}.ttf") as file:
-            pdfmetrics.registerFont(TTFont(name, str(file)))
-    pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
 
 
 class _Counting(Canvas):  # type: ignore[misc]
@@ -217,10 +203,10 @@ class _Document:
         )
 
     def build(self) -> None:
-        story = self._top()
+        story = self._top() + self._cuts()
         for film in self.review["stimuli"]:
             story += self._film(film)
-        story += self._questions() + self._agreement() + self._viewers() + self._methods()
+        story += self._questions() + self._agreement() + self._funnel() + self._viewers() + self._methods()
         self.document.build(story, onFirstPage=self._frame, onLaterPages=self._frame, canvasmaker=_Counting)
 
     def _frame(self, canvas: Any, _: Any) -> None:
@@ -301,7 +287,7 @@ class _Document:
         ]
 
     def _colour(self, signal: str) -> str:
-        return VALENCE if signal == "valence" else str(self.review["colours"][signal]["light"])
+        return drawn_curves.colour(self.review, signal)
 
     def _smoothing(self, film: Json) -> str:
         """How the curves of a film are drawn, in words."""
@@ -311,36 +297,6 @@ class _Document:
         sigma_s = film["sigma_s"]
         return f"smoothed by a Gaussian of {sigma_s:g} s, over no edge and no step in who is there" if sigma_s else "as measured"
 
-    def _trace(self, film: Json, curve: Json, times: Sequence[float], name: str, colour: str, dash: tuple[int, ...] = ()) -> Trace:
-        """A curve as it is drawn: smoothed, over no gap and no step in who is there."""
-        rows = [curve[part] for part in ("mean", "low", "high")]
-        step_s = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-        sigma_s = film.get("sigma_s") or 0.0
-        if 2 * sigma_s >= step_s:
-            known = np.array([value is not None for value in rows[0]])
-            values = [[0.0 if value is None else value for value in row] for row in rows]
-            cuts = np.searchsorted(times, [step["time_s"] for step in film.get("steps", ())]).tolist()
-            calm = audience.smooth(values, known, sigma_s / step_s, cuts)
-            rows = [[float(v) if k else None for v, k in zip(row, known, strict=True)] for row in calm]
-        return Trace(name, colour, dash, times, *rows)
-
-    def _line(self, film: Json, kind: str, signal: str) -> Trace:
-        curve = film["curves"][kind][signal]
-        return self._trace(film, curve, film["times"], signal, self._colour(signal), DASHES.get(signal, ()))
-
-    def _liveliest(self, film: Json) -> list[str]:
-        """The signals of the highest moments, else those that vary most."""
-        risen = sorted((m for m in film["moments"] if m["signal"] != "valence"), key=lambda m: -abs(m["rise"]))
-        found = list(dict.fromkeys(m["signal"] for m in risen))
-        if not found:
-
-            def span(label: str) -> float:
-                values = [v for v in film["curves"]["raw"][label]["mean"] if v is not None]
-                return max(values) - min(values) if values else 0.0
-
-            found = sorted((label for label in self.labels if label != "neutral"), key=span, reverse=True)
-        return found[:_SIGNALS_DRAWN]
-
     def _film(self, film: Json) -> list[Flowable]:
         several = len(self.review["stimuli"]) > 1
         title = _cut(film["title"], _TITLE_LETTERS)
@@ -348,8 +304,8 @@ class _Document:
             why = "" if self.review["hidden"] else " Nothing can be shown of this film yet: too few viewers were measured on it."
             return [_text(title, HEADING), _text(f"{film['viewers']} viewers so far.{why}")] if several else []
         end = film["duration_s"] or film["times"][-1]
-        main = self._liveliest(film)
-        traces = [self._line(film, "raw", signal) for signal in main]
+        main = drawn_curves.liveliest(self.review, film)
+        traces = [drawn_curves.line(self.review, film, "raw", signal) for signal in main]
         chart = curves(
             self.width,
             262,
@@ -548,12 +504,12 @@ class _Document:
     def _small(self, film: Json, end: float, kind: str, signals: Sequence[str]) -> list[Flowable]:
         """A small chart for each signal, three in a row; those of shares on one scale."""
         each = self.width / 3
-        shared = [self._line(film, kind, s) for s in signals if s not in ("valence", "neutral")]
+        shared = [drawn_curves.line(self.review, film, kind, s) for s in signals if s not in ("valence", "neutral")]
         how = "change" if kind == "corrected" else "share"
         common = reach(shared, how)
         cells = []
         for signal in signals:
-            trace = self._line(film, kind, signal)
+            trace = drawn_curves.line(self.review, film, kind, signal)
             apart = signal in ("valence", "neutral")
             own = "valence" if signal == "valence" else how
             chart = curves(
@@ -574,7 +530,7 @@ class _Document:
         )
         parts: list[Flowable] = [KeepTogether([_text("Every expression", HEADING), _text(words, NOTE), rows[0]]), *rows[1:]]
         if film["curves"]["corrected"]:
-            changed = self._small(film, end, "corrected", [*self._liveliest(film), "valence"][:3])
+            changed = self._small(film, end, "corrected", [*drawn_curves.liveliest(self.review, film), "valence"][:3])
             words = (
                 f"Baseline-corrected: how far each face is from its own calm look in the {self.review['methods']['baseline_s']:g} "
                 "s before the film. 0 is as at rest."
@@ -594,9 +550,9 @@ class _Document:
                 for k, value, g in shown
             ]
             charts: list[Flowable] = []
-            for signal in [*self._liveliest(film)[:1], "valence"]:
+            for signal in [*drawn_curves.liveliest(self.review, film)[:1], "valence"]:
                 traces = [
-                    self._trace(film, g["raw"][signal], g["times"], name, colour, dash)
+                    drawn_curves.trace(film, g["raw"][signal], g["times"], name, colour, dash)
                     for (name, colour, dash), (_, _, g) in zip(names, shown, strict=True)
                 ]
                 kind = "valence" if signal == "valence" else "share"
@@ -645,6 +601,44 @@ class _Document:
         return [
             KeepTogether(
                 [_text("How alike the viewers reacted", HEADING), _text(first, _style("first", 9, 13, fontName=BOLD)), _text(then)]
+            )
+        ]
+
+    # --- two cuts
+
+    def _cuts(self) -> list[Flowable]:
+        """Two cuts of one film on one axis, by the expression that differs most; reports that were kept before 0.6 have none."""
+        found = self.review.get("cuts")
+        if not found:
+            return []
+        films = [next(film for film in self.review["stimuli"] if film["id"] == found[name]) for name in ("first", "second")]
+
+        def most(signal: str) -> tuple[bool, float]:
+            one = found["signals"][signal]
+            return bool(one["where"]), max((abs(v) for v in one["difference"] if v is not None), default=0.0)
+
+        signal = max((name for name in found["signals"] if name != "neutral"), key=most)
+        one, times = found["signals"][signal], found["times"]
+        end = times[-1]
+        lines = []
+        for k, film in enumerate(films):
+            curve = {part: values[: len(times)] for part, values in film["curves"]["raw"][signal].items()}
+            name = f"{_cut(film['title'], 60)} ({found['n'][k]})"
+            lines.append(drawn_curves.trace(film, curve, times, name, GROUPS[k], GROUP_DASHES[k]))
+        gap = Trace("", "#1f5a96", (), times, one["difference"], one["low"], one["high"])
+        valence = signal == "valence"
+        words = f"{signal.capitalize()}: “{_cut(found['titles'][1], 60)}” minus “{_cut(found['titles'][0], 60)}”"
+        words += "; inside of the band it could be by chance" if found["tested"] else ""
+        return [
+            KeepTogether(
+                [
+                    _text("Two cuts beside each other", HEADING),
+                    *(_text(sentence) for sentence in found["says"]),
+                    legend(self.width, [(line.name, line.colour, line.dash) for line in lines]),
+                    curves(self.width, 130, lines, end_s=end, kind="valence" if valence else "share", labels=False),
+                    _text(words, NOTE),
+                    curves(self.width, 62, [gap], end_s=end, kind="valence" if valence else "change", labels=False),
+                ]
             )
         ]
 
@@ -704,7 +698,12 @@ class _Document:
             parts.append(_text("Too few answers to show.", NOTE))
         elif question.get("emotions"):
             rows = sorted(question["emotions"].items(), key=lambda one: -one[1]["mean"])
-            parts.append(bars(width, [(label, e["mean"] / 4, f"{e['mean']:.1f}", self._colour(label)) for label, e in rows]))
+            parts.append(
+                bars(
+                    width,
+                    [(label, e["mean"] / 4, f"{e['mean']:.1f}", self._colour(label)) for label, e in rows],
+                )
+            )
             parts.append(_text("Mean of 0 (not at all) to 4 (very strongly).", NOTE))
         elif question.get("histogram"):
             parts.append(columns(width, [(f"{_plain(c['low'])}–{_plain(c['high'])}", c["n"]) for c in question["histogram"]]))
@@ -778,7 +777,30 @@ class _Document:
             parts.append(_text(liking, _style("liking", 8, 11.4, spaceBefore=4)))
         return [KeepTogether(parts)]
 
-    # --- viewers and methods
+    # --- the funnel, viewers and methods
+
+    def _funnel(self) -> list[Flowable]:
+        """How far people came, and why not further; reports that were kept before 0.6 have none."""
+        found = self.review.get("funnel")
+        if not found:
+            return []
+        rows: list[list[Any]] = [[_text("Stage", COLUMN), _text("People", COLUMN_NUMBER), _text("Of those who did not", COLUMN)]]
+        for stage in found["stages"]:
+            n, lost = stage["n"], stage["lost"]
+            why = f"{lost['n']}{': ' if lost['reasons'] else ''}{reasons_text(lost)}" if lost["n"] else ""
+            rows.append([_text(stage["title"], STRONG), _text("–" if n is None else str(n), NUMBER), _text(why, CELL)])
+        if (withdrawn := found["withdrawn"])["n"]:
+            rows.append(
+                [_text("Withdrawn, all erased", STRONG), _text(str(withdrawn["n"]), NUMBER), _text(reasons_text(withdrawn), CELL)]
+            )
+        words = (
+            "Reasons are what page and server saw: nobody is asked. None is told of fewer than "
+            f"{self.review['smallest_group']} people; such are taken together."
+        )
+        if found["without_camera"]:
+            words += f" {found['without_camera']} of those past the camera check went on without a camera."
+        table = self._table(rows, [self.width * share for share in (0.26, 0.1, 0.64)])
+        return [KeepTogether([_text("How far people came", HEADING), _text(words, NOTE), table])]
 
     def _viewers(self) -> list[Flowable]:
         viewers = [viewer for viewer in self.review["viewers"] if viewer["quality"] != "none"]

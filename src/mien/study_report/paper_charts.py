@@ -8,11 +8,15 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from reportlab.graphics.shapes import Circle, Drawing, Line, Polygon, PolyLine, Rect, String
 from reportlab.lib.colors import Color, HexColor
+from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.pdfbase.ttfonts import TTFont
 
 from mien.study_report.headline import clock
 
@@ -53,6 +57,16 @@ class Trace:
     mean: Values
     low: Values
     high: Values
+
+
+@cache
+def register_fonts() -> None:
+    """Makes DejaVu Sans known to whatever is drawn or laid out."""
+    folder = resources.files("matplotlib") / "mpl-data" / "fonts" / "ttf"
+    for name in (FONT, BOLD):
+        with resources.as_file(folder / f"{name}.ttf") as file:
+            pdfmetrics.registerFont(TTFont(name, str(file)))
+    pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
 
 
 def fit(text: str, width: float, size: float, font: str = FONT) -> str:

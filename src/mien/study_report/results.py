@@ -22,6 +22,8 @@ from mien.labels import FERPLUS
 from mien.report import CAVEAT, LAW, colours
 from mien.study.definition import drawn_sigma_s
 from mien.study_report.answers import agreement, holm, questions, said
+from mien.study_report.cuts import cuts
+from mien.study_report.funnel import funnel
 from mien.study_report.headline import LEAST_TESTED, changed, clearest, clock, headline
 from mien.study_report.methods import MARKER_S, methods
 from mien.study_report.presence import LEAST_WATCHED, presence, told, without_few
@@ -58,6 +60,7 @@ def build(
     step_s: float | None = None,
     at: datetime | None = None,
     counts: Mapping[str, int] | None = None,
+    counted: Mapping[str, Any] | None = None,
     live: bool = False,
     left_out: Sequence[str] = (),
     simulated: str | None = None,
@@ -70,6 +73,7 @@ def build(
     step_s     seconds of a cell of time; default: the study's `every_s`, or more where the film would have over 3,600 cells
     at         when the review is made, default now
     counts     what only the server knows: invited, agreed, left, withdrawn, rooms; default: counted from the viewers
+    counted    how far people came and why not further, as `mien.study_report.funnel.funnel` takes it; only the server knows
     left_out   a sentence about each viewer or answer that could not be read; stands among the methods
     simulated  a sentence that says so, shown on every page, where the viewers are
     """
@@ -88,10 +92,10 @@ def build(
     shown = may_show(members, everybody, smallest) if not hidden else set()
     by_link = {variable["id"] for variable in definition.get("variables") or () if variable["by"] == "link"}
     films = films or {}
-    parts = [
-        _stimulus(_Of(definition, stimulus, viewers, labels, smallest, step_s), films.get(stimulus["id"]))
-        for stimulus in definition["stimuli"]
-    ]
+    of = [_Of(definition, stimulus, viewers, labels, smallest, step_s) for stimulus in definition["stimuli"]]
+    compared = [one for one in of if one.stimulus["id"] in (definition.get("cuts") or ())]
+    shared = {one.stimulus["id"]: max(each.drawn_step_s for each in compared) for one in compared}
+    parts = [_stimulus(replace(one, least_step_s=shared.get(one.stimulus["id"], 0.0)), films.get(one.stimulus["id"])) for one in of]
     review: Json = {
         "format": FORMAT,
         "title": definition["title"],
@@ -107,6 +111,7 @@ def build(
         "labels": list(labels),
         "colours": colours(labels),
         "counts": _counts(viewers, measured, counts, bool(hidden)),
+        "funnel": funnel(counted, smallest) if counted and any(counted["stages"].values()) else None,
         "hidden": hidden,
         "methods": methods(
             definition,
@@ -134,6 +139,7 @@ def build(
             for variable in definition.get("variables") or ()
         ],
         "stimuli": [part.json for part in parts],
+        "cuts": _cuts(definition, parts, smallest),
         "viewers": [_viewer_row(viewer, {(v, value) for v, value in shown if v in by_link}) for viewer in viewers],
         "questions": questions(definition, viewers, members, smallest),
         "agreement": None if hidden else agreement(definition, viewers, labels, _expressed(viewers, labels), smallest, DRAWS),
@@ -176,7 +182,8 @@ def _counts(viewers: Sequence[Viewer], measured: Sequence[Viewer], given: Mappin
 
 @dataclass(frozen=True, slots=True)
 class _Of:
-    """What is asked about one film: of whom, and how finely."""
+    """What is asked about one film: of whom, and how finely; `least_step_s` is the least step of its drawings, as two cuts share
+    one."""
 
     definition: Json
     stimulus: Json
@@ -184,6 +191,7 @@ class _Of:
     labels: Sequence[str]
     smallest: int
     step_s: float | None
+    least_step_s: float = 0.0
 
     @property
     def viewers(self) -> list[Viewer]:
@@ -199,12 +207,23 @@ class _Of:
         ends = sorted((float(v.timelines[self.stimulus["id"]].times[-1]) for v in self.viewers), reverse=True)
         return ends[min(self.smallest, len(ends)) - 1] if ends else 0.0
 
+    @property
+    def tested_step_s(self) -> float:
+        """Of a cell in which synchrony, moments and markers are worked out."""
+        return self.step_s or max(float(self.definition["every_s"]), self.duration_s / (TIMES_MAX - 1))
+
+    @property
+    def drawn_step_s(self) -> float:
+        """Of a cell of the drawings."""
+        return max(self.tested_step_s, self.duration_s / (DRAWN_MAX - 1))
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
     json: Json
     notes: tuple[str, ...] = ()
     step_s: float = 0.0
+    drawn: Audience | None = None
 
 
 def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
@@ -232,8 +251,7 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
         }
         markers = [_marker(m, {}) for m in _markers(of)]
         return _Part(head | {"times": []} | nothing | {"groups": {}, "moments": [], "markers": markers, **pictures, "facts": []})
-    step_s = of.step_s or max(float(of.definition["every_s"]), duration_s / (TIMES_MAX - 1))
-    drawn_step_s = max(step_s, duration_s / (DRAWN_MAX - 1))
+    step_s, drawn_step_s = of.tested_step_s, max(of.drawn_step_s, of.least_step_s)
     fine = _aligned(of, viewers, step_s)
     drawn = fine if drawn_step_s == step_s else _aligned(of, viewers, drawn_step_s)
     sigma_s = drawn_sigma_s(float(of.definition["curve_sigma_s"]), duration_s)
@@ -260,7 +278,16 @@ def _stimulus(of: _Of, film: str | PathLike[str] | None) -> _Part:
     groups = _groups(of, kept, drawn, corrected)
     json |= {"groups": groups, "differences": _differences(of, kept, drawn, corrected, groups, sigma_s, json["steps"])}
     json["facts"] = _facts(json, drawn, of.smallest)
-    return _Part(json, _baseline_notes(kept, drawn, of), drawn_step_s)
+    return _Part(json, _baseline_notes(kept, drawn, of), drawn_step_s, drawn)
+
+
+def _cuts(definition: Json, parts: Sequence[_Part], smallest: int) -> Json | None:
+    """The two films of a study that are cuts of one, beside each other; None where there are none or nothing of them is shown."""
+    by_id = {part.json["id"]: part for part in parts}
+    both = [by_id[id] for id in definition.get("cuts") or () if id in by_id]
+    if len(both) != 2:
+        return None
+    return cuts([part.json for part in both], [part.drawn for part in both], smallest, level=LEVEL, draws=DRAWS)
 
 
 def _figures(

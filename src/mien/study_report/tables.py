@@ -5,6 +5,7 @@ wide.csv      times down, a column per signal and, of single viewers, each one's
 answers.csv   a row per viewer, a column per question, of single viewers
 viewers.csv   a row per viewer: groups by link, and quality
 moments.csv   a row per moment that stands out
+funnel.csv    a row per stage of taking part, and per reason not to come that far
 
 long, wide and answers hold what single viewers showed and said: research data for whoever runs the study, which no smallest group
 protects. The review itself never does.
@@ -26,12 +27,12 @@ from mien.study_report.results import Json
 from mien.study_report.viewers import Viewer, comparable
 from mien.types import leading
 
-NAMES = ("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv")
+NAMES = ("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv", "funnel.csv")
 StrPath = str | PathLike[str]
 
 
 def write(folder: StrPath, review: Json, study: Any, viewers: Sequence[Viewer]) -> list[Path]:
-    """All five tables into `folder`, which must be there. Raises `MediaError` where one cannot be written."""
+    """All six tables into `folder`, which must be there. Raises `MediaError` where one cannot be written."""
     made = [Path(folder) / name for name in NAMES]
     for path in made:
         write_one(path, path.name, review, study, viewers)
@@ -39,7 +40,7 @@ def write(folder: StrPath, review: Json, study: Any, viewers: Sequence[Viewer]) 
 
 
 def write_one(path: StrPath, name: str, review: Json, study: Any, viewers: Sequence[Viewer]) -> None:
-    """One of the five, by its name, to `path`. Raises `MediaError` where it cannot be written."""
+    """One of the six, by its name, to `path`. Raises `MediaError` where it cannot be written."""
     if name == "long.csv":
         long(path, study, viewers)
     elif name == "wide.csv":
@@ -50,6 +51,8 @@ def write_one(path: StrPath, name: str, review: Json, study: Any, viewers: Seque
         people(path, review)
     elif name == "moments.csv":
         moments(path, review)
+    elif name == "funnel.csv":
+        how_far(path, review)
     else:
         raise ValueError(f"no table {name!r}; known: {', '.join(NAMES)}")
 
@@ -230,6 +233,22 @@ def moments(path: StrPath, review: Json) -> None:
         for moment in part["moments"]
     )
     _write(path, (_line(row) for row in (["stimulus", *columns, "viewers", "measured", "rise_low", "rise_high", "p"], *rows)))
+
+
+def how_far(path: StrPath, review: Json) -> None:
+    """stage, n, reason, reason_n: a row per stage with an empty reason, then a row per reason of those who did not come as far; at
+    last, as stage "withdrawn", those of whom all is erased. A number that is not known is empty; of a review that nobody counted
+    for there is the head alone."""
+    rows: list[list[Any]] = []
+    found = review.get("funnel")
+    for stage in found["stages"] if found else ():
+        rows.append([stage["stage"], stage["n"], "", None])
+        rows += [[stage["stage"], stage["n"], one["reason"], one["n"]] for one in stage["lost"]["reasons"]]
+    if found:
+        withdrawn = found["withdrawn"]
+        rows.append(["withdrawn", withdrawn["n"], "", None])
+        rows += [["withdrawn", withdrawn["n"], one["reason"], one["n"]] for one in withdrawn["reasons"]]
+    _write(path, (_line(row) for row in (["stage", "n", "reason", "reason_n"], *rows)))
 
 
 class _Echo:

@@ -163,7 +163,7 @@ class StudyRow(Base):
 
     `films` says of each stimulus with a film whether it can be played yet; `version` rises with every change of its data, whether
     of the definition or of what participants gave; `names_given` is how many participants there ever were, so that no name comes
-    back with another person.
+    back with another person; `funnel` counts those of whom nothing is kept, see `mien.web.studies.funnel`.
     """
 
     __tablename__ = "studies"
@@ -177,6 +177,7 @@ class StudyRow(Base):
     films: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     version: Mapped[int] = mapped_column(Integer, default=1)
     names_given: Mapped[int] = mapped_column(Integer, default=0)
+    funnel: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     simulated: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     changed_at: Mapped[datetime] = mapped_column(UtcTime, default=now)

@@ -79,13 +79,18 @@ def check_address(raw_path: bytes, query: bytes) -> None:
 
 
 def in_time(receive: Receive, clock: Callable[[], float] = time.monotonic) -> Receive:
-    """`receive` that raises `ApiError` 408 where a body comes too slowly. Once it is whole, whatever follows is waited for."""
-    begun, count, whole = clock(), 0, False
+    """`receive` that raises `ApiError` 408 where a body comes too slowly. Once it is whole, whatever follows is waited for.
+
+    Its time begins when it is first asked for: a route that reads none asks when its answer is sent, however long that took.
+    """
+    begun: float | None = None
+    count, whole = 0, False
 
     async def receive_some() -> Message:
-        nonlocal count, whole
+        nonlocal begun, count, whole
         if whole:
             return await receive()
+        begun = clock() if begun is None else begun
         left_s = min(SLOW_AFTER_S, begun + SLOW_AFTER_S + count / SLOWEST_BYTES_PER_S - clock())
         try:
             if left_s <= 0:

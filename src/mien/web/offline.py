@@ -87,7 +87,7 @@ class Offline(Services):
                 "study": row.id,
                 "until": None,
                 "folder": scratch,
-                "files": ["review.json", "review.html", pdf, *review_worker.TABLES],
+                "files": ["review.json", "review.html", pdf, *review_worker.SHEETS, *review_worker.TABLES],
             }
             names = []
             for name in review_worker.make(task):

@@ -54,10 +54,10 @@ function liveliest(part, labels) {
 export function show(root, review, { film = () => null, acts = [], back = null, editable = false, edit = null, erase = null } = {}) {
   const state = { stimulus: review.stimuli[0]?.id ?? null, valence: false, signals: null, group: "", corrected: false, measured: false, everybody: false, sort: "name", down: false, t: 0 };
   const places = Object.fromEntries(
-    ["head", "films", "view", "moments", "markers", "presence", "synchrony", "viewers", "answers", "agreement", "methods"].map((name) => [name, h("section", { id: `review-${name}` })]),
+    ["head", "cuts", "films", "view", "moments", "markers", "presence", "synchrony", "funnel", "viewers", "answers", "agreement", "methods"].map((name) => [name, h("section", { id: `review-${name}` })]),
   );
   state.answersBy = review.variables.find((variable) => review.questions.some((asked) => asked.by_group?.[variable.id]))?.id ?? "";
-  let drawn = {}, screen = null;
+  let drawn = {}, screen = null, beside = null;
   root.classList.add("review");
   root.replaceChildren(...Object.values(places));
 
@@ -105,6 +105,48 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       review.hidden && h("p", { class: "notice" }, `Curves and answers of fewer than ${review.smallest_group} people could tell who is who, so they are not shown yet.`),
       h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     ].filter(Boolean);
+  }
+
+  // --- two cuts -----------------------------------------------------------------------------------------------------------------
+
+  const WAYS = { within: "the same people saw both", between: "each person saw one", mixed: "some people saw both, others one" };
+
+  /** Two cuts of one film on one axis, and the second minus the first. */
+  function cuts() {
+    const found = review.cuts;
+    if (!found) return null;
+    const films = [found.first, found.second].map((id) => review.stimuli.find((one) => one.id === id));
+    const names = Object.keys(found.signals), real = names.filter((signal) => found.signals[signal].where.length);
+    const most = (signal) => Math.max(0, ...found.signals[signal].difference.map((v) => Math.abs(v ?? 0)));
+    state.cutSignal ??= (real.length ? real : names.filter((one) => one !== "neutral")).reduce((best, one) => (most(one) > most(best) ? one : best));
+    const signal = state.cutSignal, one = found.signals[signal], times = found.times, step = usualStep(times), place = h("div", {});
+    const sigma = 2 * found.sigma_s < step ? 0 : found.sigma_s;
+    const lines = films.map((film, group) => {
+      const edges = (film.steps ?? []).map(({ time_s }) => times.findIndex((t) => t >= time_s)).filter((k) => k > 0), curve = film.curves.raw[signal];
+      const calmed = (values) => (sigma ? smooth(values.slice(0, times.length), sigma / step, edges) : values.slice(0, times.length));
+      return { key: film.id, name: `${film.title} (${found.n[group]})`, signal, group, times, ...Object.fromEntries(["mean", "low", "high"].map((part) => [part, calmed(curve[part])])) };
+    });
+    const select = h("select", { onchange: () => {
+      state.cutSignal = select.value;
+      draw();
+      places.cuts.querySelector("select").focus();
+    } }, ...names.map((name) => h("option", { value: name, selected: name === signal }, `${name}${real.includes(name) ? " (differs)" : ""}`)));
+    queueMicrotask(() => {
+      beside = new Curves(place, { start: 0, end: times[times.length - 1] + step / 2, step, label: "Time in both cuts", sought() {}, ranged() {} });
+      beside.set({
+        lines, corrected: false, valence: signal === "valence", times, steps: [], synchrony: null, there: null, markers: [], moments: [],
+        title: `${signal === "valence" ? "Apparent valence" : "How sure the program is that a face appears to show it"}; ${sigma ? `smoothed, σ = ${sigma} s` : "as measured"}`,
+        counted: films.map((film, group) => ({ group, times, n: film.n.slice(0, times.length) })),
+        difference: { title: `${found.titles[1]} minus ${found.titles[0]}`, times, values: one.difference, low: one.low, high: one.high },
+      });
+    });
+    return [
+      heading("cuts", "Two cuts beside each other", `One clock for both, from the beginning of each; ${WAYS[found.way]}${found.way === "mixed" && found.pairs ? ` (${found.pairs} saw both)` : ""}.`),
+      ...found.says.map((words) => h("p", { class: "lead-sentence break" }, words)),
+      h("label", { class: "pick small no-print" }, "Expression", select),
+      h("ul", { class: "row small plain-lines" }, ...lines.map((line) => h("li", { class: "row one-line" }, groupStroke(line.group), h("span", { class: "break" }, line.name)))),
+      place,
+    ];
   }
 
   function films() {
@@ -553,6 +595,31 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     ].filter(Boolean);
   }
 
+  // --- the funnel ---------------------------------------------------------------------------------------------------------------
+
+  /** "4 said no, 7 for other reasons": why people did not come further, as far as that is told. */
+  const reasons = (part) => part.reasons.map((one) => `${one.n} ${one.reason === "others" ? "for " : ""}${one.title}`).join(", ");
+
+  function funnel() {
+    const found = review.funnel;
+    if (!found) return null;
+    const most = Math.max(1, ...found.stages.map((stage) => stage.n ?? 0));
+    const stage = (title, n, part, words) => {
+      const bar = h("i", { "aria-hidden": "true" });
+      bar.style.width = `${((n ?? 0) / most) * 100}%`;
+      return h("li", {}, h("span", {}, title), h("span", { class: "funnel-bar" }, bar), h("b", { class: "tabular num" }, n === null ? "–" : String(n)),
+        words(part) ? h("span", { class: "small soft break" }, `${words(part)}.`) : null);
+    };
+    const without = found.without_camera ? h("p", { class: "small soft" }, `${found.without_camera} of those past the camera check went on without a camera.`) : null;
+    return [
+      heading("funnel", "How far people came", `Reasons are what page and server saw: nobody is asked. None is told of fewer than ${review.smallest_group} people; such are taken together.`),
+      h("ul", { class: "funnel" },
+        ...found.stages.map((one) => stage(one.title, one.n, one.lost, (lost) => lost.n && `${lost.n} did not${lost.reasons.length ? `: ${reasons(lost)}` : ""}`)),
+        found.withdrawn.n ? stage("Withdrawn, all erased", found.withdrawn.n, found.withdrawn, reasons) : null),
+      without,
+    ].filter(Boolean);
+  }
+
   // --- viewers ------------------------------------------------------------------------------------------------------------------
 
   const order = (name) => {
@@ -680,6 +747,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   function draw() {
     const now = part();
     fill("head", [review.headline, review.hidden, review.title, review.counts, review.made_at, review.live, review.until, review.simulated, acts.length], head);
+    fill("cuts", ["cuts", review.cuts, state.cutSignal], cuts);
     fill("films", [review.stimuli.map((one) => [one.id, one.title]), state.stimulus], films);
     if (now?.curves && screen?.id === now.id) screen.update(now);
     else {
@@ -690,6 +758,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     fill("markers", ["markers", state.everybody, now?.markers, state.stimulus, Boolean(now?.curves)], markers);
     fill("presence", ["presence", state.stimulus, now?.left, now?.there, Boolean(now?.curves)], presence);
     fill("synchrony", ["synchrony", state.stimulus, now?.synchrony && [now.synchrony.isc, now.synchrony.p]], synchrony);
+    fill("funnel", ["funnel", review.funnel], funnel);
     fill("viewers", [review.viewers, review.variables], viewers);
     fill("answers", [review.questions, review.variables, state.answersBy], answers);
     fill("agreement", [review.agreement], agreements);
@@ -700,6 +769,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   const paper = (on) => () => {
     document.documentElement.classList.toggle("on-paper", on);
     screen?.curves?.print(on);
+    beside?.print(on);
   };
   const printing = { beforeprint: paper(true), afterprint: paper(false) };
   for (const [type, listener] of Object.entries(printing)) addEventListener(type, listener);

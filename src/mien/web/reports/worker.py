@@ -30,8 +30,11 @@ from mien.whole_file import whole_file
 PAPERS = {"review.pdf": "a4", "review-letter.pdf": "letter"}
 """File → its paper."""
 
-TABLES = ("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv")
-FILES = ("review.html", *PAPERS, "review.json", *TABLES)
+TABLES = ("long.csv", "wide.csv", "answers.csv", "viewers.csv", "moments.csv", "funnel.csv")
+SHEETS = ("director.html", "director.pdf", "director.pptx")
+"""The director's sheet."""
+
+FILES = ("review.html", *PAPERS, *SHEETS, "review.json", *TABLES)
 """All that can be made of a review."""
 
 ARCHIVE = "review.zip"
@@ -73,6 +76,11 @@ def make(task: dict[str, Any]) -> list[str]:
                 from mien.study_report import paper
 
                 paper.pdf(review, part, paper=PAPERS[name])
+            elif name in SHEETS:
+                from mien.study_report import director
+
+                write = {"html": director.html, "pdf": director.pdf, "pptx": director.pptx}[name.rpartition(".")[2]]
+                write(review, part)
             elif name in TABLES:
                 from mien.study_report import tables
 
@@ -138,14 +146,18 @@ def _build(
 
     films = {s.id: path for s in study.stimuli if (path := studies.film(row.id, s.id)).is_file()}
     counts: dict[str, Any] = {"invited": _invited(studies, row.id)}
+    counted = None
     if until is None:
         counts |= studies.counts(row.id)
+        counted = studies.funnel(row.id)
+        counts["started"] = counted["stages"]["started"]
     return build(
         study,
         people,
         films=films,
         until=until,
         counts=counts,
+        counted=counted,
         live=row.state == "open" and until is None,
         left_out=odd,
         simulated="The viewers of this study are simulated: nobody was filmed." if row.simulated else None,

@@ -14,6 +14,7 @@ from mien.web.capture import participant_log as logs
 from mien.web.database import Participant
 from mien.web.errors import may_fail
 from mien.web.retention.participant_export import ExportFile, export_of_participant
+from mien.web.studies import funnel
 from mien.web.studies.participants import Participants, public, refuse_ended
 from mien.web.studies.proof import Proof
 from mien.web.studies.service import LinkState
@@ -80,6 +81,22 @@ class Code(BaseModel):
     """The key to everything of one participant. It is told once, and only a hash is kept."""
 
     code: str = Field(examples=["K7PM-4QXD-9RTB"])
+
+
+class Opening(BaseModel):
+    """Of somebody who has not agreed; nothing is kept but a number."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    what: funnel.Opening = Field(description="the page was opened, somebody said no, or could not begin", examples=["opened"])
+
+
+class CameraTold(BaseModel):
+    """How the camera was when the page asked for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: funnel.Camera = Field(description="works, without (gone on without one), or why there is no picture", examples=["works"])
 
 
 class BaselineTold(BaseModel):
@@ -196,6 +213,13 @@ def agree(request: Request, invitation: str, agreed: Agreed) -> Code:
     return Code(code=_participants(request).agree(invitation, agreed.language, agreed.version, agreed.pictures, address))
 
 
+@router.post("/api/take-part/{invitation}/opening", status_code=204, summary="Count an opening", responses=may_fail(403, 422))
+def count_opening(request: Request, invitation: str, told: Opening) -> Response:
+    """Counts who opens the page, says no or cannot begin: a number in the study, of which nobody can tell whose it is."""
+    _participants(request).opening(invitation, told.what, request.client.host if request.client else "")
+    return Response(status_code=204)
+
+
 @router.get("/api/participant", summary="How far one is", responses=may_fail(401, 429))
 def participant(request: Request, whose: Whose) -> ParticipantTold:
     """All that a page needs to go on where somebody stopped."""
@@ -241,6 +265,13 @@ def answer(request: Request, whose: Whose, given: Answers) -> AnswersKept:
 def go_on(request: Request, whose: Whose, to: Step) -> Step:
     """Goes on to a later step. 409 `answers_missing` names the questions that need an answer first."""
     return Step(step=_participants(request).go(whose, to.step))
+
+
+@router.post("/api/participant/camera", status_code=204, summary="Tell of the camera", responses=may_fail(401, 403, 422, 429))
+def camera(request: Request, whose: Whose, told: CameraTold) -> Response:
+    """Says how the camera was, so that a report can say why people come no further."""
+    _participants(request).camera(whose, told.state)
+    return Response(status_code=204)
 
 
 @router.post("/api/participant/events", status_code=204, summary="Tell of the film", responses=may_fail(401, 403, 409, 422, 429))

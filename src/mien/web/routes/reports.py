@@ -21,6 +21,7 @@ FILE_KINDS = {
     "json": "application/json",
     "csv": "text/csv",
     "zip": "application/zip",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
 NAME_LETTERS_MAX = 120
 
@@ -161,6 +162,25 @@ def get_paper(
     return _send(request, id, "review.pdf" if paper == "a4" else "review-letter.pdf", until, frozen)
 
 
+def _sheet(kind: str) -> Any:
+    words = {"html": "a page that opens without a network", "pdf": "PDF", "pptx": "slides"}
+
+    @router.get(
+        f"/api/studies/{{id}}/director.{kind}",
+        summary=f"The director's sheet as {words[kind]}",
+        name=f"director.{kind}",
+        response_class=FileResponse,
+        responses=_gives(FILE_KINDS[kind], "One sheet a film"),
+    )
+    def get_sheet(request: Request, id: str, until: Until = None, frozen: Kept = "", download: bool = False) -> Response:
+        """Strip and curve, three sentences, what people said, moments with stills: nothing that the report does not tell."""
+        return _send(request, id, f"director.{kind}", until, frozen, download=download or kind != "html")
+
+
+for _kind in ("html", "pdf", "pptx"):
+    _sheet(_kind)
+
+
 def _file(name: str, summary: str, holds: str, route: str, description: str | None = None) -> None:
     """The address of a file that is made in one way."""
 
@@ -190,6 +210,7 @@ TABLE_WORDS = {
     "answers.csv": "A row per viewer: the answers",
     "viewers.csv": "A row per viewer: groups by link, and quality",
     "moments.csv": "A row per moment that stands out",
+    "funnel.csv": "A row per stage of taking part, and per reason not to come that far",
 }
 for _name in TABLES:
     _file(_name, TABLE_WORDS[_name], "The table", _name)

@@ -34,6 +34,7 @@ from mien.web.errors import ApiError
 from mien.web.folders import held
 from mien.web.security import Attempts
 from mien.web.settings import Settings
+from mien.web.studies import funnel
 from mien.web.studies.proof import Erased, Left, Proof
 from mien.web.studies.service import LinkState, Studies, Who, link_state, note, touch
 
@@ -107,6 +108,7 @@ class Participants:
         self.settings, self.store, self.studies = settings, store, studies
         self.attempts = Attempts(settings.login_attempts_per_minute)
         self.consents = Attempts(settings.consents_per_minute, "people began with a study here at once")
+        self.openings = Attempts(settings.consents_per_minute, "people opened a study here at once")
         self._erasing = threading.Lock()
 
     # --- who may take part
@@ -122,6 +124,20 @@ class Participants:
         if invitation is None or study is None:
             raise ApiError(404, "not_found", "This invitation is not known here. Check the link, or ask whoever sent it to you.")
         return study, invitation, state_of(study, invitation)
+
+    def opening(self, invitation_id: str, what: funnel.Opening, address: str = "") -> None:
+        """Counts that somebody who has not agreed opened the page, said no or could not begin. What cannot be counted is let go: a
+        link that leads nowhere by now, and more from one address than sit in a room."""
+        try:
+            found, _, _ = self.invited(invitation_id)
+            self.openings.check(address, count=what in ("opened", "not_open"))
+        except ApiError:
+            return
+        with self.store.session() as rows:
+            study = rows.scalar(select(StudyRow).where(StudyRow.id == found.id).with_for_update())
+            if study is not None:
+                funnel.opening(study, what)
+                touch(rows, study.id)
 
     def agree(self, invitation_id: str, language: str, version: int, pictures: bool, address: str = "") -> str:
         """Takes somebody's consent and gives the code. Raises `ApiError` 404, 409 or 422, and 429 where more came from an address
@@ -284,9 +300,17 @@ class Participants:
         """Ends taking part. What was measured is kept, until it is withdrawn or its time is over."""
         with self._changing(participant, ended=True) as (rows, row, _):
             if row.step not in ("done", "left"):
+                row.quality = row.quality | {"left_at": row.step}
                 row.step = "left"
                 touch(rows, row.study_id)
                 note(rows, row.study_id, "participant", "left", viewer=row.name)
+
+    def camera(self, participant: Participant, state: funnel.Camera) -> None:
+        """Remembers how the camera was when it was last asked for, to tell why people come no further; not of who has ended."""
+        with self._changing(participant, ended=True) as (rows, row, _):
+            if row.step not in ("done", "left") and row.quality.get("camera") != state:
+                row.quality = row.quality | {"camera": state}
+                touch(rows, row.study_id)
 
     def happened(self, participant: Participant, event: str, stimulus: str, film_s: float, at_s: float) -> None:
         """Counts what happened while a film ran, and remembers where it was. Raises `ApiError` 409 and 422."""
@@ -427,6 +451,9 @@ class Participants:
             with self.store.session() as rows:
                 row = rows.get(Participant, participant.id)
                 if row is not None:
+                    study = rows.scalar(select(StudyRow).where(StudyRow.id == study_id).with_for_update())
+                    if study is not None:
+                        funnel.gone(study, row, who)
                     rows.delete(row)
                     touch(rows, study_id)
                     note(rows, study_id, who, "withdrawn" if who == "participant" else "erased", viewer=participant.name)
@@ -451,7 +478,7 @@ def _count(row: Participant, stimulus: str, counts: dict[str, Any]) -> None:
     """Puts down what was counted during one film, and the sums over all."""
     films = row.quality.get("films", {}) | {stimulus: counts}
     sums = {name: sum(film.get(name, 0) for film in films.values()) for name in ("looks", "with_face", "with_others")}
-    row.quality = {"films": films} | sums
+    row.quality = row.quality | {"films": films} | sums
 
 
 NOT_OPEN = {

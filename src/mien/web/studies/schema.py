@@ -1,18 +1,16 @@
 """What studies, invitations, viewers and the log look like from outside."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.study.definition import Study
-from mien.web.database import AuditEntry, Invitation, Participant, StudyRow, now
+from mien.web.database import AuditEntry, Invitation, Participant, StudyRow
 from mien.web.incoming import Moment
 from mien.web.studies.films import Films
+from mien.web.studies.funnel import stopped
 from mien.web.studies.service import LinkState, Studies, lacks, link_state
-
-AWAY, WATCHED_AT_MOST = timedelta(minutes=30), timedelta(hours=6)
-"""After so long without a word somebody has stopped; while a film runs a page may have nothing to say."""
 
 EXAMPLE_ID = "k3v9Qm0aZx81tRbW"
 EXAMPLE_INVITATION = "pV7xk2LqW9sYt0aB"
@@ -366,7 +364,7 @@ def viewer_view(one: Participant, erased_at: datetime) -> ViewerView:
         name=str(one.name),
         room=False,
         step=one.step,
-        stopped=_stopped(one),
+        stopped=stopped(one),
         language=one.language,
         consent_version=one.consent_version,
         consented_at=one.consented_at,
@@ -379,11 +377,6 @@ def viewer_view(one: Participant, erased_at: datetime) -> ViewerView:
         erased_at=erased_at,
         seat=None,
     )
-
-
-def _stopped(one: Participant) -> bool:
-    """Whether somebody who has not ended is heard of no more. Who comes back with the code has not stopped any longer."""
-    return one.step not in ("done", "left") and now() - one.seen_at > (WATCHED_AT_MOST if one.step.startswith("film") else AWAY)
 
 
 def audit_view(one: AuditEntry) -> AuditView:

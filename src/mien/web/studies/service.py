@@ -33,6 +33,7 @@ from mien.study.definition import (
 from mien.web.database import AuditEntry, Invitation, Participant, Room, Store, StudyRow, new_id, now
 from mien.web.errors import ApiError
 from mien.web.settings import Settings
+from mien.web.studies.funnel import funnel
 from mien.web.writers import Writers
 
 Who = Literal["operator", "participant", "mien"]
@@ -150,6 +151,10 @@ class Studies:
             rooms = rows.scalar(select(func.count()).select_from(Room).where(Room.study_id == id)) or 0
         agreed = max(agreed, there)
         return {"agreed": agreed, "finished": finished, "left": left, "withdrawn": agreed - there, "rooms": rooms}
+
+    def funnel(self, id: str) -> dict[str, Any]:
+        """How far people came, and why not further, as `mien.study_report.funnel.funnel` takes it. Raises `ApiError` 404."""
+        return funnel(self.known(id), self.participants(id))
 
     # --- changing
 
@@ -461,6 +466,8 @@ def _merged(old: Study, part: Mapping[str, Any]) -> dict[str, Any]:
         if "markers" not in part:
             ids = [one.get("id") for one in stimuli]
             merged["markers"] = [marker for marker in merged["markers"] if marker["stimulus"] in ids]
+        if "cuts" not in part and not set(merged["cuts"]) <= {one.get("id") for one in stimuli}:
+            merged["cuts"] = []
     return merged
 
 

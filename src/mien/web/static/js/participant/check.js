@@ -49,9 +49,9 @@ class Looking {
 
 /**
  * Resolves when the camera shows one face well enough, or the person goes on all the same; to "without" where that is offered and chosen.
- * `refused(reason)`: the server ends it.
+ * `refused(reason)`: the server ends it; `tell(state)`: how the camera is, "works" and "without" among it.
  */
-export function cameraCheck({ camera, code, contact, again, refused, without = false }) {
+export function cameraCheck({ camera, code, contact, again, refused, tell, without = false }) {
   return new Promise((resolve) => {
     let steady_ms = null, begun_ms = null, picture_ms = null;
     const looking = new Looking(camera, lost);
@@ -85,11 +85,13 @@ export function cameraCheck({ camera, code, contact, again, refused, without = f
     );
     const hindered = camera.hindrance();
     if (hindered) {
+      tell(hindered);
       place.replaceChildren(problem(hindered, contact));
       put(begin, () => t("page.again"));
     } else if (camera.on) start(camera.id);
 
     function fail(state) {
+      tell(state);
       stage.dataset.state = "off";
       outline.hidden = list.hidden = next.hidden = anyway.hidden = true;
       begin.hidden = begin.disabled = false;
@@ -192,6 +194,7 @@ export function cameraCheck({ camera, code, contact, again, refused, without = f
 
     function finish(how) {
       looking.end();
+      tell(how === "without" ? how : "works");
       resolve(how);
     }
   });

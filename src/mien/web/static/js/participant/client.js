@@ -32,6 +32,9 @@ export class Client {
 
   invitation = () => this.#call("GET", `/api/take-part/${encodeURIComponent(this.#invitation)}`);
 
+  /** Counts somebody who has not agreed: "opened", "declined", "not_open". In the background; what is not counted is let go. */
+  opening = (what) => this.#call("POST", `/api/take-part/${encodeURIComponent(this.#invitation)}/opening`, { what }, true).catch(() => {});
+
   async consent(given) {
     const { code } = await this.#call("POST", `/api/take-part/${encodeURIComponent(this.#invitation)}/consent`, given);
     this.code = code;
@@ -50,6 +53,12 @@ export class Client {
   export = () => this.#call("GET", "/api/participant/export", undefined, false, kept);
   leave = () => this.#afterNotes("POST", "/api/participant/leave");
   erase = () => this.#afterNotes("DELETE", "/api/participant");
+
+  /** Says how the camera is, in the background. */
+  cameraIs(state) {
+    this.#said = this.#said.then(() => this.#call("POST", "/api/participant/camera", { state }, true)).catch((error) => console.warn(`not noted: ${error.message}`));
+    return this.#said;
+  }
 
   /** Notes what happens to the film. One after the other, in the background; a note that the server does not take is let go. */
   event(event, stimulus, film_s) {

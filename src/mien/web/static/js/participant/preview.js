@@ -50,6 +50,7 @@ export class Preview {
   answers = async (part, answers) => ({ answers: (this.#answers[part] = { ...this.#answers[part], ...answers }) });
   step = async (step) => ({ step: (this.#step = step) });
   event = async () => null;
+  opening = async () => null;
   curve = async () => ({ films: [] });
   leave = async () => null;
   export = async () => ({ blob: new Blob(["{}"], { type: "application/json" }), name: "preview.json" });

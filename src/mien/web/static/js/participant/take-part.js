@@ -85,8 +85,20 @@ async function begin() {
       }
     } else return back(known, invited.state);
   }
-  if (invited.state !== "open") return notOpen(invited.state);
-  return kiosk ? kiosk.welcome(study, first) : first();
+  if (invited.state !== "open") {
+    if (anew()) client.opening("not_open");
+    return notOpen(invited.state);
+  }
+  return kiosk ? kiosk.welcome(study, newcomer) : newcomer();
+}
+
+/** Whether the page was opened, not loaded again nor gone back to: told by the browser, since nothing is kept of who has not agreed. */
+const anew = () => (performance.getEntriesByType("navigation")[0]?.type ?? "navigate") === "navigate";
+
+/** Somebody who was not here before. */
+function newcomer() {
+  if (anew()) client.opening("opened");
+  return first();
 }
 
 function nowhere() {
@@ -136,8 +148,10 @@ function back(known, state) {
       }),
       button(() => t("back.other"), () => {
         forget(invitation);
-        if (state === "open") first();
-        else notOpen(state);
+        if (state === "open") {
+          client.opening("opened");
+          first();
+        } else notOpen(state);
       }, ""),
     ),
   );
@@ -220,7 +234,11 @@ function about() {
   );
 }
 
+let saidNo = false;
+
 function declined() {
+  if (!saidNo) client.opening("declined");
+  saidNo = true;
   progress(0, 0);
   show({ title: () => t("declined.title") }, w("p", { class: "lead" }, () => t("declined.text")), actions(button(() => t("declined.back"), about, "")), kiosk && kiosk.ending());
 }
@@ -257,6 +275,7 @@ function consent(changed = false) {
           go.disabled = true;
           try {
             const code = await client.consent({ language: tongue(), version: study.consent.version, pictures: Boolean(pictures?.checked) });
+            if (saidNo) client.opening("reconsidered");
             remember(invitation, code, tongue());
             me = await client.me();
             yourCode();
@@ -387,9 +406,11 @@ function takenOver() {
   })));
 }
 
+const tell = (state) => client.cameraIs(state);
+
 async function cameraStep() {
   at("camera");
-  const about = { camera, code: client.code, contact: study.contact, refused };
+  const about = { camera, code: client.code, contact: study.contact, refused, tell };
   prefetch();
   if (client.preview) return client.cameraPage(() => step("film:0"));
   if (await cameraCheck({ ...about, again: false, without: Boolean(kiosk) }) === "without") {
@@ -415,7 +436,7 @@ async function filmStep(k) {
   at(`film:${k}`);
   const id = me.order[k], stimulus = study.stimuli.find((other) => other.id === id);
   if (!client.preview && !blind && (!checked || !camera.on)) {
-    await cameraCheck({ camera, code: client.code, contact: study.contact, refused, again: true });
+    await cameraCheck({ camera, code: client.code, contact: study.contact, refused, tell, again: true });
     checked = true;
   }
   if (stimulus.kind === "event") return eventIntro(stimulus, k);
