@@ -222,8 +222,8 @@ class _Inside:
                 return REFUSED, "no browser sends it"
             if answer.status_code != 201:
                 return _answered(answer)
-            stimulus, end = answer.json()["stimuli"][0]["id"], time.monotonic() + LIMIT_S
-            while (found := self.client.get(f"/api/studies/{id}").json()["films"][stimulus])["state"] == "converting":
+            stimulus, end = answer.json()["definition"]["stimuli"][0]["id"], time.monotonic() + LIMIT_S
+            while (found := self.client.get(f"/api/studies/{id}").json()["films"][0])["state"] == "converting":
                 if time.monotonic() > end:
                     return HUNG, ""
                 time.sleep(0.02)

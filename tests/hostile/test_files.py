@@ -1,6 +1,9 @@
 """Some of the hostile files at each kind of door; `make nightly` sends all of them through all doors."""
 
+import json
+import struct
 import sys
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,3 +61,12 @@ def test_what_goes_wrong_at_a_door_is_told(tmp_path: Path, monkeypatch: pytest.M
     everything = Everything(met, 5, 1, False, False, 1.0)
     assert [one.name for one in wrong(everything)] == ["raises", "hangs", "leaves"]
     assert "| all | 5 | 1 | 2 | 1 | 1 |" in table(everything)
+
+
+@pytest.mark.more
+def test_of_a_log_whose_frames_all_have_one_number_there_is_a_report(tmp_path: Path) -> None:
+    facts = {"format": "mien-frames 1", "labels": ["neutral", "happiness"], "settings": {}, "stimulus": "s1"}
+    records = [json.dumps(facts).encode(), bytes(120), bytes(120)]
+    (tmp_path / "s1.log").write_bytes(b"".join(struct.pack("<II", len(one), zlib.crc32(one)) + one for one in records))
+    with doors.server("participant's log") as way:
+        assert way(tmp_path / "s1.log", tmp_path) == (READ, "")

@@ -565,7 +565,8 @@ def load_viewer(
         quality["with_others"] += found.with_others
         quality["gone_on"] += found.gone_on
         quality["late"] += int(found.rows["late"].sum())
-        quality["dropped"] += found.last + 1 - len(found.rows)  # pages number what they take without a hole
+        # Pages number what they take without a hole; numbers that a disk damaged may say anything.
+        quality["dropped"] += max(0, found.last + 1 - len(found.rows))
     at_rest = logs.looks(folder, logs.BASELINE, until)
     baseline = logs.Baseline(at_rest, definition.baseline_s)
     fits = at_rest is not None and at_rest.labels == (labels or at_rest.labels)
