@@ -797,6 +797,7 @@ COMMANDS = [
     "live",
     "serve",
     "study",
+    "db",
     "demo",
     "data",
     "evaluate",
