@@ -290,7 +290,8 @@ class _Words:
 
     @property
     def lines(self) -> list[str]:
-        return simpleSplit(self.text, BOLD if self.bold else FONT, self.size, self.width)
+        split: list[str] = simpleSplit(self.text, BOLD if self.bold else FONT, self.size, self.width)
+        return split
 
     @property
     def height(self) -> float:
