@@ -14,7 +14,7 @@ from mien.training.calibrate import LEARNT, ask, calibrate, choose_decision, fit
 from mien.training.card import card
 from mien.training.damage import KINDS, NAMED_BEFOREHAND
 from mien.training.data import load_faces
-from mien.training.evaluate import auroc
+from mien.training.evaluate import auroc, evaluate_bundle
 
 
 def test_what_is_named_beforehand_is_not_learnt() -> None:
@@ -80,7 +80,11 @@ def test_a_calibrated_bundle_has_the_same_network_and_says_how_reliable_it_is(
     assert rows["nothing"]["surest"] == {"0.9": 0, "0.7": 0, "0.5": 0}
     assert "right of the surest 50 %" in anew.card
     for protocol in ("ferplus-strict", "fer2013"):
-        assert anew.spec.evaluation[protocol]["PrivateTest"] == bundle.spec.evaluation[protocol]["PrivateTest"]
+        ours, before = (one.spec.evaluation[protocol]["PrivateTest"] for one in (anew, bundle))
+        asked = evaluate_bundle(anew, data, protocol, split="PrivateTest")
+        assert (ours["accuracy"], ours["ece"], ours["confusion"]) == (asked["accuracy"], asked["ece"], asked["confusion"])
+        assert ours["priors"]["tuned"]["accuracy"] == ours["accuracy"]
+        assert {"tuned", "natural", "balanced"} <= set(ours["priors"]) >= set(before["priors"])
     crops = load_faces(data, anew.spec.crop).of("PublicTest").crops
     probabilities, reliability = Expressions(anew).read(crops)
     assert probabilities.shape == (len(crops), len(FERPLUS))

@@ -28,7 +28,7 @@ from mien.reliability import Reliability
 from mien.training.damage import KINDS, NAMED_BEFOREHAND, damaged
 from mien.training.data import FaceSet, cache_folder, load_faces
 from mien.training.evaluate import auroc, class_scores, evaluate_bundle
-from mien.training.export import fit_temperature, protocol_for, tuned_head, write_bundle
+from mien.training.export import fit_temperature, prior_effects, protocol_for, tuned_head, write_bundle
 from mien.training.layouts import find_layout, fingerprint
 from mien.whole_file import new_folder, whole_file
 
@@ -388,8 +388,9 @@ def calibrate(
 
     data       labelled faces with a split PublicTest     elsewhere  faces of other origin, with single labels, for the rule
 
-    Two heads are fused by the rule where they have the labels of FER+ and FER2013. PrivateTest is not looked at: its figures stay
-    those of the bundle. Raises `DataError`.
+    Two heads are fused by the rule where they have the labels of FER+ and FER2013. A decision that is another than the bundle's is
+    measured once all is chosen, on those splits that the bundle was measured on and `data` has; else its figures stay. Raises
+    `DataError`.
     """
     if out.exists():
         raise DataError(f"{out}: is there already; remove it or give another folder")
@@ -407,18 +408,27 @@ def calibrate(
         shutil.copy(bundle.folder / "model.onnx", folder)
         version = f"{mien.__version__}+{date.today().isoformat()}"
         anew = replace(spec, version=version, heads=heads, calibration=found)
-        anew = replace(anew, evaluation=anew.evaluation | _public(anew, bundle, data, layout, asked.faces))
+        anew = replace(anew, evaluation=anew.evaluation | _measured(anew, bundle, data, layout))
         write_bundle(anew, folder)
     return found
 
 
-def _public(spec: ModelSpec, bundle: Bundle, data: Path, layout: str, faces: FaceSet) -> dict[str, Any]:
-    """The evaluation on PublicTest of decisions that have changed; other splits stay as they were."""
+def _measured(spec: ModelSpec, bundle: Bundle, data: Path, layout: str) -> dict[str, Any]:
+    """The evaluation of decisions that have changed, on the splits that the bundle's was of."""
     found: dict[str, Any] = {}
     anew = replace(bundle, spec=spec)
+    model = Expressions(anew)
     for head, before in zip(spec.heads, bundle.spec.heads, strict=True):
+        if (head.temperature, head.bias, head.fusion) == (before.temperature, before.bias, before.fusion):
+            continue
+        faces = load_faces(
+            data, spec.crop, align=bool(spec.recipe.get("align", True)), splits=("PublicTest", "PrivateTest"), layout=layout
+        )
         protocol = protocol_for(head.name, faces)
-        if (head.temperature, head.bias, head.fusion) != (before.temperature, before.bias, before.fusion):
-            scores = evaluate_bundle(anew, data, protocol, split="PublicTest", layout=layout, head=head.name)
-            found[protocol] = dict(spec.evaluation.get(protocol, {})) | {"PublicTest": scores}
+        splits = [s for s in spec.evaluation.get(protocol, ("PublicTest",)) if (faces.split == s).any()]
+        found[protocol] = {
+            split: evaluate_bundle(anew, data, protocol, split=split, layout=layout, head=head.name)
+            | {"priors": prior_effects(head, spec.heads, model.outputs(faces.of(split).crops), faces.of(split), protocol)}
+            for split in splits
+        }
     return found
