@@ -321,7 +321,7 @@ def test_every_error_is_documented_with_the_one_error_body(description: dict[str
         assert "401" in errors, (method, path)
         if method != "get":
             assert "403" in errors, (method, path)
-        if "{" in path:
+        if "{" in path and not path.endswith("/opening"):  # who only counts tells nobody whether there is such a link
             assert "404" in errors, (method, path)
         for status, answer in errors.items():
             reference = answer["content"]["application/json"]["schema"].get("$ref", "")

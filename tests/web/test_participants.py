@@ -514,7 +514,7 @@ def paths(app: FastAPI) -> list[tuple[str, set[str]]]:
     return found
 
 
-OPEN_TO_ALL = {"/login", "/api/login", "/static", "/static/mien", "/static/plotly.js", "/favicon.ico"}
+OPEN_TO_ALL = {"/login", "/api/login", "/static", "/static/mien", "/static/plotly.js", "/favicon.ico", "/healthz", "/readyz"}
 
 
 def test_with_a_password_every_other_route_wants_a_login(opened: Opened) -> None:
@@ -539,6 +539,7 @@ def test_with_a_password_every_other_route_wants_a_login(opened: Opened) -> None
     assert public == OPEN_TO_ALL | ours
     assert ours == {
         *("/take-part/{invitation}", "/withdraw", "/api/take-part/{invitation}", "/api/take-part/{invitation}/consent"),
+        *("/api/take-part/{invitation}/opening", "/api/participant/camera"),
         *("/api/participant", "/api/participant/answers", "/api/participant/step", "/api/participant/events"),
         *("/api/participant/films", "/api/participant/films/{stimulus}", "/api/participant/curve", "/api/participant/export"),
         *("/api/participant/leave", "/api/participant/live"),

@@ -218,12 +218,15 @@ def login(client: TestClient, word: str, **more: Any) -> Any:
     return client.post("/api/login", json={"password": word}, headers={"Origin": HERE, "Sec-Fetch-Site": "same-origin"}, **more)
 
 
+OPEN_TO_ALL = ("/login", "/favicon.ico", "/healthz", "/readyz")
+
+
 def test_without_a_login_there_is_nothing_to_see(opened: Opened) -> None:
     client = opened(password=PASSWORD)
     app: Any = client.app
     for route in api_routes(app):
         path = re.sub(r"\{\w+(:\w+)?\}", "1", route.path)
-        if "GET" not in route.methods or path in ("/login", "/favicon.ico") or path.startswith("/static/"):
+        if "GET" not in route.methods or path in OPEN_TO_ALL or path.startswith("/static/"):
             continue
         if is_for_participants(path):
             continue
