@@ -493,7 +493,7 @@ def test_after_a_power_cut_the_job_that_ran_starts_again_and_those_that_waited_w
 def test_pages_are_told_and_a_server_that_stops_in_peace_does_not_wait_for_them(
     served: Callable[..., Server], carphone: Path
 ) -> None:
-    server = served()
+    server = served(drain_max_s=0)
     heard: list[list[tuple[str, dict[str, Any]]]] = [[], []]
     pages = []
     for own in heard:
