@@ -703,6 +703,12 @@ def _first_line(path: Path | None) -> str | None:
 # --- mien study ------------------------------------------------------------------------------------------------------------------
 
 
+def _store_options(parser: Any) -> None:
+    """Where mien serve keeps what these commands work on."""
+    parser.add_argument("--db", metavar="URL", help="database; default a SQLite file in the data folder")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the data folder; default in the user's data folder")
+
+
 def _study(commands: Any) -> None:
     parser = command(
         commands,
@@ -715,8 +721,7 @@ def _study(commands: Any) -> None:
 
     def verb(name: str, run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
         made = command(verbs, name, run, text, more)
-        made.add_argument("--db", metavar="URL", help="database; default a SQLite file in the data folder")
-        made.add_argument("--data", type=Path, metavar="DIR", help="the data folder; default in the user's data folder")
+        _store_options(made)
         return made
 
     def one(name: str, run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
@@ -867,8 +872,7 @@ def _db(commands: Any) -> None:
     def verb(name: str, run: Callable[[argparse.Namespace], int], text: str, more: str) -> None:
         made = command(verbs, name, run, text, more)
         made.add_argument("file", type=Path, metavar="FILE", help="the backup")
-        made.add_argument("--db", metavar="URL", help="database; default a SQLite file in the data folder")
-        made.add_argument("--data", type=Path, metavar="DIR", help="the data folder; default in the user's data folder")
+        _store_options(made)
 
     verb(
         "backup",

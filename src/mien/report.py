@@ -102,7 +102,7 @@ _Values = NDArray[np.float64]
 
 
 @contextmanager
-def _writing(path: StrPath, mode: str = "w") -> Iterator[IO[Any]]:
+def writing(path: StrPath, mode: str = "w") -> Iterator[IO[Any]]:
     """The file opened for writing (text: UTF-8, newlines as given); an OSError becomes a MediaError that names the file."""
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
@@ -151,7 +151,7 @@ def faces_csv(timeline: Timeline, path: StrPath) -> None:
     names = [*(_csv_row([name])[:-1] for name in timeline.labels), ""]
     good, marks = timeline.relied_on, {mark: ";".join(flag_names(mark)) for mark in np.unique(timeline.flags).tolist()}
     line += "\n"
-    with _writing(path) as file:
+    with writing(path) as file:
         file.write(_csv_row(header))
         for start in range(0, len(timeline.frame_rows), _CHUNK):
             part = slice(start, start + _CHUNK)
@@ -182,7 +182,7 @@ def timeline_csv(timeline: Timeline, path: StrPath) -> None:
     k = len(timeline.labels)
     somebody = "%.6f,%d," + "%d," * k + ",".join(["%.5f"] * k) + "\n"
     nobody = "%.6f,%d," + "%d," * k + "," * (k - 1) + "\n"
-    with _writing(path) as file:
+    with writing(path) as file:
         file.write(_csv_row(["time_s", "faces", *(f"{name}_count" for name in timeline.labels), *timeline.labels]))
         faces = timeline.faces_per_frame
         for start in range(0, len(timeline), _CHUNK):
@@ -196,7 +196,7 @@ def timeline_csv(timeline: Timeline, path: StrPath) -> None:
 
 def episodes_csv(episodes: Sequence[Episode], path: StrPath) -> None:
     """A row per episode: track, expression, start_s, end_s, peak (probability), peak_time_s. Raises `MediaError`."""
-    with _writing(path) as file:
+    with writing(path) as file:
         file.write(_csv_row(["track", "expression", "start_s", "end_s", "peak", "peak_time_s"]))
         for e in episodes:
             times = (f"{e.start_s:.6f}", f"{e.end_s:.6f}", f"{e.peak:.5f}", f"{e.peak_time_s:.6f}")
@@ -386,7 +386,7 @@ def summary_json(
     """`summary` as an indented UTF-8 file; gives back what it wrote. Raises `MediaError` where the file cannot be written."""
     facts = summary(timeline, episodes, speed=speed, names=names)
     text = json.dumps(facts, indent=2, ensure_ascii=False)
-    with _writing(path) as file:
+    with writing(path) as file:
         file.write(text + "\n")
     return facts
 
@@ -733,7 +733,7 @@ def png_tracks(timeline: Timeline, path: StrPath, *, most: int = 12, names: Mapp
 
 
 def _save(content: bytes, path: StrPath) -> None:
-    with _writing(path, "wb") as file:
+    with writing(path, "wb") as file:
         file.write(content)
 
 
@@ -1073,7 +1073,7 @@ class Stills:
             facts["poster"] = {"index": poster.frame.index, "time_s": poster.time_s, "labels": poster.labels}
             facts["poster"] |= {"min_reliability": poster.min_reliability}
             facts["poster"] |= {name: array.tolist() for name, array in arrays.items()}
-        with _writing(place / "stills.json") as file:
+        with writing(place / "stills.json") as file:
             file.write(json.dumps(facts))
 
     @classmethod
@@ -1147,7 +1147,7 @@ def html(
     Raises `MediaError` where the file cannot be written.
     """
     page = _Page(timeline, episodes, stills, summary or {}, annotated, names, plot).render()
-    with _writing(path) as file:
+    with writing(path) as file:
         file.writelines(page)
 
 

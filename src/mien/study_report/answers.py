@@ -207,8 +207,8 @@ def agreement(
     answered = sum(liked in viewer.answers for viewer in viewers)
     liking = _agree(pairs, answered, smallest, draws, (1, LIKING_STEPS))
     for family in (rows, [liking] if liking else []):
-        for row, corrected in zip(family, holm([row["p"] for row in family]), strict=True):
-            row["p_corrected"] = _known(corrected)
+        correct(family)
+        for row in family:
             row["says"] = together(row)
     return {"text": AGREEMENT, "rows": rows, "liking": liking}
 
@@ -250,6 +250,12 @@ def _by_permutation(reported: Any, shown: Any) -> float:
         (ranks,), together, permutation_type="pairings", n_resamples=PERMUTATIONS, vectorized=True, random_state=0
     )
     return float(found.pvalue)
+
+
+def correct(family: Sequence[dict[str, Any]]) -> None:
+    """Adds to each `p_corrected`: its `p` corrected for all of those (Holm)."""
+    for one, p in zip(family, holm([one["p"] for one in family]), strict=True):
+        one["p_corrected"] = _known(p)
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:

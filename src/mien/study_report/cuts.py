@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien import audience
 from mien.audience import Audience
-from mien.study_report.answers import holm
+from mien.study_report.answers import correct
 from mien.study_report.headline import CLEAR, LEAST_TESTED, clock
 from mien.study_report.small_cells import small
 
@@ -70,8 +70,7 @@ def cuts(films: Sequence[Json], seen: Sequence[Audience | None], smallest: int, 
         }
     expressions = [one for signal, one in signals.items() if signal != VALENCE]
     for family in (expressions, [signals[VALENCE]]):
-        for each, p in zip(family, holm([each["p"] for each in family]), strict=True):
-            each["p_corrected"] = None if p is None else round(p, 4)
+        correct(family)
     for each in signals.values():
         each["where"] = _where(each, times, one.step_s)
     titles = [film["title"] for film in films]

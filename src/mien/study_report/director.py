@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from reportlab.lib.utils import ImageReader, simpleSplit
 from reportlab.pdfgen.canvas import Canvas
 
 from mien import __version__, page_file
-from mien.errors import MediaError
+from mien.report import writing
 from mien.study.definition import SCALES
 from mien.study_report import drawn_curves
 from mien.study_report.headline import LEAST_TESTED, clearest, clock, headline
@@ -173,13 +173,6 @@ def _stills(sheet: Sheet) -> list[str]:
     return [min(strip, key=lambda one: abs(one["time_s"] - t))["image"] for t in times]
 
 
-def _write(path: str | PathLike[str], content: bytes) -> None:
-    try:
-        Path(path).write_bytes(content)
-    except OSError as error:
-        raise MediaError(f"{Path(fspath(path)).name}: cannot be written: {error.strerror or error}") from error
-
-
 def _foot(review: Json) -> str:
     simulated = f"Simulated. {review['simulated']} " if review["simulated"] else ""
     return f"{simulated}{review['caveat']} Curves: how sure the program is that a face appears to show it; mean and 95% band."
@@ -191,7 +184,8 @@ def _foot(review: Json) -> str:
 def html(review: Json, path: str | PathLike[str]) -> None:
     """Writes the sheets as one page that opens without a network and runs no script. Raises `MediaError` where it cannot be
     written."""
-    _write(path, page(review).encode("utf-8"))
+    with writing(path) as file:
+        file.write(page(review))
 
 
 def page(review: Json) -> str:
@@ -410,7 +404,8 @@ def pdf(review: Json, path: str | PathLike[str]) -> None:
                 thing.drawing.drawOn(canvas, thing.x, height - thing.y - thing.drawing.height)
         canvas.showPage()
     canvas.save()
-    _write(path, content.getvalue())
+    with writing(path, "wb") as file:
+        file.write(content.getvalue())
 
 
 # --- PPTX
@@ -440,7 +435,8 @@ def pptx(review: Json, path: str | PathLike[str]) -> None:
                 _draw(slide.shapes, thing)
     content = BytesIO()
     slides.save(content)
-    _write(path, content.getvalue())
+    with writing(path, "wb") as file:
+        file.write(content.getvalue())
 
 
 def _write_words(box: Any, words: _Words) -> None:

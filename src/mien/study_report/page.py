@@ -3,12 +3,12 @@
 import html as markup
 import json
 from collections.abc import Mapping
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from mien import __version__, page_file
-from mien.errors import MediaError
+from mien.report import writing
 from mien.study_report.headline import headline
 
 _OWN = Path(__file__).parent / "static"
@@ -22,11 +22,8 @@ def html(review: Mapping[str, Any], path: str | PathLike[str]) -> None:
     `MediaError` where the file cannot be written.
     """
     page = render(review)
-    try:
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            file.write(page)
-    except OSError as error:
-        raise MediaError(f"{Path(fspath(path)).name}: cannot be written: {error.strerror or error}") from error
+    with writing(path) as file:
+        file.write(page)
 
 
 def render(review: Mapping[str, Any]) -> str:

@@ -4,8 +4,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
-from os import PathLike, fspath
-from pathlib import Path
+from os import PathLike
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -27,7 +26,7 @@ from reportlab.platypus import (
 )
 
 from mien import __version__
-from mien.errors import MediaError
+from mien.report import writing
 from mien.study_report import drawn_curves
 from mien.study_report.funnel import reasons_text
 from mien.study_report.headline import LEAST_TESTED, clock, headline
@@ -100,10 +99,8 @@ def pdf(review: Json, path: str | PathLike[str], paper: str = "a4") -> None:
     content = BytesIO()
     register_fonts()
     _Document(review, content, SIZES[paper]).build()
-    try:
-        Path(path).write_bytes(content.getvalue())
-    except OSError as error:
-        raise MediaError(f"{Path(fspath(path)).name}: cannot be written: {error.strerror or error}") from error
+    with writing(path, "wb") as file:
+        file.write(content.getvalue())
 
 
 class _Counting(Canvas):  # type: ignore[misc]

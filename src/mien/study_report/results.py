@@ -21,7 +21,7 @@ from mien.audience import Audience
 from mien.labels import FERPLUS
 from mien.report import CAVEAT, LAW, colours
 from mien.study.definition import drawn_sigma_s
-from mien.study_report.answers import agreement, holm, questions, said
+from mien.study_report.answers import agreement, correct, questions, said
 from mien.study_report.cuts import cuts
 from mien.study_report.funnel import funnel
 from mien.study_report.headline import LEAST_TESTED, changed, clearest, clock, headline
@@ -403,12 +403,6 @@ def _differences(
     return found
 
 
-def _correct(family: Sequence[Json]) -> None:
-    """Adds to each `p_corrected`: its p corrected for all of those (Holm)."""
-    for one, p in zip(family, holm([one["p"] for one in family]), strict=True):
-        one["p_corrected"] = _rounded(p)
-
-
 def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Mask, sigma_s: float, steps: Sequence[Json]) -> Json:
     """Of the times that are shown alone, and smoothed after the means are taken: so it tells no more than the two curves do."""
     shown = replace(of, seen=of.seen & known, emotions=np.where(known[:, None], of.emotions, np.float32(0)))
@@ -430,8 +424,8 @@ def _difference(of: Audience, side: Sequence[str | None], first: str, known: _Ma
             "overall": _overall(shown, side, first, signal) if tested else None,
         }
     for family in ([one for signal, one in found.items() if signal != VALENCE], [found[VALENCE]]):
-        _correct(family)
-        _correct([one["overall"] for one in family if one["overall"]])
+        correct(family)
+        correct([one["overall"] for one in family if one["overall"]])
     return found
 
 
@@ -575,7 +569,7 @@ def corrected_markers(markers: list[Json]) -> list[Json]:
     for marker in markers:
         effects = marker["effects"]
         for alone in (False, True):
-            _correct([effect for signal, effect in effects.items() if (signal == VALENCE) is alone])
+            correct([effect for signal, effect in effects.items() if (signal == VALENCE) is alone])
         for signal, effect in effects.items():
             effect["clear"], effect["says"] = changed(signal, effect)
     return markers

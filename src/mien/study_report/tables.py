@@ -21,8 +21,8 @@ import numpy as np
 
 from mien import audience
 from mien.cells import safe
-from mien.errors import MediaError
 from mien.labels import FERPLUS, valence
+from mien.report import writing
 from mien.study_report.results import Json
 from mien.study_report.viewers import Viewer, comparable
 from mien.types import leading
@@ -274,8 +274,5 @@ def _cell(cell: Any) -> Any:
 
 
 def _write(path: StrPath, lines: Iterable[str]) -> None:
-    try:
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
-    except OSError as error:
-        raise MediaError(f"{Path(path).name}: cannot be written: {error.strerror or error}") from error
+    with writing(path) as file:
+        file.writelines(lines)

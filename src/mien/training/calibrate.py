@@ -27,8 +27,8 @@ from mien.models import Bundle, Fusion, Head, ModelSpec, Prior
 from mien.reliability import Reliability
 from mien.training.damage import KINDS, NAMED_BEFOREHAND, damaged
 from mien.training.data import FaceSet, cache_folder, load_faces
-from mien.training.evaluate import auroc, class_scores, evaluate_bundle
-from mien.training.export import fit_temperature, prior_effects, protocol_for, tuned_head, write_bundle
+from mien.training.evaluate import auroc, class_scores
+from mien.training.export import fit_temperature, measured, protocol_for, tuned_head, write_bundle
 from mien.training.layouts import find_layout, fingerprint
 from mien.whole_file import new_folder, whole_file
 
@@ -415,20 +415,24 @@ def calibrate(
 
 def _measured(spec: ModelSpec, bundle: Bundle, data: Path, layout: str) -> dict[str, Any]:
     """The evaluation of decisions that have changed, on the splits that the bundle's was of."""
-    found: dict[str, Any] = {}
-    anew = replace(bundle, spec=spec)
-    model = Expressions(anew)
-    for head, before in zip(spec.heads, bundle.spec.heads, strict=True):
-        if (head.temperature, head.bias, head.fusion) == (before.temperature, before.bias, before.fusion):
+    changed = [
+        head
+        for head, before in zip(spec.heads, bundle.spec.heads, strict=True)
+        if (head.temperature, head.bias, head.fusion) != (before.temperature, before.bias, before.fusion)
+    ]
+    if not changed:
+        return {}
+    anew, splits = replace(bundle, spec=spec), ("PublicTest", "PrivateTest")
+    faces = load_faces(data, spec.crop, align=bool(spec.recipe.get("align", True)), splits=splits, layout=layout)
+    protocols = {head.name: protocol_for(head.name, faces) for head in changed}
+    found: dict[str, Any] = {protocol: {} for protocol in protocols.values()}
+    for split in splits:
+        of = faces.of(split)
+        heads = [head for head in changed if split in spec.evaluation.get(protocols[head.name], ("PublicTest",))]
+        if not len(of) or not heads:
             continue
-        faces = load_faces(
-            data, spec.crop, align=bool(spec.recipe.get("align", True)), splits=("PublicTest", "PrivateTest"), layout=layout
-        )
-        protocol = protocol_for(head.name, faces)
-        splits = [s for s in spec.evaluation.get(protocol, ("PublicTest",)) if (faces.split == s).any()]
-        found[protocol] = {
-            split: evaluate_bundle(anew, data, protocol, split=split, layout=layout, head=head.name)
-            | {"priors": prior_effects(head, spec.heads, model.outputs(faces.of(split).crops), faces.of(split), protocol)}
-            for split in splits
-        }
+        logits = Expressions(anew).outputs(of.crops)
+        for head in heads:
+            protocol = protocols[head.name]
+            found[protocol][split] = measured(anew, data, protocol, head, of, logits, layout=layout)
     return found

@@ -18,7 +18,7 @@ import mien
 from mien.crop import CropSpec
 from mien.emotion import network_input
 from mien.errors import DataError, ModelError
-from mien.models import Head, ModelSpec, OnnxSession, Prior, load_model, sha256_of
+from mien.models import Bundle, Head, ModelSpec, OnnxSession, Prior, load_model, sha256_of
 from mien.training import face_weights
 from mien.training.card import card
 from mien.training.data import SPLITS, FaceSet, load_faces
@@ -152,10 +152,8 @@ def export(
         for head in heads:
             protocol = protocol_for(head.name, faces)
             evaluation[protocol] = {
-                split: evaluate_bundle(bundle, data, protocol, split=split, layout=layout, head=head.name) for split in splits
+                split: measured(bundle, data, protocol, head, faces.of(split), logits[split], layout=layout) for split in splits
             }
-            for split, found in evaluation[protocol].items():
-                found["priors"] = prior_effects(head, heads, logits[split], faces.of(split), protocol)
         write_bundle(ModelSpec(**{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"evaluation": evaluation}), folder)
     return out
 
@@ -252,6 +250,21 @@ def _logits(session: OnnxSession, recipe: Recipe, faces: FaceSet, *, batch: int 
     starts = range(0, len(faces), batch)
     parts = [session(network_input(faces.crops[i : i + batch], recipe.mean, recipe.std)) for i in starts]
     return {head: np.concatenate([part[head] for part in parts]) for head in recipe.heads}
+
+
+def measured(
+    bundle: Bundle,
+    data: Path,
+    protocol: str,
+    head: Head,
+    faces: FaceSet,
+    logits: Mapping[str, NDArray[np.float32]],
+    *,
+    layout: str,
+) -> dict[str, Any]:
+    """All that a card says of one of a bundle's heads on a split of `data`: of its `faces`, for which all heads gave `logits`."""
+    found = evaluate_bundle(bundle, data, protocol, split=str(faces.split[0]), layout=layout, head=head.name)
+    return found | {"priors": prior_effects(head, bundle.spec.heads, logits, faces, protocol)}
 
 
 def prior_effects(
