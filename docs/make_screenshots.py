@@ -18,6 +18,8 @@ from PIL import Image, ImageOps
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from make_images import portraits_film  # noqa: E402
+
 import watched  # noqa: E402
 from browser import films, studies  # noqa: E402
 from browser.chromium import find_chromium, launch_options  # noqa: E402
@@ -110,7 +112,7 @@ def main() -> int:
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         folder = Path(scratch)
-        film, picture = films.portraits_film(folder / "portraits.mp4"), films.both_picture(folder / "group.jpg")
+        film, picture = portraits_film(folder / "portraits.mp4"), films.both_picture(folder / "group.jpg")
         fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
         played = f"--use-file-for-fake-video-capture={films.camera(folder / 'camera.mjpeg')}"
         browser = playwright.chromium.launch(**launch_options(chromium, *fake, played))
