@@ -12,7 +12,7 @@ from mien.cli import main
 REASONS = {
     ".DS_Store": "is hidden",
     "notes.txt": "is not a picture or film that can be read",
-    "report.pdf": "is not a picture or film that can be read",
+    "report.pdf": "is a PDF file, which is not read",
     "layers.psd": "is a picture of the kind Photoshop, which is not read; save it as JPEG or PNG",
     "gone.mp4": "is a link that leads nowhere",
     "voice.m4a": "holds sound (aac) but no film",

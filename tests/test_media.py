@@ -332,7 +332,7 @@ def test_mirrored_film(tmp_path: Path) -> None:
 # --- pictures ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
 def test_picture_formats(tmp_path: Path, form: str) -> None:
     path = tmp_path / "wrong_name.mp4"
     path.write_bytes(encoded(Image.fromarray(corners()), form))
@@ -369,10 +369,13 @@ GREYS = np.linspace(0, 65535, 20 * 30).astype(np.uint16).reshape(20, 30)
         (Image.fromarray(GREYS.astype(np.int32)), "TIFF", np.rint(GREYS / 257)),
         (Image.fromarray((GREYS / 65535).astype(np.float32)), "TIFF", np.rint(GREYS / 257)),
         (Image.fromarray((GREYS >> 8).astype(np.uint8)), "PNG", GREYS >> 8),
+        (Image.fromarray((GREYS >> 8).astype(np.uint8)), "PPM", GREYS >> 8),
+        (Image.fromarray(GREYS), "PPM", GREYS >> 8),
+        (Image.fromarray(GREYS >> 8), "PPM", np.zeros((20, 30))),
         (Image.fromarray((GREYS >> 15).astype(bool)), "PNG", (GREYS >> 15) * 255),
         (Image.new("P", (30, 20), 0), "PNG", np.zeros((20, 30))),
     ],
-    ids=["16 bit PNG", "16 bit TIFF", "32 bit", "float", "grey", "one bit", "palette"],
+    ids=["16 bit PNG", "16 bit TIFF", "32 bit", "float", "grey", "PGM", "16 bit PGM", "dark 16 bit PGM", "one bit", "palette"],
 )
 def test_depths_and_palettes(tmp_path: Path, image: Image.Image, form: str, wanted: np.ndarray) -> None:
     (tmp_path / "a").write_bytes(encoded(image, form))

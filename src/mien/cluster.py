@@ -50,7 +50,7 @@ from mien.whole_file import whole_file
 MEDIA_SUFFIXES = frozenset(
     f".{name}"
     for names in (
-        "jpg jpeg png webp gif bmp tif tiff avif heic heif",
+        "jpg jpeg png webp gif bmp tif tiff avif heic heif pgm ppm pnm pbm",
         "mp4 m4v mov mkv webm avi mpg mpeg ts mts m2ts vob wmv flv 3gp ogv mxf dv",
     )
     for name in names.split()

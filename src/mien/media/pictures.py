@@ -48,7 +48,10 @@ _OTHERS = (
     (b"IIU\0", "raw camera"),
     (b"v/1\x01", "OpenEXR"),
     (b"\0\0\x01\0", "icon"),
+    (b"icns", "icon"),
+    (b"DDS ", "DirectDraw"),
 )
+_PAGES = ((b"%PDF", "PDF"), (b"%!PS", "PostScript"))
 _SAVED_AS = "save it as JPEG or PNG"
 
 
@@ -58,6 +61,9 @@ def picture_reader(head: bytes, name: str) -> Any:
     The readers are called by name because `Image.open` warns of large pictures on its own terms, before `MAX_PICTURE_PIXELS` can
     be asked. Raises `MediaError` for a picture of a kind that is not read.
     """
+    pages = next((kind for start, kind in _PAGES if head.startswith(start)), None)
+    if pages is not None:
+        raise MediaError(f"{name}: is a {pages} file, which is not read; save the pictures in it as JPEG or PNG")
     kind = next((kind for start, kind in _OTHERS if head.startswith(start)), None)
     if kind is not None or (head[8:11] == b"CR\x02" and head.startswith(b"II*\0")) or head[4:11] == b"ftypcrx":
         raise MediaError(f"{name}: is a picture of the kind {kind or 'raw camera'}, which is not read; {_SAVED_AS}")
@@ -73,6 +79,8 @@ def picture_reader(head: bytes, name: str) -> Any:
         plugin = "Tiff"
     elif head.startswith(b"BM"):
         plugin = "Bmp"
+    elif head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():  # PGM and PPM, as older sets of faces have it
+        plugin = "Ppm"
     elif head[4:8] == b"ftyp":
         # Its own kind and those that it can be read as; a moving one (avis, hevc, msf1) is a film.
         size = min(int.from_bytes(head[:4], "big"), len(head))
@@ -317,6 +325,8 @@ def picture_rgb(picture: Any) -> Rgb:
         # Neither mode says what white is: the smallest customary one that holds all the values.
         peak = float(values.max())
         customary = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
+        if picture.format == "PPM":  # says what white is, and Pillow has stretched it to 16 bits
+            customary = customary[-1:]
         white = next((w for w in customary if peak <= w), peak)
         return _grey(np.clip(np.rint(values * (255.0 / white)), 0, 255))
     see_through = picture.has_transparency_data

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import av
 
-STILLS = "a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF"
+STILLS = "a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP, TIFF or PGM"
 WANTED = f"{STILLS}, or a film such as MP4, MOV, MKV, WebM or AVI"
 TIMEOUT_S = 10.0  # how long an address may say nothing
 

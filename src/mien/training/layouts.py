@@ -42,7 +42,7 @@ SEED = 0
 
 SIDE = 48
 
-PICTURE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"))
+PICTURE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".pgm", ".ppm"))
 
 DRAWS = 200
 """Divisions by person that are tried; the one whose classes come nearest to the shares is taken."""
