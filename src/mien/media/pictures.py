@@ -324,9 +324,8 @@ def picture_rgb(picture: Any) -> Rgb:
         values = np.nan_to_num(np.asarray(picture, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         # Neither mode says what white is: the smallest customary one that holds all the values.
         peak = float(values.max())
-        customary = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
-        if picture.format == "PPM":  # says what white is, and Pillow has stretched it to 16 bits
-            customary = customary[-1:]
+        # But for PGM, which says it: Pillow has stretched it to 16 bits.
+        customary = (1.0, 255.0, 65535.0)[0 if picture.mode == "F" else 2 if picture.format == "PPM" else 1 :]
         white = next((w for w in customary if peak <= w), peak)
         return _grey(np.clip(np.rint(values * (255.0 / white)), 0, 255))
     see_through = picture.has_transparency_data

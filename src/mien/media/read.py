@@ -163,7 +163,8 @@ def _stills_of(film: MovingPicture, times_s: Iterable[float]) -> Iterator[Frame]
 def read_picture(path: str | os.PathLike[str]) -> Frame:
     """Reads a still picture, upright (EXIF orientation), alpha laid on white, as a Frame of index 0 and time 0.
 
-    JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PGM and PPM; of several pages the first. Colour profiles are applied, HDR is as on a screen.
+    JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, PGM and PPM; of several pages the first. Colour profiles are applied, HDR is as on
+    a screen.
     Raises `MediaError` where the file is missing, damaged, larger than `MAX_PICTURE_PIXELS`, or not a still picture.
     """
     with open_media(path, kind="picture") as media:
