@@ -47,6 +47,15 @@ def test_exif_in_the_frames_of_an_mjpeg_film(tmp_path: Path) -> None:
     assert corner_names(frames[0].rgb) == "BRWG"
 
 
+def test_the_length_of_a_bare_stream_is_not_guessed_from_its_size(tmp_path: Path) -> None:
+    film(tmp_path / "a.m1v", codec="mpeg1video", form="mpeg1video")
+    with av.open(str(tmp_path / "a.m1v")) as plain:
+        assert plain.duration < 100_000  # of a second of film
+    with open_media(tmp_path / "a.m1v") as opened:
+        assert opened.info.duration_s is None
+        assert len(list(opened.frames())) == 25
+
+
 def test_exif_in_a_moving_png(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "a camera"

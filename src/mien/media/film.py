@@ -47,7 +47,7 @@ DEMUXERS = (
 )
 
 
-_WITHOUT_CLOCK = frozenset(("h264", "hevc", "m4v", "mpegvideo", "h263", "vc1", "av1", "obu"))
+_BARE = frozenset(("h264", "hevc", "m4v", "mpegvideo", "h263", "vc1", "av1", "obu"))
 """Bare streams of a codec."""
 
 
@@ -135,7 +135,7 @@ class Film:
         first = next(pictures, None)
         if first is None:
             raise MediaError(f"{self.name}: holds no frame that can be decoded; record or export it again")
-        if first.pts is None and self.container.format.name in _WITHOUT_CLOCK:
+        if first.pts is None and self.container.format.name in _BARE:
             # What the container says is ffmpeg's own default; the stream itself may say how fast it is.
             self.rate = float(self.stream.guessed_rate or 0) or self.rate
             self.notes += (f"it has no clock: {self.rate or 25:g} frames a second were taken",)
@@ -239,7 +239,7 @@ class Film:
         return (length, is_films) if length is None or length <= _LONGEST_FILM_S else (None, False)
 
     def _declared(self) -> tuple[float | None, bool]:
-        if self.live or not self.believed:
+        if self.live or not self.believed or self.container.format.name in _BARE:  # of these ffmpeg guesses from the file's size
             return None, False
         stream, container = self.stream, self.container
         if stream.duration:
