@@ -284,10 +284,11 @@ def test_groups_of_a_question_are_its_options_with_the_titles_given() -> None:
 
 
 def test_what_people_took_part_in_cannot_change() -> None:
-    old = Study.read(definition(keep="pictures"))
+    films = [*definition()["stimuli"], {"id": "s3"}]
+    old = Study.read(definition(keep="pictures", stimuli=films))
     changes: dict[str, dict[str, Any]] = {
         "purpose": {"purpose": "research"},
-        "stimuli": {"stimuli": [*definition()["stimuli"], {"id": "s3"}]},
+        "stimuli": {"stimuli": [*films, {"id": "s4"}]},
         "order": {"order": "fixed"},
         "before": {"before": [], "variables": definition()["variables"][1:]},
         "after": {"after": []},
@@ -298,10 +299,11 @@ def test_what_people_took_part_in_cannot_change() -> None:
         "smallest_group": {"smallest_group": 4},
         "languages": {"languages": ["en"]},
         "variables": {"variables": definition()["variables"][:1]},
+        "cuts": {"cuts": ["s1", "s3"], "cuts_shown": "one"},
     }
     assert set(changes) == set(ANSWERED_UNDER)
     for name, changed in changes.items():
-        assert broken_by(old, Study.read(definition(keep="pictures") | changed)) == [name]
+        assert broken_by(old, Study.read(definition(keep="pictures", stimuli=films) | changed)) == [name]
 
 
 @pytest.mark.parametrize(

@@ -615,3 +615,28 @@ def test_a_study_that_is_not_there_is_a_page_that_says_so(open_page: Open, serve
     watch.expect("status of 404")
     page = open_page("/studies/nosuchstudy", server=server)
     expect(page.get_by_text("There is no study nosuchstudy")).to_be_visible()
+
+
+# --- two cuts
+
+
+@pytest.mark.more
+def test_two_cuts_are_chosen_and_who_watches_them(editor: Any, server: Server) -> None:
+    films = [{"id": id, "title": f"Cut {id.upper()}", "kind": "film"} for id in "ab"]
+    page, id = editor(studies.WHOLE | {"stimuli": films}, "films")
+    first, second = page.get_by_label("First version"), page.get_by_label("Second version")
+    first.select_option("Cut A")
+    expect(page.get_by_text("Choose the other version, too.")).to_be_visible()
+    second.select_option("Cut A")
+    expect(page.get_by_text("Choose two different films.")).to_be_visible()
+    second.select_option("Cut B")
+    page.get_by_label("Each person watches one").check()
+    saved(page)
+    found = studies.told(server, id)["definition"]
+    assert (found["cuts"], found["cuts_shown"]) == (["a", "b"], "one")
+    page.reload()
+    expect(page.get_by_label("Each person watches one")).to_be_checked()
+    first.select_option("No film")
+    second.select_option("No film")
+    saved(page)
+    assert studies.told(server, id)["definition"]["cuts"] == []

@@ -124,3 +124,24 @@ def test_cuts_are_two_films_of_the_study() -> None:
         with pytest.raises(DataError, match="cuts"):
             study(cuts=wrong)
     assert results.build(study(cuts=[]), watched("within", [], 5))["cuts"] is None
+
+
+def test_where_each_person_watches_one_answers_are_told_by_the_cut() -> None:
+    asked = {"id": "liked", "kind": "liking", "title": {"en": "Liked?"}}
+    people = watched("between", [MORE])
+    people = [replace(one, answers={"liked": 2 if A in one.timelines else 6}) for one in people]
+    review = results.build(study(cuts_shown="one", after=[asked]), people)
+    by_cut = review["questions"][0]["by_group"][results.BY_CUT]
+    assert {id: (chart["n"], chart["mean"]) for id, chart in by_cut.items()} == {A: (14, 2), B: (14, 6)}
+    (variable,) = review["variables"]
+    assert [value["title"] for value in variable["values"]] == ["Cut A", "Cut B"]
+    assert any("dealt one of the two cuts" in words for words in review["methods"]["text"])
+    assert results.BY_CUT not in results.build(study(after=[asked]), people)["questions"][0]["by_group"]
+
+
+def test_an_answer_by_cut_is_not_told_of_few() -> None:
+    asked = {"id": "liked", "kind": "liking", "title": {"en": "Liked?"}}
+    people = watched("between", [], 6)[:10]  # six saw the first, four the second
+    people = [replace(one, answers={"liked": 2 if A in one.timelines else 6}) for one in people]
+    review = results.build(study(cuts_shown="one", after=[asked]), people)
+    assert review["questions"][0]["by_group"] == {}

@@ -274,7 +274,8 @@ class Study:
     """A whole study. `every_s` is how often a face is looked at, `baseline_s` how long before the first film, both in seconds;
     `smallest_group` is the fewest viewers of whom anything is shown. Curves are drawn smoothed by a Gaussian in time whose
     standard deviation is `curve_sigma_s` seconds at most: see `drawn_sigma_s`. `cuts` are the ids of two films that are versions
-    of one, which the report sets beside each other; or none."""
+    of one, which the report sets beside each other; or none. `cuts_shown` says whether everybody watches both of them or one; which
+    one, or which first, is dealt to each: see `mien.study.dealing`."""
 
     title: str = ""
     about: Words = field(default_factory=dict)
@@ -295,6 +296,7 @@ class Study:
     curve_sigma_s: float = 2.0
     markers: tuple[Marker, ...] = ()
     cuts: tuple[str, ...] = ()
+    cuts_shown: Literal["both", "one"] = "both"
 
     @classmethod
     def read(cls, given: Any) -> "Study":
@@ -318,6 +320,17 @@ class Study:
     def stimulus(self, id: str) -> Stimulus | None:
         """The film or event of this id."""
         return next((stimulus for stimulus in self.stimuli if stimulus.id == id), None)
+
+    @property
+    def one_of_cuts(self) -> frozenset[str]:
+        """The two cuts of which each person watches one; none where that is not so."""
+        return frozenset(self.cuts if self.cuts_shown == "one" else ())
+
+    @property
+    def watched_by_one(self) -> tuple[Stimulus, ...]:
+        """What one person watches, as far as anybody knows before it is dealt: of two cuts the longer."""
+        shorter = sorted(self.one_of_cuts, key=lambda id: (getattr(self.stimulus(id), "duration_s", None) or 0.0, id))[:1]
+        return tuple(stimulus for stimulus in self.stimuli if stimulus.id not in shorter)
 
     def groups(self, answers: Mapping[str, Any], by_link: Mapping[str, str]) -> dict[str, str]:
         """Which group somebody is in, {variable: value}: by their `answers`, {question: answer}, and what their link says."""
@@ -378,6 +391,7 @@ ANSWERED_UNDER: dict[str, str] = {
     "smallest_group": "the smallest group shown",
     "languages": "the languages",
     "variables": "the groups",
+    "cuts": "the two cuts and who watches them",
 }
 """Fields under which people took part, in plain words."""
 
@@ -404,6 +418,7 @@ def broken_by(old: Study, new: Study) -> list[str]:
         "smallest_group": new.smallest_group < old.smallest_group,
         "languages": gone(lambda study: study.languages),
         "variables": gone(asked),
+        "cuts": old.one_of_cuts != new.one_of_cuts,
     }
     broken |= {name: getattr(old, name) != getattr(new, name) for name in ANSWERED_UNDER if name not in broken}
     return [name for name in ANSWERED_UNDER if broken[name]]
@@ -450,6 +465,7 @@ def _study(given: Any) -> Study:
         curve_sigma_s=read.number("curve_sigma_s", CURVE_SIGMA_S, "seconds", new.curve_sigma_s),
         markers=read.many("markers", MARKERS_MAX, _marker),
         cuts=read.pair("cuts"),
+        cuts_shown=cast(Any, read.one_of("cuts_shown", ("both", "one"), new.cuts_shown)),
     )
 
 
@@ -701,9 +717,10 @@ def default_consent(language: str, study: Study) -> str:
         raise ValueError(f"wanted one of {', '.join(LANGUAGES)}, but got {language!r}")
     words = _CONSENT[language]
     text = Path(__file__).with_name("consent").joinpath(f"{language}.txt").read_text(encoding="utf-8")
-    films = [s for s in study.stimuli if s.kind == "film"]
-    what = "event" if len(films) < len(study.stimuli) else "film" if len(films) <= 1 else "films"
-    minutes = sum(s.duration_s or 0.0 for s in study.stimuli) / 60
+    watched = study.watched_by_one
+    films = [s for s in watched if s.kind == "film"]
+    what = "event" if len(films) < len(watched) else "film" if len(films) <= 1 else "films"
+    minutes = sum(s.duration_s or 0.0 for s in watched) / 60
     facts = {
         "title": study.title.strip() or "…",
         "contact": study.contact.strip().rstrip(".") or "…",

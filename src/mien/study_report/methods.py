@@ -54,7 +54,10 @@ def methods(
             [
                 "Two cuts: on one clock from the beginning of each; the second curve minus the first, smoothed. Its band holds all "
                 f"of what comes out in {level:.0%} of cases when who saw both changes the two by chance, and who saw one is dealt "
-                f"to one ({draws} times; the highest point); corrected for all expressions (Holm)."
+                f"to one ({draws} times; the highest point); corrected for all expressions (Holm).",
+                "Each participant was dealt one of the two cuts: the one that fewer had, by chance where both had as many."
+                if definition.get("cuts_shown") == "one"
+                else "Which of the two a participant watched first was dealt, too: the one that had come first less often.",
             ]
             if definition.get("cuts")
             else []

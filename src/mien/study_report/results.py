@@ -46,6 +46,8 @@ STEP_SHARE = 0.1
 WORTH_TELLING = 0.5
 """A point that is no moment is told where it rose by at least so much of what it would have needed."""
 VALENCE = "valence"
+BY_CUT = "_cut"
+"""Stands for a variable where each person watches one of two cuts; no variable of a study can be called so."""
 
 Json = dict[str, Any]
 _Mask = NDArray[np.bool_]
@@ -88,6 +90,7 @@ def build(
         several = "1 viewer" if len(measured) == 1 else f"{len(measured) or 'No'} viewers"
         hidden = f"{several} so far; results are shown from {smallest}."
     members = _members(definition, viewers)
+    by_cut = _by_cut(study, viewers)
     everybody = np.ones(len(viewers), bool)
     shown = may_show(members, everybody, smallest) if not hidden else set()
     by_link = {variable["id"] for variable in definition.get("variables") or () if variable["by"] == "link"}
@@ -137,11 +140,19 @@ def build(
                 ],
             }
             for variable in definition.get("variables") or ()
+        ]
+        + [
+            {
+                "id": variable,
+                "title": "Version watched",
+                "values": [{"id": id, "title": _title(study, id), "n": None, "shown": False} for id in of_cut],
+            }
+            for variable, of_cut in by_cut.items()
         ],
         "stimuli": [part.json for part in parts],
         "cuts": _cuts(definition, parts, smallest),
         "viewers": [_viewer_row(viewer, {(v, value) for v, value in shown if v in by_link}) for viewer in viewers],
-        "questions": questions(definition, viewers, members, smallest),
+        "questions": questions(definition, viewers, members | by_cut, smallest),
         "agreement": None if hidden else agreement(definition, viewers, labels, _expressed(viewers, labels), smallest, DRAWS),
     }
     return review | {"headline": headline(review)}
@@ -159,6 +170,17 @@ def _members(definition: Json, viewers: Sequence[Viewer]) -> dict[str, dict[str,
 
     variables = definition.get("variables") or ()
     return {one["id"]: {value["id"]: of(one["id"], value["id"]) for value in one["values"]} for one in variables}
+
+
+def _by_cut(study: Any, viewers: Sequence[Viewer]) -> dict[str, dict[str, _Mask]]:
+    """Who watched which of two cuts of which each person watches one, as groups by which answers are told; else nothing."""
+    if not study.one_of_cuts:
+        return {}
+    return {BY_CUT: {id: np.array([bool(len(v.timelines.get(id, ()))) for v in viewers], bool) for id in study.cuts}}
+
+
+def _title(study: Any, stimulus: str) -> str:
+    return str(study.stimulus(stimulus).title)
 
 
 def _counts(viewers: Sequence[Viewer], measured: Sequence[Viewer], given: Mapping[str, int] | None, hidden: bool) -> Json:

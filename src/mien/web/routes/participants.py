@@ -231,7 +231,7 @@ def participant(request: Request, whose: Whose) -> ParticipantTold:
         found = logs.looks(folder, stimulus)  # the server may have died before it put down how far that was
         if found is not None and found.position_s is not None:
             positions[stimulus] = max(round(found.position_s, 3), positions.get(stimulus, 0.0))
-    told = public(study)
+    told = public(study, whose.order)
     at_rest = logs.Baseline(logs.looks(folder, logs.BASELINE), told["baseline_s"])
     return ParticipantTold.model_validate(
         {

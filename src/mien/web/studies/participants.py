@@ -12,7 +12,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mien.errors import DataError
+from mien.study.dealing import deal
 from mien.study.definition import Study, drawn_sigma_s
 from mien.types import flag_names
 from mien.web.capture import participant_log as logs
@@ -166,9 +167,8 @@ class Participants:
                 raise ApiError(
                     422, "invalid", f"language: wanted one of {', '.join(definition.languages)}, but got {language!r:.20}"
                 )
-            order = [stimulus.id for stimulus in definition.stimuli]
-            if definition.order == "random":
-                random.SystemRandom().shuffle(order)
+            there = select(Participant.order).where(Participant.study_id == study.id, Participant.step != "left")
+            order = deal(definition, list(rows.scalars(there)) if definition.cuts else (), random.SystemRandom())
             invitation.used += 1
             study.names_given += 1
             participant = Participant(
@@ -514,9 +514,14 @@ def flat(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return dict(answers.get("before", {})) | dict(answers.get("after", {}))
 
 
-def public(study: StudyRow) -> dict[str, Any]:
-    """What participants are told of a study: nothing of its operator, groups or markers."""
-    plain = Study.read(study.definition).json()
+def public(study: StudyRow, order: Sequence[str] | None = None) -> dict[str, Any]:
+    """What participants are told of a study: nothing of its operator, groups or markers, and of no film that they do not watch.
+
+    order  the films of the one who asks; None: of nobody yet, who may watch either of two cuts
+    """
+    definition = Study.read(study.definition)
+    plain = definition.json()
+    watched = [stimulus.id for stimulus in definition.watched_by_one] if order is None else order
     told = (
         "title",
         "about",
@@ -530,7 +535,8 @@ def public(study: StudyRow) -> dict[str, Any]:
         "after",
         "consent",
     )
-    films = [{name: stimulus[name] for name in ("id", "title", "kind", "duration_s")} for stimulus in plain["stimuli"]]
+    films = [stimulus for stimulus in plain["stimuli"] if stimulus["id"] in watched]
+    films = [{name: stimulus[name] for name in ("id", "title", "kind", "duration_s")} for stimulus in films]
     return {name: plain[name] for name in told} | {"stimuli": films}
 
 

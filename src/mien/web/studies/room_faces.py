@@ -57,6 +57,7 @@ def _view(one: Viewer, room: Room, kept: timedelta) -> ViewerView:
         pictures=False,
         invitation=None,
         groups=dict(one.groups),
+        order=[],
         quality=dict(one.quality),
         erased_at=room.made_at + kept,
         seat=(round(seat[0], 3), round(seat[1], 3)),

@@ -237,6 +237,7 @@ class ViewerView(BaseModel):
     pictures: bool = Field(description="whether they allowed that pictures are kept")
     invitation: str | None = Field(description="the invitation that they came by", examples=[EXAMPLE_INVITATION])
     groups: dict[str, str] = Field(examples=[{"age": "18-34"}])
+    order: list[str] = Field(description="the films in the order in which they are watched; empty of a room", examples=[["s1"]])
     quality: dict[str, Any] = Field(examples=[{"looks": 1224, "with_face": 1198}])
     erased_at: datetime = Field(description="when all of it erases itself at the latest")
     seat: tuple[float, float] | None = Field(
@@ -373,6 +374,7 @@ def viewer_view(one: Participant, erased_at: datetime) -> ViewerView:
         pictures=one.pictures,
         invitation=one.invitation_id,
         groups=one.groups,
+        order=one.order,
         quality=one.quality,
         erased_at=erased_at,
         seat=None,

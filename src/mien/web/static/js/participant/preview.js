@@ -34,9 +34,11 @@ export class Preview {
 
   async invitation() {
     const { definition } = await api("GET", `/api/studies/${encodeURIComponent(this.#id)}`);
-    this.#study = definition;
-    this.#order = definition.stimuli.map(({ id }) => id);
-    return { study: definition, state: "open" };
+    // Of two cuts of which each person watches one, it shows the first.
+    const shown = definition.stimuli.filter(({ id }) => definition.cuts_shown !== "one" || id !== definition.cuts[1]);
+    this.#study = { ...definition, stimuli: shown };
+    this.#order = shown.map(({ id }) => id);
+    return { study: this.#study, state: "open" };
   }
 
   async consent() {

@@ -220,12 +220,42 @@ export function filmsPanel(study, { path, films, answered, announce, changed }) 
       pick("random", "Another for each person", "Drawn by chance, so that what comes first does not colour the rest."));
   }
 
+  /** Two films that are versions of one. Nothing is written before both are chosen. */
+  function cuts() {
+    const able = study.now.stimuli.filter((film) => film.kind === "film"), { cuts: chosen, cuts_shown } = study.now;
+    if (able.length < 2 && !chosen.length) return null;
+    const put = (field, value) => { study.set(field, value); changed(); };
+    const pick = (label, id) => {
+      const select = h("select", {}, h("option", { value: "" }, "No film"), ...able.map((film) => h("option", { value: film.id }, film.title || film.id)));
+      select.value = id ?? "";
+      return [select, h("label", { class: "field" }, label, select)];
+    };
+    const [first, firstField] = pick("First version", chosen[0]), [second, secondField] = pick("Second version", chosen[1]);
+    const hint = h("p", { class: "hint", role: "status" });
+    const taken = () => {
+      const both = [first.value, second.value], ready = both.every(Boolean) && both[0] !== both[1];
+      say(hint, both[0] && both[0] === both[1] ? "Choose two different films." : both.some(Boolean) && !ready ? "Choose the other version, too." : "");
+      if (!ready && both.some(Boolean)) return;
+      put("cuts", ready ? both : []);
+      ways.hidden = !ready;
+    };
+    for (const select of [first, second]) select.addEventListener("change", taken);
+    const way = (value, name, words) =>
+      h("label", { class: "check" }, h("input", { type: "radio", name: "cuts_shown", value, checked: cuts_shown === value, onchange: () => put("cuts_shown", value) }), h("span", {}, name, h("span", { class: "hint" }, h("br"), words)));
+    const ways = h("div", { class: "stack tight", hidden: !chosen.length },
+      way("both", "Everybody watches both", "Half of them the one first, the other half the other: dealt by chance, in equal numbers."),
+      way("one", "Each person watches one", "Dealt by chance, in equal numbers. Nobody knows that there is another."));
+    return h("fieldset", { class: "card stack tight" }, h("legend", { class: "hidden-text" }, "Two cuts"), h("h2", { "aria-hidden": "true" }, "Two cuts"),
+      h("p", { class: "soft" }, "Two of these films are versions of one? Then the report sets them beside each other and says where the audience's faces differ."),
+      h("div", { class: "fields" }, firstField, secondField), hint, ways);
+  }
+
   function draw() {
     const stimuli = study.now.stimuli;
     problem.hidden = true;
     list.replaceChildren(...stimuli.map((film, place) => card(film, place, stimuli.length)));
     // What is being sent, and a field that has the focus, stay as they are: only the parts round them are put in again.
-    element.replaceChildren(...[list, sending, problem, drop, stimuli.length > 1 && order()].filter(Boolean));
+    element.replaceChildren(...[list, sending, problem, drop, stimuli.length > 1 && order(), cuts()].filter(Boolean));
     follow();
   }
   return { element, draw };

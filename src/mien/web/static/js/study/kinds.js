@@ -35,4 +35,5 @@ export const FIELDS = {
   title: "the title", about: "what it is about", purpose: "what it is for", contact: "who runs it", languages: "the languages", stimuli: "the films", order: "the order of the films",
   consent: "the consent text", before: "the questions before", after: "the questions after", variables: "the groups", every_s: "how often to look", baseline_s: "the face at rest",
   keep: "what is kept", retention_days: "how long it is kept", smallest_group: "the smallest group", curve_sigma_s: "the smoothing", markers: "the marks in the film",
+  cuts: "the two cuts", cuts_shown: "who watches which cut",
 };

@@ -73,15 +73,16 @@ export function peoplePanel(study, { path, changed, answered }) {
     const { looks = 0, with_face = 0, with_others = 0, pauses = 0 } = viewer.quality ?? {};
     const share = looks ? with_face / looks : null;
     const seen = share === null ? null : share >= GOOD ? ["good", "good"] : share >= FAIR ? ["fair", "warn"] : ["poor", "bad"];
+    const cut = study.now.cuts_shown === "one" && study.now.stimuli.find(({ id }) => study.now.cuts.includes(id) && viewer.order?.includes(id));
     const done = [
-      viewer.pictures && "pictures kept", viewer.seat && `${seatWords(viewer.seat)} in the picture`, pauses && several(pauses, "pause"),
+      cut && `watches “${cut.title}”`, viewer.pictures && "pictures kept", viewer.seat && `${seatWords(viewer.seat)} in the picture`, pauses && several(pauses, "pause"),
       with_others && `somebody else in view in ${percent(with_others / looks)} of the looks`, viewer.seen_at && `last here ${when(viewer.seen_at)}`,
     ].filter(Boolean).join(" · ");
     return h(
       "tr",
       { "data-viewer": viewer.name },
       h("th", { scope: "row" }, `Viewer ${viewer.name}`),
-      h("td", {}, h("span", { class: `state ${["done", "room"].includes(viewer.step) ? "good" : viewer.step === "left" || viewer.stopped ? "warn" : "busy"}` }, `${viewer.stopped ? "stopped: " : ""}${stepWords(viewer.step, study.now.stimuli.length)}`)),
+      h("td", {}, h("span", { class: `state ${["done", "room"].includes(viewer.step) ? "good" : viewer.step === "left" || viewer.stopped ? "warn" : "busy"}` }, `${viewer.stopped ? "stopped: " : ""}${stepWords(viewer.step, viewer.order?.length || study.now.stimuli.length)}`)),
       h("td", {}, h("span", { class: "tabular" }, when(viewer.consented_at)), h("p", { class: "small soft tabular" }, done)),
       h("td", {}, groupsOf(viewer) || "–"),
       h("td", {}, seen ? h("span", { class: "row tabular nowrap" }, h("span", { class: `state ${seen[1]}` }, seen[0]), percent(share)) : h("span", { class: "soft" }, "not yet")),
@@ -115,7 +116,7 @@ export function peoplePanel(study, { path, changed, answered }) {
     const words = [agreed && `${several(agreed, "person", "people")} agreed, ${done} came to the end`, faces && `${several(faces, "face")} counted in rooms`].filter(Boolean);
     say(counts, all.length ? `${words.join("; ")}. They have numbers; nobody’s name is kept.` : "");
     counts.hidden = !all.length;
-    const key = JSON.stringify([all, study.now.variables]);
+    const key = JSON.stringify([all, study.now.variables, study.now.stimuli, study.now.cuts, study.now.cuts_shown]);
     if (key === drawn) return;
     drawn = key;
     keeping(body, () => body.replaceChildren(...all.map(row)));

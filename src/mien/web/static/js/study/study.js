@@ -221,7 +221,7 @@ const redraw = () => {
 /** What each tab shows of the definition. */
 const SHOWS = {
   study: ["title", "about", "purpose", "contact", "languages", "every_s", "baseline_s", "keep", "retention_days", "smallest_group", "curve_sigma_s"],
-  films: ["stimuli", "order"], consent: ["consent", "languages"], questions: ["before", "after", "languages"], groups: ["variables", "before", "after"],
+  films: ["stimuli", "order", "cuts", "cuts_shown"], consent: ["consent", "languages"], questions: ["before", "after", "languages"], groups: ["variables", "before", "after"],
   invitations: ["variables"], people: ["variables"], log: [],
 };
 
