@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from contents import holding
 from mien.cli import main
-from mien.web.database import Job, Participant, Room, now
+from mien.web.database import Job, Participant, Room, Store, now
 from mien.web.studies.rooms import room_file
 from web import studies
 from web.conftest import Opened, swept
@@ -38,6 +38,12 @@ class House:
                 place = Path(connection.scalar(text("show data_directory")) or "")
             found += holding(place / "base", word)
         return found
+
+    def sample(self) -> None:
+        """Lets PostgreSQL look at the values for its planner, as it does by itself."""
+        if self.url:
+            with self.state.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("ANALYZE"))
 
     def analysis(self, word: str, kind: str = "file") -> str:
         """One that has ended, with its name, that of a face, and its files."""
@@ -184,6 +190,7 @@ def test_what_was_erased_is_nowhere(opened: Opened, where: str, request: pytest.
     for way in (*WAYS, everything):
         word = f"SECRET-{way.__name__}"
         erase = way(house, word)
+        house.sample()
         assert house.holding(word), word
         erase()
         assert house.holding(word) == [], word
@@ -196,3 +203,29 @@ def test_the_search_finds_a_word_in_each_place(opened: Opened, tmp_path: Path) -
     house.analysis("SOUGHT")
     assert {Path(name).name for name in house.holding("SOUGHT")} >= {"summary.json", "faces.csv", "annotated.mp4"}
     assert any(name.startswith("mien.sqlite3") for name in house.holding("SOUGHT"))
+
+
+@pytest.mark.more
+@pytest.mark.process
+@pytest.mark.extras
+def test_what_postgresql_sampled_for_an_earlier_version_is_taken_away(postgres: str) -> None:
+    store = Store(postgres)
+    store.migrate()
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("alter table jobs alter column name set statistics 100"))
+        job = store.create_job(name="SAMPLED-NAME")
+        store.create_job(name="another")
+        connection.execute(text("ANALYZE"))
+        sampled = text("select attname from pg_stats where tablename = 'jobs'")
+        assert list(connection.scalars(sampled)) == ["name"]
+        store.delete_job(job.id)
+        store.forget("jobs")
+        place = Path(connection.scalar(text("show data_directory")) or "") / "base"
+        connection.execute(text("CHECKPOINT"))
+        assert holding(place, "SAMPLED-NAME")  # that is what is to be ended
+        store.migrate()
+        connection.execute(text("ANALYZE"))
+        assert list(connection.scalars(sampled)) == []
+        connection.execute(text("CHECKPOINT"))
+        assert holding(place, "SAMPLED-NAME") == []
+    store.close()

@@ -1,5 +1,6 @@
 """What participants ask over HTTP; their sockets are in test_participant_live.py."""
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from starlette.testclient import TestClient
 from mien.labels import FERPLUS
 from mien.study_report.sample import timeline_of
 from mien.web.database import Invitation, now
+from mien.web.errors import ApiError
 from mien.web.routes import every_route
-from mien.web.security import is_for_participants
+from mien.web.security import LOOKED_AT, is_for_participants
 from mien.web.settings import Settings
 from mien.web.studies.participants import CODE_LETTERS, LETTERS, code_hash, drawn, new_code
 from web.conftest import HERE, PASSWORD, TOKEN, Opened, as_browser
@@ -83,6 +85,28 @@ def test_wrong_codes_are_slowed_down_and_right_ones_are_not(opened: Opened) -> N
     assert 0 < int(answer.headers["Retry-After"]) <= 61
     assert person.told()["step"] == "agreed"  # behind the same address
     assert later.told()["step"] == "agreed"
+
+
+def test_guesses_beside_somebody_who_takes_part_are_not_looked_up_without_end(opened: Opened) -> None:
+    client = opened(login_attempts_per_minute=1)
+    app: Any = client.app
+    study = Open(app)
+    person, elsewhere = (Person.agreed(client, study.invitation) for _ in range(2))
+    participants = app.state.participants
+    assert person.told()["step"] == "agreed"
+    for _ in range(LOOKED_AT + 2):
+        with contextlib.suppress(ApiError):
+            participants.by_code(new_code(), "10.0.0.1")
+    with pytest.raises(ApiError) as refused:
+        participants.by_code(elsewhere.code, "10.0.0.1")  # even a right one, which nobody there has shown
+    assert refused.value.status_code == 429
+    assert participants.by_code(elsewhere.code, "10.0.0.2").name == 2  # at another address it is
+    for _ in range(LOOKED_AT + 2):
+        Person(client, new_code()).refused("GET")
+    assert person.told()["step"] == "agreed"  # who was here before goes on
+    assert Person.agreed(client, study.invitation).told()["step"] == "agreed"  # and who begins here now
+    participants.guesses.times.clear()  # a minute passes
+    assert participants.by_code(person.code, "10.0.0.1").name == 1
 
 
 def test_an_open_link_is_not_filled_by_one_address(opened: Opened) -> None:

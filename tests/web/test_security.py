@@ -14,8 +14,11 @@ from starlette.websockets import WebSocketDisconnect
 
 from mien.web.app import create_app
 from mien.web.database import Login
+from mien.web.errors import ApiError
 from mien.web.routes import every_route
 from mien.web.security import (
+    LOOKED_AT,
+    LetIn,
     COOKIE,
     CROSS_ORIGIN,
     HEADERS,
@@ -373,7 +376,6 @@ def test_guessing_is_slowed_down(opened: Opened) -> None:
 def test_attempts_are_counted_by_address(opened: Opened) -> None:
     app: Any = opened(password=PASSWORD, login_attempts_per_minute=1).app
     security: Security = app.state.security
-    from mien.web.errors import ApiError
 
     for address in ("10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8:0:1::1"):
         security.count_attempt(address)
@@ -396,6 +398,34 @@ def test_tokens_are_not_guessed_without_end(opened: Opened) -> None:
     assert ask(TOKEN) == (200, None)
     assert [ask(f"guess-{k}-of-many-letters") for k in range(4)] == [(401, "wrong_token")] * 3 + [(429, "too_many_attempts")]
     assert ask(TOKEN) == (200, None)  # a program that was right before goes on beside whoever guesses
+
+
+def test_tokens_are_not_guessed_without_end_where_one_was_right(opened: Opened) -> None:
+    app: Any = opened(token=TOKEN, login_attempts_per_minute=1).app
+    security: Security = app.state.security
+
+    def ask(token: str, port: int) -> int:
+        try:
+            security._check_token(token, "10.0.0.1", port)
+        except ApiError as refused:
+            return refused.status_code
+        return 200
+
+    assert ask(TOKEN, 1) == 200
+    assert [ask("a-guess-of-many-letters", 2) for _ in range(2)] == [401, 429]
+    assert ask(TOKEN, 3) == 200  # another program there is heard beside whoever guesses
+    assert {ask("a-guess-of-many-letters", 2) for _ in range(LOOKED_AT)} == {429}
+    assert [ask(TOKEN, port) for port in (4, 0)] == [429, 429]  # none is looked at any more
+    assert [ask(TOKEN, port) for port in (1, 3)] == [200, 200]  # but on connections that it came by
+    assert [ask("a-guess-of-many-letters", 1), ask(TOKEN, 1)] == [429, 429]
+
+
+def test_who_was_let_in_is_forgotten_before_memory_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.web.security.LET_IN_MAX", 2)
+    there = LetIn()
+    for one in ("a", "b", "a", "c"):
+        there.add(one)
+    assert [one in there for one in ("a", "b", "c")] == [True, False, True]
 
 
 def test_https_by_a_proxy_that_nobody_named_is_explained(client: TestClient) -> None:

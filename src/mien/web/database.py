@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import itertools
 import json
 import logging
 import re
@@ -56,6 +57,15 @@ READS = "mien_reads"
 
 UNFINISHED = ("queued", "running", "recording", "paused", "saving")
 FINISHED = ("done", "failed", "cancelled")
+
+SAMPLED = """
+select c.relname, a.attname, format_type(a.atttypid, a.atttypmod) as type, s.attname is not null as kept
+from pg_class c join pg_attribute a on a.attrelid = c.oid
+left join pg_stats s on s.schemaname = current_schema() and s.tablename = c.relname and s.attname = a.attname
+where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r' and c.relname = any(:tables)
+and a.attnum > 0 and not a.attisdropped and (a.attstattarget is distinct from 0 or s.attname is not null)
+order by c.relname, a.attnum"""
+"""The columns of tables that PostgreSQL samples for its planner, and whether it has kept anything of them."""
 
 STUDY_TABLES = ("participants", "studies", "invitations", "rooms", "frozen", "audit")
 JOB_TABLES = ("jobs", "tasks")
@@ -360,11 +370,13 @@ class Store:
                 f"{name}: was made by a newer mien (schema {found}, known to {known[-1]}); "
                 "install that version, or take another --db"
             )
-        if found != known[-1]:
-            try:
+        try:
+            if found != known[-1]:
                 self._upgrade(folder, found)
-            except DatabaseError as error:
-                raise DataError(f"{name}: cannot be brought to schema {known[-1]}, and is as it was: {_reason(error)}") from error
+            if self.file is None:
+                self._keep_no_statistics()
+        except DatabaseError as error:
+            raise DataError(f"{name}: cannot be brought to schema {known[-1]}, and is as it was: {_reason(error)}") from error
 
     def _upgrade(self, folder: Path, found: str | None) -> None:
         from alembic import command
@@ -381,6 +393,22 @@ class Store:
         with self.engine.connect() as connection, connection.begin():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _keep_no_statistics(self) -> None:
+        """PostgreSQL samples the values of columns for its planner, and keeps those of rows that were erased: not of our tables. They
+        are so small that it plans well without."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            sampled = connection.execute(text(SAMPLED), {"tables": list(Base.metadata.tables)}).all()
+            for table, columns in itertools.groupby(sampled, key=lambda one: one.relname):
+                changes = []
+                for column in columns:
+                    name = f'alter column "{column.attname}"'
+                    changes.append(f"{name} set statistics 0")
+                    if column.kept:  # only a change of the type takes away what is there; to the same one it costs nothing
+                        changes.append(f"{name} type {column.type}")
+                connection.exec_driver_sql(f'alter table "{table}" {", ".join(changes)}')
+            if any(column.kept for column in sampled):
+                connection.exec_driver_sql("vacuum full pg_statistic")
 
     def shrink(self) -> None:
         """Once everything was erased: gives its space back to the disk, and forgets it."""

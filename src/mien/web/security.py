@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Hashable, MutableMapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,13 @@ from mien.web.settings import Settings, is_loopback
 
 COOKIE = "mien_session"
 ATTEMPTS_S = 60.0
+
+LOOKED_AT = 60
+"""So many times `login_attempts_per_minute` wrong codes or tokens of one address are looked at within a minute, though they are
+answered 429, so that a right one among them is let in; beyond that only who was right there before."""
+
+LET_IN_MAX = 20_000
+"""So many of those who were right are remembered."""
 READING = ("GET", "HEAD", "OPTIONS")
 
 LOGIN_NEEDED, CROSS_ORIGIN = 4401, 4403
@@ -100,6 +107,29 @@ class Attempts:
             self.times.pop(network(address), None)
 
 
+class LetIn:
+    """Who was right, and where: who goes on though somebody guesses at the same address. Forgets the oldest. From any thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, None] = {}
+        self._lock = threading.Lock()
+
+    def __contains__(self, one: Hashable) -> bool:
+        with self._lock:
+            return one in self._known
+
+    def add(self, one: Hashable) -> None:
+        with self._lock:
+            self._known.pop(one, None)
+            self._known[one] = None
+            if len(self._known) > LET_IN_MAX:
+                del self._known[next(iter(self._known))]
+
+    def drop(self, one: Hashable) -> None:
+        with self._lock:
+            self._known.pop(one, None)
+
+
 class Security:
     """Decides about each request. Keeps hashes of the password and the token, never the words themselves."""
 
@@ -122,7 +152,8 @@ class Security:
             self._hosts.add(socket.gethostname().lower())
         self.attempts = Attempts(settings.login_attempts_per_minute)
         self.token_attempts = Attempts(settings.login_attempts_per_minute)
-        self._programs: set[str] = set()  # addresses from which the token came that was right
+        self.token_guesses = Attempts(LOOKED_AT * settings.login_attempts_per_minute)
+        self._programs = LetIn()  # addresses, and connections, by which the token came that was right
         self._one_by_one = threading.Lock()  # a hash takes 64 MiB; many at once would be a way to fill the memory
 
     # --- the password and the token
@@ -204,7 +235,7 @@ class Security:
         self._check_host(headers)
         scheme, _, word = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.guarded:
-            self._check_token(word.strip(), request.client.host if request.client else "")
+            self._check_token(word.strip(), *((request.client.host, request.client.port) if request.client else ("", 0)))
             request.state.bearer = True
             return
         if path.startswith("/static/") and method in READING:
@@ -233,14 +264,23 @@ class Security:
             return LOGIN_NEEDED if error.status_code == 401 else CROSS_ORIGIN
         return None
 
-    def _check_token(self, word: str, address: str) -> None:
-        """Raises `ApiError` 401, and 429 for an address that guesses. A program that was right before is heard all the same."""
-        known = address in self._programs
-        if not known:
-            self.token_attempts.check(address)
+    def _check_token(self, word: str, address: str, port: int) -> None:
+        """Raises `ApiError` 401, and 429 for an address that guesses.
+
+        A program at an address from which the right one came before is heard beside whoever guesses there, as long as the guesses
+        are few enough to be hopeless; beyond that on the connection on which it was right.
+
+        port  of the caller, which tells its connections apart; 0 where a proxy has hidden it
+        """
+        connection = (address, port)
+        if not port or connection not in self._programs:
+            (self.token_guesses if address in self._programs else self.token_attempts).check(address)
         if self.is_token(word):
             self._programs.add(address)
+            self._programs.add(connection)
             return
+        self._programs.drop(connection)
+        self.token_guesses.check(address, count=True)
         self.token_attempts.check(address, count=True)
         raise ApiError(401, "wrong_token", "The token is not the one that this server was given.", headers=_ASK_TOKEN)
 

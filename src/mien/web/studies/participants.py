@@ -33,7 +33,7 @@ from mien.web.capture.wire import known
 from mien.web.database import Invitation, Participant, Store, StudyRow, new_id, now
 from mien.web.errors import ApiError
 from mien.web.folders import held
-from mien.web.security import Attempts
+from mien.web.security import LOOKED_AT, Attempts, LetIn, network
 from mien.web.settings import Settings
 from mien.web.studies import funnel
 from mien.web.studies.proof import Erased, Left, Proof
@@ -108,6 +108,7 @@ class Participants:
     def __init__(self, settings: Settings, store: Store, studies: Studies) -> None:
         self.settings, self.store, self.studies = settings, store, studies
         self.attempts = Attempts(settings.login_attempts_per_minute)
+        self.guesses, self._let_in = Attempts(LOOKED_AT * settings.login_attempts_per_minute), LetIn()
         self.consents = Attempts(settings.consents_per_minute, "people began with a study here at once")
         self.openings = Attempts(settings.consents_per_minute, "people opened a study here at once")
         self._erasing = threading.Lock()
@@ -187,6 +188,7 @@ class Participants:
             rows.flush()
             touch(rows, study.id)
             note(rows, study.id, "participant", "agreed", viewer=participant.name, consent=version, pictures=participant.pictures)
+        self._let_in.add((network(address), participant.code_hash))
         return code
 
     # --- who asks
@@ -194,15 +196,20 @@ class Participants:
     def by_code(self, code: str, address: str) -> Participant:
         """Whose code it is. Raises `ApiError` 401 for a wrong one, and 429 where wrong ones came too often from one address.
 
-        A right one is let in all the same: a class or a cinema sits behind one address with whoever guesses. Guessing is hopeless
-        without this: of 60 bits, a thousand guesses a second find one of ten thousand codes in some thousand years.
+        A right one is let in all the same: a class or a cinema sits behind one address with whoever guesses. Where so many are
+        wrong that no room mistypes them, none is looked up any more but those that were right there before, or were given there.
         """
-        digest = code_hash(code)
+        digest, whose = code_hash(code), network(address)
         if digest is not None:
+            if (whose, digest) not in self._let_in:
+                self.guesses.check(address)
             with self.store.reading() as rows:
                 found = rows.scalar(select(Participant).where(Participant.code_hash == digest))
             if found is not None and hmac.compare_digest(found.code_hash, digest):
+                self._let_in.add((whose, digest))
                 return found
+            self._let_in.drop((whose, digest))
+        self.guesses.check(address, count=True)
         self.attempts.check(address, count=True)
         raise ApiError(
             401,
