@@ -1,5 +1,5 @@
 """What is tried against the application is tried with the fixtures of its own tests."""
 
-from web.conftest import app, client, opened, served, settings
+from web.conftest import app, client, opened, postgres, served, settings
 
-__all__ = ["app", "client", "opened", "served", "settings"]
+__all__ = ["app", "client", "opened", "postgres", "served", "settings"]

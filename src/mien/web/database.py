@@ -372,22 +372,34 @@ class Store:
             )
         try:
             if found != known[-1]:
-                self._upgrade(folder, found)
+                if found is not None and self.file is not None:
+                    self._copy(found)
+                self._upgrade(folder)
             if self.file is None:
                 self._keep_no_statistics()
         except DatabaseError as error:
             raise DataError(f"{name}: cannot be brought to schema {known[-1]}, and is as it was: {_reason(error)}") from error
 
-    def _upgrade(self, folder: Path, found: str | None) -> None:
-        from alembic import command
-        from alembic.config import Config
-
-        if found is not None and self.file is not None:
-            copy = sqlite3.connect(self.file.with_name(f"{self.file.name}.schema-{found}"))
-            with closing(copy), closing(self.engine.raw_connection()) as pooled:
+    def _copy(self, found: str) -> None:
+        """Keeps SQLite's file as it is, beside it; under its name it is whole, however this ends."""
+        assert self.file is not None
+        whole = self.file.with_name(f"{self.file.name}.schema-{found}")
+        part = whole.with_name(f"{whole.name}.part")
+        try:
+            for left in (part, part.with_name(f"{part.name}-journal")):
+                left.unlink(missing_ok=True)
+            with closing(sqlite3.connect(part)) as copy, closing(self.engine.raw_connection()) as pooled:
                 driver = pooled.driver_connection
                 assert driver is not None
                 driver.backup(copy)
+            part.replace(whole)
+        except (OSError, sqlite3.Error) as error:
+            raise DataError(f"{self.file}: cannot be copied before it is changed, and is as it was: {error}") from error
+
+    def _upgrade(self, folder: Path) -> None:
+        from alembic import command
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         with self.engine.connect() as connection, connection.begin():
