@@ -520,7 +520,7 @@ class Watched(mien.YuNet):
         return super().__call__(rgb)
 
 
-def test_looking_for_the_turn_of_large_frames_has_a_bound(hopper: Path) -> None:
+def test_looking_for_the_turn_of_large_frames_has_a_bound(hopper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     portrait = np.asarray(Image.open(hopper).convert("RGB").resize((1024, 1200)))
     large = np.full((1440, 2560, 3), 90, np.uint8)
     empty = Watched()
@@ -536,6 +536,10 @@ def test_looking_for_the_turn_of_large_frames_has_a_bound(hopper: Path) -> None:
     turned_small = rotated(small, 180)
     assert turn_of(detector, [turned_small]) in (0, 180)
     assert 2560 in detector.sides  # too small for the small search: the whole picture is searched
+    monkeypatch.setattr("mien.turn.LARGE_SIDE", 1600)
+    largest = Watched()
+    assert turn_of(largest, [large]) == 0
+    assert largest.sides == [1280] * 4 + [1600] * 4  # nobody is looked for four times in 49 megapixels
 
 
 def test_pictures_without_a_face_are_not_turned(tmp_path: Path) -> None:

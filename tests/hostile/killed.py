@@ -1,5 +1,6 @@
 """Migrations that are killed: `python -m hostile.killed URL` takes a number from each line of its input and lets a child of its own
-migrate the database, which ends by SIGKILL before its so-manieth statement or commit, of many rows that are put in each twentieth; answers with its exit code."""
+migrate the database, which ends by SIGKILL before its so-manieth statement or commit; of many rows that are put in, each twentieth
+counts. Answers with the child's exit code."""
 
 import os
 import signal

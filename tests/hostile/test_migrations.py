@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +73,8 @@ def held(url: str) -> tuple[str, dict[str, Any], int]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.extras)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield f"sqlite:///{tmp_path / 'mien.sqlite3'}" if request.param == "sqlite" else request.getfixturevalue("postgres")
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'mien.sqlite3'}" if request.param == "sqlite" else request.getfixturevalue("postgres")
 
 
 def test_a_migration_that_is_killed_anywhere_loses_nothing_and_the_next_start_goes_on(url: str) -> None:

@@ -17,13 +17,13 @@ from mien.web.database import Login
 from mien.web.errors import ApiError
 from mien.web.routes import every_route
 from mien.web.security import (
-    LOOKED_AT,
-    LetIn,
     COOKIE,
     CROSS_ORIGIN,
     HEADERS,
     LOGIN_NEEDED,
+    LOOKED_AT,
     READING,
+    LetIn,
     Security,
     is_for_participants,
     is_own,
@@ -406,7 +406,7 @@ def test_tokens_are_not_guessed_without_end_where_one_was_right(opened: Opened) 
 
     def ask(token: str, port: int) -> int:
         try:
-            security._check_token(token, "10.0.0.1", port)
+            security.check_token(token, "10.0.0.1", port)
         except ApiError as refused:
             return refused.status_code
         return 200

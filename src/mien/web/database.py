@@ -407,8 +407,8 @@ class Store:
             command.upgrade(config, "head")
 
     def _keep_no_statistics(self) -> None:
-        """PostgreSQL samples the values of columns for its planner, and keeps those of rows that were erased: not of our tables. They
-        are so small that it plans well without."""
+        """PostgreSQL samples the values of columns for its planner, and keeps those of rows that were erased: not of our tables,
+        which are so small that it plans well without."""
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             sampled = connection.execute(text(SAMPLED), {"tables": list(Base.metadata.tables)}).all()
             for table, columns in itertools.groupby(sampled, key=lambda one: one.relname):

@@ -235,7 +235,7 @@ class Security:
         self._check_host(headers)
         scheme, _, word = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.guarded:
-            self._check_token(word.strip(), *((request.client.host, request.client.port) if request.client else ("", 0)))
+            self.check_token(word.strip(), *((request.client.host, request.client.port) if request.client else ("", 0)))
             request.state.bearer = True
             return
         if path.startswith("/static/") and method in READING:
@@ -264,7 +264,7 @@ class Security:
             return LOGIN_NEEDED if error.status_code == 401 else CROSS_ORIGIN
         return None
 
-    def _check_token(self, word: str, address: str, port: int) -> None:
+    def check_token(self, word: str, address: str, port: int) -> None:
         """Raises `ApiError` 401, and 429 for an address that guesses.
 
         A program at an address from which the right one came before is heard beside whoever guesses there, as long as the guesses
