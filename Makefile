@@ -11,7 +11,7 @@
 PYTHON ?= python3
 
 # A file stays in one process, which makes what its tests share once.
-SPREAD = --numprocesses auto --dist loadfile --no-loadscope-reorder
+SPREAD = --numprocesses auto --dist loadfile --no-loadscope-reorder --cpu-seconds
 
 # What cannot be imported without torch, a browser's driver or schemathesis.
 NOT_QUICK = browser training web/test_openapi.py

@@ -1,10 +1,14 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share, and what the tests of each file cost."""
 
+import gc
 import os
 import signal
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -46,6 +50,95 @@ def pytest_xdist_auto_num_workers() -> int:
     """Three processes on two cores: while one waits for a browser, another works."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores + max(1, cores // 2)
+
+
+# --- what it costs: `--cpu-seconds` prints a table, at the end of `make test` and `make test-more` as well
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cpu-seconds", action="store_true", help="print the CPU seconds of each file of tests")
+
+
+def cpu_s(process: str = "self") -> float:
+    """CPU seconds of a process and of all that it started, also of those that have ended. Away from Linux of this process alone."""
+    folder, spent = Path("/proc") / process, 0.0
+    if not folder.is_dir():
+        return time.process_time()
+    with suppress(OSError):  # it may end at any moment
+        spent = sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:15])) / os.sysconf("SC_CLK_TCK")
+        children = [child for task in (folder / "task").iterdir() for child in (task / "children").read_text().split()]
+        spent += sum(map(cpu_s, children))
+    return spent
+
+
+Costs = dict[str, Any]
+COSTS: pytest.StashKey[Costs] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("cpu_seconds"):
+        config.stash[COSTS] = {"spent_s": 0.0, "collecting": []}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """What is imported and collected stays: looking through it for rubbish, again and again, would be a part of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    costs = session.config.stash.get(COSTS, None)
+    if costs is not None:
+        costs["spent_s"] = cpu_s()
+        costs["collecting"].append(costs["spent_s"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Each report says what was spent since the one before. A fixture that tests share is the first one's, its end the last's."""
+    report = yield
+    costs = item.config.stash.get(COSTS, None)
+    if costs is not None:
+        before, costs["spent_s"] = costs["spent_s"], cpu_s()
+        report.cpu_s = costs["spent_s"] - before
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    costs, told = session.config.stash.get(COSTS, None), getattr(session.config, "workeroutput", None)
+    if costs is not None and told is not None:
+        told["collecting"] = costs["collecting"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of tests has ended."""
+    costs = node.config.stash.get(COSTS, None)
+    if costs is not None:
+        costs["collecting"] += getattr(node, "workeroutput", {}).get("collecting", [])
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    costs = config.stash.get(COSTS, None)
+    if costs is None:
+        return
+    files: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0])
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if hasattr(report, "cpu_s"):
+            file = files[report.nodeid.split("::")[0]]
+            file[0], file[1], file[2] = file[0] + report.cpu_s, file[1] + report.duration, file[2] + (report.when == "call")
+    rows = [(*file, name) for name, file in files.items()]
+    rows.append((sum(costs["collecting"]), 0.0, 0, f"importing and collecting, in {len(costs['collecting'])} processes"))
+    terminalreporter.section("CPU seconds")
+    terminalreporter.line("CPU s  wall s  tests")
+    for cpu, wall, tests, name in sorted(rows, reverse=True):
+        terminalreporter.line(f"{cpu:5.1f}  {wall:6.1f}  {tests:5}  {name}")
+    terminalreporter.line(f"{sum(row[0] for row in rows):5.0f}                 in all")
 
 
 PROCESSES = {"postgres", "serve", "served", "server", "running"}

@@ -48,8 +48,9 @@ class Server:
         self.port = self._kept.number
         self.url = f"https://{host}:{self.port}" if host else f"http://127.0.0.1:{self.port}"
         self.where = ["--share", "--host", host] if host else ["--host", "127.0.0.1"]
-        self.reach: dict[str, Any] = {"verify": False, "trust_env": False} if host else {}
-        """Its own certificate, and by no proxy, though the address may not look like this machine's."""
+        self.reach: dict[str, Any] = {"verify": False} | ({"trust_env": False} if host else {})
+        """Its own certificate, and by no proxy, though the address may not look like this machine's. Without https there is none to
+        check, and reading those of the world would cost each client .03 CPU s."""
         self.headers = {"Authorization": f"Bearer {settings['token']}"} if "token" in settings else {}
         self.log = data.with_name(f"{data.name}.log")
         self.environment = {f"MIEN_{name.upper()}": str(value) for name, value in settings.items()}
@@ -63,13 +64,14 @@ class Server:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.environment, start_new_session=True
             )
         end = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                httpx.get(f"{self.url}/api/info", timeout=30, **self.reach)
-            except httpx.TransportError:
-                time.sleep(0.05)
-            else:
-                return self
+        with httpx.Client(timeout=30, **self.reach) as client:
+            while time.monotonic() < end and self.process.poll() is None:
+                try:
+                    client.get(f"{self.url}/api/info")
+                except httpx.TransportError:
+                    time.sleep(0.05)
+                else:
+                    return self
         ended = self.process.poll()
         self.kill()
         what = f"is not ready after {PATIENCE_S:g} s" if ended is None else f"ended with {ended}"

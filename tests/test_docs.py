@@ -218,12 +218,32 @@ def test_pictures_are_small() -> None:
         assert path.stat().st_size < 400_000
 
 
+EACH_SAYS_HOW_IT_IS_CALLED = """
+import contextlib, io, pathlib, runpy, sys
+
+benches = sys.argv[1:]
+sys.path.insert(0, str(pathlib.Path(benches[0]).parent))
+for bench in benches:
+    sys.argv, said, ended = [bench, "--help"], io.StringIO(), None
+    try:
+        with contextlib.redirect_stdout(said):
+            runpy.run_path(bench, run_name="__main__")
+    except SystemExit as end:
+        ended = end.code
+    print(ended, said.getvalue().splitlines()[0])
+"""
+
+
 @pytest.mark.process
-@pytest.mark.parametrize("bench", sorted((ROOT / "benchmarks").glob("bench_*.py")), ids=lambda path: path.name)
-def test_benchmarks_begin(bench: Path) -> None:
-    done = subprocess.run([sys.executable, bench, "--help"], capture_output=True, text=True)
+def test_benchmarks_begin() -> None:
+    """In one process, which imports only once what they share."""
+    benches = sorted((ROOT / "benchmarks").glob("bench_*.py"))
+    done = subprocess.run([sys.executable, "-c", EACH_SAYS_HOW_IT_IS_CALLED, *benches], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"usage: {bench.name}")
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(benches) > 10
+    for bench, line in zip(benches, lines, strict=True):
+        assert line.startswith(f"0 usage: {bench.name}")
 
 
 def test_what_make_images_needs_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,7 @@ def analysed(server: Server, demo: Path) -> str:
     return str(server.analyse(demo, "portraits.mp4", every_s=0.2, keep_film=False)["id"])
 
 
+@pytest.mark.more
 def test_rename_merge_hide_and_undo(page: Any, server: Server, watch: Watch, analysed: str) -> None:
     """What a person changes shows on the page, and in the files that she takes along; all of it can be undone."""
     watch.expect("status of 409")
@@ -213,6 +214,7 @@ def test_rename_merge_hide_and_undo(page: Any, server: Server, watch: Watch, ana
         assert not client.get(f"/api/jobs/{analysed}/result").json()["edited"]
 
 
+@pytest.mark.more
 def test_without_the_film_the_cursor_stands_alone(page: Any, analysed: str) -> None:
     page.goto(f"/analyses/{analysed}")
     cursor = page.get_by_role("slider", name="Moment in the film")
@@ -227,6 +229,7 @@ def test_without_the_film_the_cursor_stands_alone(page: Any, analysed: str) -> N
     expect(cursor).to_have_attribute("aria-valuetext", re.compile(r"\d+%|nobody"))
 
 
+@pytest.mark.more
 def test_a_picture(page: Any, server: Server, group: Path) -> None:
     id = server.analyse(group, "The two.jpg")["id"]
     page.goto(f"/analyses/{id}")
@@ -308,6 +311,7 @@ def test_several_at_once_and_a_broken_one_among_them(page: Any, short: Path, gro
     expect(failed).not_to_contain_text("upload.bin")
 
 
+@pytest.mark.more
 def test_cancel_try_again_delete(page: Any, server: Server, long_film: Path) -> None:
     page.get_by_text("Every frame").click()  # so much to look at that it lasts until Cancel is pressed
     expect(page.get_by_role("radio", name="Every frame")).to_be_checked()

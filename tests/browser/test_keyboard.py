@@ -95,6 +95,7 @@ def test_the_content_can_be_skipped_to(page: Any) -> None:
     expect(page.locator("main :focus")).to_be_visible()
 
 
+@pytest.mark.more
 def test_from_file_to_result(page: Any, short: Path) -> None:
     page.on("filechooser", lambda _: None)  # from here on, and not only from the press on, which could be faster
     tab_to(page, page.get_by_role("button", name="Choose files", exact=True))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from browser import participants
@@ -16,6 +17,7 @@ from serving import Server
 KEPT = "JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)])"
 
 
+@pytest.mark.more
 def test_two_guests_in_a_row(open_page: Open, launch: Callable[..., Any], server: Server, tmp_path: Path) -> None:
     film = participants.clock_film(tmp_path / "shapes.mp4", 2.0)
     asked = [{"id": "last", "kind": "short", "title": {"en": "Which film did you see last?"}}]

@@ -297,6 +297,7 @@ def test_a_camera_is_read_and_drawn(live: Callable[..., Any], camera: Any) -> No
     assert page.evaluate("mienLive.stream") is None
 
 
+@pytest.mark.more
 def test_the_lines_of_one_person(live: Callable[..., Any], camera: Any) -> None:
     page = live(within=camera)
     start(page, looks=8)
@@ -452,6 +453,7 @@ def test_browsers_that_can_less(live: Callable[..., Any], camera: Any, without: 
 # --- states --------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.more
 def test_one_two_nobody_dark(live: Callable[..., Any], puppet: str) -> None:
     page = live(init=puppet)
     page.evaluate("puppet.show('one')")

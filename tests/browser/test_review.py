@@ -223,6 +223,7 @@ def test_expressions_are_chosen_and_the_baseline_is_named(offline: Offline) -> N
     expect(page.locator(".cursor")).to_have_attribute("aria-valuetext", re.compile(" point"))
 
 
+@pytest.mark.more
 def test_everybody_is_one_press_away_and_who_left_is_named(offline: Offline) -> None:
     film = stimulus()
     film["everybody"] = {
@@ -251,6 +252,7 @@ def test_everybody_is_one_press_away_and_who_left_is_named(offline: Offline) -> 
     expect(page.locator(".reading-time")).to_contain_text("found of 10")
 
 
+@pytest.mark.more
 def test_groups_have_their_own_lines(offline: Offline) -> None:
     page = offline(review())
     page.get_by_role("combobox", name="Viewers").select_option("cell")
@@ -437,6 +439,7 @@ def answers() -> Answers:
     return Answers(review(stimuli=[film], headline="Happiness peaks at 8.9 s.", live=True))
 
 
+@pytest.mark.more
 def test_the_film_and_the_curves_move_together(open_page: Open, made: str, answers: Answers) -> None:
     page = shown(open_page, made, answers)
     page.wait_for_selector(".plot .main-svg")
@@ -452,6 +455,7 @@ def test_the_film_and_the_curves_move_together(open_page: Open, made: str, answe
     until(page, "parseFloat(document.querySelector('.cursor').getAttribute('aria-valuetext')) > 9.2")
 
 
+@pytest.mark.more
 def test_markers_are_added_changed_and_deleted(open_page: Open, made: str, answers: Answers, server: Server) -> None:
     answers.review["stimuli"][0]["markers"] = []
 
@@ -527,6 +531,7 @@ def test_a_server_that_is_gone_is_told_and_comes_back(open_page: Open, made: str
     page.get_by_text("The server cannot be reached.").wait_for(state="hidden")
 
 
+@pytest.mark.more
 def test_a_report_is_kept_and_deleted(open_page: Open, made: str, answers: Answers) -> None:
     page = shown(open_page, made, answers)
     page.wait_for_selector(".plot .main-svg")
@@ -586,6 +591,7 @@ def test_a_study_that_is_not_there(open_page: Open, watch: Watch, server: Server
     expect(page.locator("h1")).to_have_text("Not found")
 
 
+@pytest.mark.more
 def test_the_servers_own_file_opens(open_page: Open, made: str, server: Server) -> None:
     """The offline page as the server hands it out, within its sandbox."""
     page = open_page(f"/api/studies/{made}/review.html", server=server)

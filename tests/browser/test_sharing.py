@@ -30,6 +30,7 @@ def address() -> str:
         pytest.skip("this machine is in no network")
 
 
+@pytest.mark.more
 def test_from_the_link_to_the_report(
     open_page: Open, launch: Callable[..., Any], serve: Callable[..., Server], watch: Watch, tmp_path: Path, address: str
 ) -> None:

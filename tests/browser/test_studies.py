@@ -61,6 +61,7 @@ def test_a_study_is_made_and_what_is_forbidden_is_refused_with_the_reason(open_p
     expect(page.get_by_role("region", name="Before it can open")).to_contain_text("a film or a live event")
 
 
+@pytest.mark.more
 def test_studies_are_duplicated_archived_exported_and_brought_in_again(
     open_page: Open, server: Server, short: Path, tmp_path: Path
 ) -> None:
@@ -192,6 +193,7 @@ def test_what_is_typed_while_the_same_words_are_saved_elsewhere_is_saved_too(edi
     assert (found["title"], found["contact"]) == ("The same words", "The same words")
 
 
+@pytest.mark.more
 def test_two_windows_that_change_the_same_lose_nothing(editor: Any, server: Server) -> None:
     page, id = editor()
     with server.client() as client:
@@ -253,6 +255,7 @@ def test_what_the_server_refuses_stays_until_it_is_given_up(editor: Any, server:
 # --- films
 
 
+@pytest.mark.more
 def test_films_are_taken_in_named_and_put_in_order(editor: Any, server: Server, short: Path, demo: Path) -> None:
     page, id = editor(part="films")
     page.locator("#panel-films input[type=file]").set_input_files([short, demo])
@@ -301,6 +304,7 @@ def test_a_file_that_is_no_film_says_so_and_another_takes_its_place(editor: Any,
 # --- the consent text
 
 
+@pytest.mark.more
 def test_the_consent_text_follows_the_study_and_gets_a_version_once_it_is_read(editor: Any, server: Server, short: Path) -> None:
     page, id = editor(film=short)
     page.get_by_label("Who runs it").fill("Cy Example, cy@example.org")
@@ -341,6 +345,7 @@ def test_the_consent_text_follows_the_study_and_gets_a_version_once_it_is_read(e
 # --- questions
 
 
+@pytest.mark.more
 def test_questions_of_all_nine_kinds_are_written_and_seen_as_participants_see_them(editor: Any, server: Server) -> None:
     page, id = editor(studies.WHOLE | {"before": [], "after": [], "variables": [], "languages": ["en"]}, "questions")
     add = page.get_by_role("group", name="Add a question after the film")
@@ -470,6 +475,7 @@ def test_groups_follow_the_answers_of_their_question(editor: Any, server: Server
     assert (cell["title"], cell["by"], [value["title"] for value in cell["values"]]) == ("Cell", "link", ["A", "B"])
 
 
+@pytest.mark.more
 def test_an_invitation_is_made_copied_shown_as_a_code_and_printed(editor: Any, server: Server, short: Path) -> None:
     page, id = editor(part="invitations", film=short, permissions=["clipboard-read", "clipboard-write"])
     page.get_by_label("For whom").fill("Friends of the cinema")
@@ -507,6 +513,7 @@ def test_an_invitation_is_made_copied_shown_as_a_code_and_printed(editor: Any, s
     assert wide <= 360
 
 
+@pytest.mark.more
 def test_people_are_listed_exported_and_erased_with_proof(editor: Any, server: Server, short: Path) -> None:
     page, id = editor(part="people", film=short)
     expect(page.get_by_text("Nobody has taken part yet")).to_be_visible()

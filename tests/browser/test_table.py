@@ -139,6 +139,7 @@ def test_it_is_found_from_the_result_and_can_be_downloaded(page: Any, film: str)
     page.wait_for_url(f"**/analyses/{film}")
 
 
+@pytest.mark.more
 def test_sorting_by_a_press_and_by_the_keyboard(page: Any, server: Server, film: str) -> None:
     wanted = sorted((float(row["happiness"]) for row in table_of(server, film, "faces.csv")), reverse=True)
     opened(page, film, "faces.csv")
@@ -155,6 +156,7 @@ def test_sorting_by_a_press_and_by_the_keyboard(page: Any, server: Server, film:
     expect(page.locator("#sorted")).to_have_text("Sorted by Happiness, lowest first")
 
 
+@pytest.mark.more
 def test_filters(page: Any, server: Server, film: str) -> None:
     rows = table_of(server, film, "faces.csv")
     opened(page, film, "faces.csv")

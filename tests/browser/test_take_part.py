@@ -439,6 +439,7 @@ def test_a_note_that_is_slow_arrives_before_the_end(open_page: Open, camera: Any
 # --- what comes between ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.more
 def test_pause_and_go_on(open_page: Open, camera: Any, short: Invited) -> None:
     page = open_page(short.path, within=camera)
     code = to_the_film(page, short)
@@ -467,6 +468,7 @@ def test_pause_and_go_on(open_page: Open, camera: Any, short: Invited) -> None:
     settled(short, code, pauses=2, hidden=1)
 
 
+@pytest.mark.more
 def test_the_network_goes_and_comes_back(line: Line, open_page: Open, camera: Any, short: Invited, watch: Watch) -> None:
     watch.expect(NO_LINE)
     page = open_page(short.path, within=camera, server=over(line))
@@ -620,6 +622,7 @@ def test_answers_outlive_a_reload_and_a_change_of_language(open_page: Open, stud
     on(page, "Kameraprüfung")
 
 
+@pytest.mark.more
 def test_required_answers(open_page: Open, study: Invited) -> None:
     page = open_page(study.path)
     agree(page)
@@ -731,6 +734,7 @@ def test_nobody_in_the_dark_and_on_all_the_same(
     expect(page.get_by_role("button", name="Once more")).to_be_visible()
 
 
+@pytest.mark.more
 def test_two_people_before_one_camera(open_page: Open, launch: Callable[..., Any], short: Invited, camera_file: Path) -> None:
     page = open_page(short.path, within=launch(CAMERA, ALLOW, f"--use-file-for-fake-video-capture={camera_file}"))
     agree(page, language=None)
@@ -840,6 +844,7 @@ def test_another_window_takes_over_while_the_last_pictures_are_sent(open_page: O
     on(page, "It goes on in another window")
 
 
+@pytest.mark.more
 def test_leaving_in_the_middle(open_page: Open, camera: Any, short: Invited) -> None:
     page = open_page(short.path, within=camera)
     code = to_the_film(page, short)

@@ -1,6 +1,8 @@
 """The paper: rendered, read back, and measured."""
 
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +42,18 @@ class Read:
         return np.asarray(self.document[page].render(scale=scale).to_pil().convert("RGB"))
 
 
+Paper = Callable[..., Read]
+
+
+@pytest.fixture(scope="module")
+def paper_of(tmp_path_factory: pytest.TempPathFactory) -> Paper:
+    """paper_of(kind, size="a4") -> the paper of a kind of review, made once for all who only read it."""
+    return cache(lambda kind, size="a4": Read(KINDS[kind](), tmp_path_factory.mktemp("paper"), size))
+
+
 @pytest.fixture
-def usual(tmp_path: Path) -> Read:
-    return Read(review(), tmp_path)
+def usual(paper_of: Paper) -> Read:
+    return paper_of("usual")
 
 
 def test_a_model_that_knows_no_neutral_has_a_paper_too(tmp_path: Path) -> None:
@@ -58,9 +69,9 @@ def test_a_model_that_knows_no_neutral_has_a_paper_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", POINTS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_page_keeps_its_margins_and_says_what_it_is(tmp_path: Path, kind: str, size: str) -> None:
+def test_every_page_keeps_its_margins_and_says_what_it_is(paper_of: Paper, kind: str, size: str) -> None:
     made = KINDS[kind]()
-    read = Read(made, tmp_path, size)
+    read = paper_of(kind, size)
     width, height = POINTS[size]
     total = len(read.pages)
     for number, text in enumerate(read.pages, 1):
@@ -85,8 +96,8 @@ def test_every_page_keeps_its_margins_and_says_what_it_is(tmp_path: Path, kind: 
 
 
 @pytest.mark.parametrize("kind", ["usual", "crowd", "long_titles", "hostile", "two_films"])
-def test_no_texts_overlap(tmp_path: Path, kind: str) -> None:
-    read = Read(KINDS[kind](), tmp_path)
+def test_no_texts_overlap(paper_of: Paper, kind: str) -> None:
+    read = paper_of(kind)
     for number in range(len(read.pages)):
         boxes = read.lines(number)
         for k, (left, bottom, right, top) in enumerate(boxes):
@@ -147,13 +158,13 @@ def test_texts_of_all_alphabets_are_letters_not_boxes(tmp_path: Path) -> None:
     assert FRENCH.replace(" ", " ")[:20] in read.flat.replace(" ", " ")
 
 
-def test_markup_in_texts_is_printed(tmp_path: Path) -> None:
-    read = Read(KINDS["hostile"](), tmp_path)
+def test_markup_in_texts_is_printed(paper_of: Paper) -> None:
+    read = paper_of("hostile")
     assert '<img src=x onerror="alert(1)">' in read.flat
 
 
-def test_two_hundred_viewers_go_over_pages_under_the_same_head(tmp_path: Path) -> None:
-    read = Read(KINDS["crowd"](), tmp_path)
+def test_two_hundred_viewers_go_over_pages_under_the_same_head(paper_of: Paper) -> None:
+    read = paper_of("crowd")
     heads = [text for text in read.pages if re.search(r"Viewer\s+Quality", text)]
     assert len(heads) >= 4
     assert "R1-192" in heads[-1]
@@ -175,8 +186,8 @@ def test_charts_are_vectors_and_only_stills_are_pictures(usual: Read) -> None:
     assert len(pictures) == paper.STILLS + len(film["moments"])
 
 
-def test_hidden_results_are_one_page_without_a_chart(tmp_path: Path) -> None:
-    read = Read(KINDS["few"](), tmp_path)
+def test_hidden_results_are_one_page_without_a_chart(paper_of: Paper) -> None:
+    read = paper_of("few")
     assert "2 viewers so far; results are shown from 5." in read.flat
     assert "Measured so far" in read.flat
     assert "Moments that stand out" not in read.text

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from mien.web.app import create_app
+from mien.web.database import MIGRATIONS, Store
 from mien.web.settings import Settings
 from serving import KeptPort, Server
 
@@ -23,6 +24,29 @@ PASSWORD = "a long pass phrase"
 TOKEN = "a-token-of-many-letters"
 
 Opened = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite with all tables and nothing in them, as the migrations make it."""
+    path = tmp_path_factory.mktemp("tables") / "mien.sqlite3"
+    store = Store(f"sqlite:///{path}")
+    store.migrate()
+    store.close()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def tables(empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an application would make its file of SQLite it gets a copy of one. What migrating is about has its own `tables`."""
+    migrate = Store.migrate
+
+    def copied(store: Store, folder: Path = MIGRATIONS) -> None:
+        if folder == MIGRATIONS and store.file is not None and not store.file.exists():
+            shutil.copyfile(empty_database, store.file)
+        migrate(store, folder)
+
+    monkeypatch.setattr(Store, "migrate", copied)
 
 
 @pytest.fixture

@@ -33,6 +33,11 @@ def downgrade() -> None:
 '''
 
 
+@pytest.fixture(autouse=True)
+def tables() -> None:
+    """These tests have theirs from the migrations."""
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
