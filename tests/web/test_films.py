@@ -172,9 +172,7 @@ def settled(client: TestClient, id: str) -> dict[str, Any]:
 
 def test_an_upload_becomes_a_film_that_plays(client: TestClient, app: FastAPI, tmp_path: Path) -> None:
     id = made(client, stimuli=[])["id"]
-    first = upload(client, id, film(tmp_path / "Night train.mkv", sound="ac3"))
-    assert first["missing"] == [{"field": "stimuli", "what": "the film of “Night train”, which is being made ready"}]
-    assert first["films"][0]["state"] == "converting"
+    upload(client, id, film(tmp_path / "Night train.mkv", sound="ac3"))
     upload(client, id, film(tmp_path / "b.mp4"), title="Second")
     study = settled(client, id)
     assert study["missing"] == []
@@ -266,12 +264,14 @@ def test_a_film_that_is_worked_on_goes_with_its_study(client: TestClient, app: F
     films: Films = app.state.films
     films.command = [sys.executable, "-c", WAITS]
     id, other = made(client, stimuli=[])["id"], made(client, stimuli=[])["id"]
-    upload(client, id, film(tmp_path / "a.mp4"))
+    first = upload(client, id, film(tmp_path / "Night train.mp4"))
+    assert first["missing"] == [{"field": "stimuli", "what": "the film of “Night train”, which is being made ready"}]
+    assert first["films"][0]["state"] == "converting"
     end = time.monotonic() + WITHIN_S
     while client.get(f"/api/studies/{id}").json()["films"][0]["share"] != 0.25:
         assert time.monotonic() < end
         time.sleep(0.05)
-    upload(client, other, tmp_path / "a.mp4")  # waits
+    upload(client, other, tmp_path / "Night train.mp4")  # waits
     assert client.delete(f"/api/studies/{id}").json()["left"] == {"rows": 0, "files": 0}  # and did not wait for the process
     assert not app.state.studies.folder(id).exists()
     assert client.delete(f"/api/studies/{other}/films/s1").status_code == 200
