@@ -112,7 +112,7 @@ class Analyzer:
     model        name or folder of a bundle, a `Bundle`, or anything that is an `EmotionModel`
     detector     "yunet", "haar", or anything that is a `Detector`
     device       what the networks run on that are given by name or folder, one of `mien.models.DEVICES`; haar takes the CPU
-    fast         faces are searched in each second frame of a film, see `Seldom`; expressions are read in each as ever
+    fast         faces are searched in few frames of a film, see `Seldom`; expressions are read in each as ever
     smoothing_s  time constant in seconds of the smoothed scores; 0 for none. Raw scores always come out as well.
     baseline_s   where above 0, `Timeline.settings` asks for columns of change against each track's first so many seconds
     min_reliability  a reading below it is not relied on: it counts in no share, episode or curve; 0 for all but flagged ones

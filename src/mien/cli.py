@@ -229,8 +229,8 @@ def _analyze(commands: Any) -> None:
     parser.add_argument(
         "--fast",
         action="store_true",
-        help="search faces in each second frame of a film only, and take them to move evenly in between:\n"
-        "faster, and not quite the same; docs/scale.md says by how much",
+        help="search faces in few frames of a film, and take them to move evenly in between: up to twice as\n"
+        "fast, and not quite the same; docs/scale.md says by how much",
     )
     parser.add_argument("--json", action="store_true", help="print each file's summary as a line of JSON")
     parser.add_argument(

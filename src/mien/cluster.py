@@ -78,7 +78,7 @@ class AnalysisOptions:
     every        seconds between the frames that are looked at; None or 0 takes each one
     smoothing_s  see `Analyzer`       baseline_s  see `Analyzer`
     device       what networks run on, see `Analyzer`
-    fast         search faces in each second frame of a film, see `Analyzer`; the film is then read by one process
+    fast         search faces in few frames of a film, see `Analyzer`; the film is then read by one process
     labels       which of the model's label sets; None takes its first
     prior        how the decision leans, see `Expressions`; None as the model was tuned
     min_reliability  see `Analyzer`

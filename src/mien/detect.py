@@ -47,8 +47,11 @@ SEARCH_S, AGAIN_S = 1.0, 0.25
 """Of a film, the whole picture is searched for small faces in the first frame of each span of `SEARCH_S` seconds, after cuts, and
 where more than `AGAIN_S` seconds lie between two frames, in which a small face moves away from where it was."""
 
-_SAME_FACE = 0.5
-"""Intersection over union from which a face of one frame is that of the frame after the next."""
+_SAME_FACE, _STILL = 0.5, 0.85
+"""Intersection over union from which a face of one frame is that of another one, and from which it has hardly moved."""
+
+_SPAN_S = 0.34
+"""At most so far apart are two frames between which none is searched: eight frames, 24 a second."""
 
 _DIM, _MOST_GAIN = 100.0, 4.0
 """A picture whose bright parts (`Light.bright`) are under this grey level is made brighter, but never by more than that: a small
@@ -241,6 +244,10 @@ class YuNet:
         return found[np.asarray(keep, dtype=np.int64).reshape(-1)]
 
 
+Look = tuple[NDArray[np.uint8], float, bool]
+"""A frame of a stream: its picture, its time in seconds, whether it comes after a cut."""
+
+
 class Watch:
     """The faces of one stream's frames, fed in order of time: a whole search now and then, and in between the coarse picture and a
     closer look at the small faces that are known. Nothing of it depends on anything but the frames since the last whole search,
@@ -248,13 +255,15 @@ class Watch:
     itself.
     """
 
+    again_s = AGAIN_S
+
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
         self._known = np.zeros((0, 4), np.float32)
         self._time_s = -math.inf
 
-    def look_at_all(self, frames: Sequence[tuple[NDArray[np.uint8], float, bool]]) -> list[Faces]:
-        """The faces of each of the next frames: (picture, its time, whether it comes after a cut)."""
+    def look_at_all(self, frames: Sequence[Look]) -> list[Faces]:
+        """The faces of each of the next frames."""
         return [self.look(rgb, time_s, cut=cut) for rgb, time_s, cut in frames]
 
     def look(self, rgb: NDArray[np.uint8], time_s: float, *, cut: bool = False) -> Faces:
@@ -262,7 +271,7 @@ class Watch:
         detector, before, self._time_s = self.detector, self._time_s, time_s
         if not isinstance(detector, YuNet) or len(scales := detector.scales(rgb.shape[1], rgb.shape[0])) == 1:
             return detector(rgb)
-        if cut or not 0 <= time_s - before <= AGAIN_S or time_s // SEARCH_S != before // SEARCH_S:
+        if cut or not 0 <= time_s - before <= self.again_s or time_s // SEARCH_S != before // SEARCH_S:
             found, self._known = detector(rgb), np.zeros((0, 4), np.float32)
         else:
             found = detector.again(rgb, self._known)
@@ -273,44 +282,68 @@ class Watch:
 
 
 class Seldom(Watch):
-    """A `Watch` that searches each second frame of a film: a face of the frame between two others stands where it would on a
-    straight way from one to the other. Where these do not show the same faces, and next to cuts, the frame is searched itself.
+    """A `Watch` that searches few of a film's frames: a face of those between two others stands where it would on a straight way
+    from one to the other. Where these two do not show the same faces, or one that has moved, the frame in their middle is
+    searched too, and so on; frames on either side of a cut always are.
     """
+
+    again_s = _SPAN_S
 
     def __init__(self, detector: Detector) -> None:
         super().__init__(detector)
-        self._before: tuple[float, Faces] | None = None  # of the frame before, where it was searched
+        self._last: tuple[float, Faces] | None = None
 
-    def look_at_all(self, frames: Sequence[tuple[NDArray[np.uint8], float, bool]]) -> list[Faces]:
+    def look_at_all(self, frames: Sequence[Look]) -> list[Faces]:
         found: list[Faces] = []
-        left_out: tuple[NDArray[np.uint8], float, float, Faces] | None = None
-        for i, (rgb, time_s, cut) in enumerate(frames):
-            then = frames[i + 1] if i + 1 < len(frames) else None
-            before, self._before = self._before, None
-            if before is not None and then is not None and not cut and not then[2] and then[1] - before[0] <= AGAIN_S:
-                left_out = (rgb, time_s, *before)
-                continue
-            faces = self.look(rgb, time_s, cut=cut)
-            if left_out is not None:
-                picture, at_s, before_s, known = left_out
-                middle = between(known, faces, (at_s - before_s) / (time_s - before_s))
-                found.append(self.detector(picture) if middle is None else middle)
-                left_out = None
-            found.append(faces)
-            self._before = time_s, faces
+        while len(found) < len(frames):
+            end = self._next(frames, len(found))
+            rgb, time_s, cut = frames[end]
+            then = time_s, self.look(rgb, time_s, cut=cut)
+            if self._last is not None:
+                found += self._between(frames[len(found) : end], self._last, then)
+            found.append(then[1])
+            self._last = then
         return found
 
+    def _next(self, frames: Sequence[Look], start: int) -> int:
+        """The frame that is searched next: as far on as may be, but not beyond a cut."""
+        end = start
+        if self._last is not None and not frames[start][2]:
+            while end + 1 < len(frames) and not frames[end + 1][2] and frames[end + 1][1] - self._last[0] <= _SPAN_S:
+                end += 1
+        return end
 
-def between(first: Faces, then: Faces, share: float) -> Faces | None:
+    def _between(self, frames: Sequence[Look], before: tuple[float, Faces], then: tuple[float, Faces]) -> list[Faces]:
+        """The faces of the frames between two others, of which time and faces are given."""
+        if not frames:
+            return []
+        same = _SAME_FACE if len(frames) == 1 else _STILL
+        shares = [(time_s - before[0]) / (then[0] - before[0]) for _, time_s, _ in frames]
+        found = [faces for share in shares if (faces := between(before[1], then[1], share, same)) is not None]
+        if len(found) == len(frames):
+            return found
+        middle = len(frames) // 2
+        rgb, time_s, _ = frames[middle]
+        here = time_s, self._seen(rgb, before[1].boxes)
+        return [*self._between(frames[:middle], before, here), here[1], *self._between(frames[middle + 1 :], here, then)]
+
+    def _seen(self, rgb: NDArray[np.uint8], known: NDArray[np.float32]) -> Faces:
+        detector = self.detector
+        if isinstance(detector, YuNet) and len(detector.scales(rgb.shape[1], rgb.shape[0])) > 1:
+            return detector.again(rgb, known)
+        return detector(rgb)
+
+
+def between(first: Faces, then: Faces, share: float, same: float = _SAME_FACE) -> Faces | None:
     """The faces after a `share` of the way from those of one frame to those of a later one, in the order of the first; None where
-    the two are not the same faces."""
+    the two are not the same faces, by an intersection over union of at least `same`."""
     if len(first) != len(then):
         return None
     if not len(first):
         return first
     overlaps = _overlaps(first.boxes, then.boxes)
     to = overlaps.argmax(axis=1)
-    if len(set(to.tolist())) < len(to) or overlaps.max(axis=1).min() < _SAME_FACE:
+    if len(set(to.tolist())) < len(to) or overlaps.max(axis=1).min() < same:
         return None
     then, part, rest = then[to], np.float32(share), np.float32(1 - share)
     return Faces(
