@@ -149,7 +149,7 @@ def test_every_other_purpose_is_taken() -> None:
         ),
         (
             {"before": [{"id": "q", "kind": "long", "options": [{"id": "a", "title": {}}]}], "variables": []},
-            r"before\[0\]\.options: only questions of the kinds single and multiple have options",
+            r"before\[0\]\.options: only questions of the kinds single, multiple, matrix have options",
         ),
         ({"after": [{"id": "age", "kind": "short"}]}, "after: the question 'age' is asked before, too"),
         (

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien.errors import MediaError
+from mien.errors import DataError, MediaError
 from mien.labels import FERPLUS, valence
 from mien.study.definition import Study
 from mien.study_report import results, sample, tables
+from mien.study_report.answers import questions
 from mien.study_report.sample import DEFINITION, STIMULUS
 from mien.study_report.viewers import Viewer
 
@@ -127,3 +128,34 @@ def test_what_cannot_be_written_is_said(tmp_path: Path, review: dict[str, Any]) 
         tables.moments(tmp_path / "nowhere" / "moments.csv", review)
     with pytest.raises(ValueError, match="no table 'x'"):
         tables.write_one(tmp_path / "x", "x", review, STUDY, [])
+
+
+LINES = [{"id": "comedy", "title": {"en": "comedies"}}, {"id": "drama", "title": {"en": "dramas"}}]
+CHOICES = [{"id": "a", "title": {"en": "not at all"}}, {"id": "b", "title": {"en": "a lot"}}]
+MATRIX = {"id": "q1", "kind": "matrix", "title": {"en": "Liked?"}, "rows": LINES, "options": CHOICES, "column": "likes"}
+NAMED = Study.read({"before": [MATRIX, {"id": "q2", "kind": "number", "column": "visits"}, {"id": "q3", "kind": "short"}]})
+
+
+def test_columns_are_called_as_the_study_says_and_a_matrix_has_one_for_each_line(tmp_path: Path) -> None:
+    answered = Viewer("1", {}, answers={"q1": NAMED.before[0].check({"drama": "b", "comedy": "a"}), "q2": 3.0})
+    tables.answers(tmp_path / "answers.csv", NAMED, [answered, Viewer("2", {})])
+    first, second = read(tmp_path / "answers.csv")
+    assert first == {"viewer": "1", "likes_comedy": "a", "likes_drama": "b", "visits": "3.0", "q3": ""}
+    assert set(second.values()) == {"2", ""}
+
+
+def test_each_line_of_a_matrix_is_a_chart_that_tells_of_no_few() -> None:
+    given = [{"comedy": "a", "drama": "a" if k < 4 else "b"} for k in range(12)]
+    people = [Viewer(str(k), {}, answers={"q1": one}) for k, one in enumerate(given)]
+    (chart, *_) = questions(NAMED.json(), people, {}, 5)
+    assert chart["n"] == 12
+    comedy, drama = chart["rows"]
+    assert [(one["title"], one["n"], one["share"]) for one in comedy["counts"]] == [("not at all", 12, 1.0), ("a lot", 0, 0.0)]
+    assert (drama["title"], [one["n"] for one in drama["counts"]]) == ("dramas", [None, None])  # four said so, and eight do
+
+
+def test_what_does_not_fit_the_lines_of_a_matrix_is_refused() -> None:
+    of_both = {"comedy": "a", "drama": "a"}
+    for wrong in ({"comedy": "a"}, of_both | {"drama": "z"}, of_both | {"drama": ["a"]}, of_both | {"x": "a"}, "a"):
+        with pytest.raises(DataError, match="for each of comedy, drama"):
+            NAMED.before[0].check(wrong)

@@ -83,6 +83,7 @@ CALLS = {
     ("get", "/api/studies/{id}/viewers"),
     ("delete", "/api/studies/{id}/viewers/{name}"),
     ("get", "/api/studies/{id}/viewers/{name}/export"),
+    ("get", "/api/studies/{id}/identifiers.csv"),
     ("get", "/api/studies/{id}/audit"),
     ("get", "/api/studies/{id}/review"),
     ("get", "/api/studies/{id}/frozen"),

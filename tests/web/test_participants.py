@@ -137,7 +137,7 @@ def test_what_an_invitation_tells(client: TestClient, study: Open) -> None:
     assert told["state"] == "open"
     assert set(told["study"]) == {
         *("title", "about", "contact", "languages", "keep", "every_s", "baseline_s", "retention_days", "stimuli"),
-        *("before", "after", "consent"),
+        *("before", "after", "consent", "identifiers"),
     }
     assert told["study"]["consent"] == STUDY["consent"]
     assert told["study"]["stimuli"] == [
@@ -292,7 +292,7 @@ def test_which_answers_are_missing_is_named(person: Person) -> None:
 
 
 def test_answers_are_kept_one_by_one(person: Person, study: Open) -> None:
-    assert person.ask("PUT", "/answers", part="before", answers={"why": "Because."}) == {"answers": {"why": "Because."}}
+    assert person.ask("PUT", "/answers", part="before", answers={"why": "Because."})["answers"] == {"why": "Because."}
     assert person.ask("PUT", "/answers", part="before", answers={"age": "old"})["answers"] == {"why": "Because.", "age": "old"}
     assert person.ask("PUT", "/answers", part="before", answers={"why": None})["answers"] == {"age": "old"}
     assert person.told()["answers"] == {"before": {"age": "old"}}

@@ -9,10 +9,11 @@ per language, {"en": "…", "fr": "…"}; where a language lacks, the study's fi
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
+from urllib.parse import quote, urlsplit
 
 from mien.errors import DataError
 from mien.labels import FERPLUS
@@ -21,7 +22,7 @@ FORMAT = "mien-study 1"
 
 Words = Mapping[str, str]
 Language = Literal["en", "fr", "de", "tr"]
-QuestionKind = Literal["single", "multiple", "scale5", "scale7", "number", "short", "long", "emotions", "liking"]
+QuestionKind = Literal["single", "multiple", "scale5", "scale7", "number", "short", "long", "emotions", "liking", "matrix"]
 
 LANGUAGES: dict[str, str] = {"en": "English", "fr": "Français", "de": "Deutsch", "tr": "Türkçe"}
 """The languages of participants' pages, each by its own name."""
@@ -76,8 +77,12 @@ KINDS: dict[str, str] = {
     "long": "Long text",
     "emotions": "How strongly each of eight emotions was felt",
     "liking": "How much it was liked",
+    "matrix": "One of several, for each line",
 }
 """The kinds of question."""
+
+CHOOSING = ("single", "multiple", "matrix")
+"""Kinds whose answers are chosen among options."""
 
 SCALES: dict[str, int] = {"scale5": 5, "scale7": 7, "liking": 7}
 """Kinds that are answered by a whole number from 1 to this."""
@@ -86,20 +91,27 @@ EMOTION_MOST = 4
 """An emotion is answered from 0, not at all, to this, very strongly."""
 
 SHORT_LETTERS_MAX, LONG_LETTERS_MAX = 200, 4000
+IDENTIFIERS_MAX, IDENTIFIER_LETTERS_MAX = 10, 200
+CODE_LETTERS_MAX, ADDRESS_LETTERS_MAX = 100, 2000
 NUMBER_MOST = 1e12
 """No number, of a definition or an answer, is larger: means and their spread can be worked out of any."""
 TITLE_LETTERS_MAX, TEXT_LETTERS_MAX = 200, 20_000
 STIMULI_MAX, QUESTIONS_MAX, OPTIONS_MAX, VARIABLES_MAX, MARKERS_MAX = 50, 200, 100, 20, 500
+COLUMNS_MAX = 7
 EVERY_S = (0.1, 10.0)
 BASELINE_S = (0.0, 60.0)
 CURVE_SIGMA_S = (0.0, 30.0)
 SIGMA_OF_DURATION = 60
 RETENTION_DAYS = (1, 3650)
 SMALLEST_GROUP = (1, 1000)
+PEOPLE_MAX = 1_000_000
 FILM_S_MAX = 24 * 3600.0
 
 One = TypeVar("One")
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 RESERVED = ("check", "baseline", "pictures")
 """No film may have one of these as its id: the camera check goes by the first two, and files of participants by the last two."""
 
@@ -125,9 +137,28 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Answers to an earlier question of the kind single or multiple: any of these options."""
+
+    question: str
+    options: tuple[str, ...]
+
+    def holds(self, answers: Mapping[str, Any]) -> bool:
+        """Whether `answers`, {question: answer}, have one of the options."""
+        given = answers.get(self.question)
+        return bool(set(self.options).intersection(given if isinstance(given, list) else [given]))
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """One question. `options` belong to single and multiple; `low` and `high` name the ends of a scale; `min` and `max` bound a
-    number."""
+    """One question. `options` belong to single, multiple and matrix, and `rows` are a matrix's lines; `low` and `high` name the
+    ends of a scale; `min` and `max` bound a number.
+
+    column      what its column in answers.csv is called; None: its id
+    screen_out  options of a question before the film, single or multiple: who chooses one of them is not among those looked for
+    shown_if    it is asked only of those who answered so; None: of everybody
+    new_page    whether it begins another page
+    """
 
     id: str
     kind: QuestionKind
@@ -139,12 +170,17 @@ class Question:
     high: Words = field(default_factory=dict)
     min: float | None = None
     max: float | None = None
+    rows: tuple[Option, ...] = ()
+    column: str | None = None
+    screen_out: tuple[str, ...] = ()
+    shown_if: Condition | None = None
+    new_page: bool = False
 
     def check(self, answer: Any) -> Any:
         """The answer as it is kept; None where there is none and none is needed. Raises `DataError`, which names the question.
 
         single → an option's id; multiple → a list of them; scale5, scale7, liking → int from 1; number → float; short, long → str;
-        emotions → {label: 0 to 4} for all eight labels.
+        emotions → {label: 0 to 4} for all eight labels; matrix → {row's id: option's id} for all rows.
         """
         if answer is None or (isinstance(answer, str) and not answer.strip()) or answer == [] or answer == {}:
             if self.required:
@@ -197,6 +233,13 @@ class Question:
         kept = {label: _whole(answer[label], 0, EMOTION_MOST) for label in FERPLUS}
         return (None if None in kept.values() else kept), wanted
 
+    def _matrix(self, answer: Any) -> tuple[Any, str]:
+        known, rows = [option.id for option in self.options], [row.id for row in self.rows]
+        fits = isinstance(answer, Mapping) and set(answer) == set(rows)
+        kept = {row: answer[row] for row in rows} if fits else {}
+        fits = fits and all(isinstance(chosen, str) and chosen in known for chosen in kept.values())
+        return (kept if fits else None), f"one of {', '.join(known)} for each of {', '.join(rows)}"
+
 
 _ANSWERS: dict[str, Callable[[Question, Any], tuple[Any, str]]] = {
     "single": Question._single,
@@ -208,15 +251,29 @@ _ANSWERS: dict[str, Callable[[Question, Any], tuple[Any, str]]] = {
     "short": Question._text,
     "long": Question._text,
     "emotions": Question._emotions,
+    "matrix": Question._matrix,
 }
+
+
+def asked(questions: Iterable[Question], answers: Mapping[str, Any]) -> list[Question]:
+    """Those that are asked of somebody with these answers, {question: answer}; an answer to one that is not counts nowhere."""
+    found: list[Question] = []
+    given = dict(answers)
+    for question in questions:
+        if question.shown_if is None or question.shown_if.holds(given):
+            found.append(question)
+        else:
+            given.pop(question.id, None)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One group of a variable."""
+    """One group of a variable; `most` is how many people of it take part, None: any number."""
 
     id: str
     title: str
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +305,40 @@ class Consent:
 
     version: int = 1
     text: Words = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What people are given where taking part ends: a code to hand in elsewhere, and an address to go back to. In the address
+    `{code}` and the names of identifiers in braces are filled in."""
+
+    code: str = ""
+    address: str = ""
+
+
+END_NAMES = ("finished", "screened_out", "withdrawn")
+"""How taking part ends: at the end; for who is not looked for, or of whose group enough are there; for who left or withdrew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recruiting:
+    """How people come from elsewhere and go back. `identifiers` are the names of parameters of the address by which they come; they
+    are kept of those who agree to a text in which the names stand."""
+
+    identifiers: tuple[str, ...] = ()
+    finished: End = field(default_factory=End)
+    screened_out: End = field(default_factory=End)
+    withdrawn: End = field(default_factory=End)
+
+    def end(self, name: str, identifiers: Mapping[str, str]) -> End:
+        """One of `END_NAMES`, its address filled in; what is not known of the person is left empty there."""
+        found: End = getattr(self, name)
+        given = {"code": found.code, **identifiers}
+        return replace(found, address=_PLACEHOLDER.sub(lambda part: quote(given.get(part[1], ""), safe=""), found.address))
+
+    def kept(self, given: Mapping[str, str], text: str) -> dict[str, str]:
+        """Of the parameters that somebody came with, those that are kept: the text that the person agreed to names them."""
+        return {name: given[name][:IDENTIFIER_LETTERS_MAX] for name in self.identifiers if given.get(name) and name in text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +388,7 @@ class Study:
     markers: tuple[Marker, ...] = ()
     cuts: tuple[str, ...] = ()
     cuts_shown: Literal["both", "one"] = "both"
+    recruiting: Recruiting = field(default_factory=Recruiting)
 
     @classmethod
     def read(cls, given: Any) -> "Study":
@@ -364,17 +456,28 @@ class Study:
             (Lack("consent", f"the consent text in {LANGUAGES[language]}"), not self.consent.text.get(language, "").strip())
             for language in self.languages
         ]
+        for language in self.languages:
+            text = self.consent.text.get(language, "")
+            unsaid = [name for name in self.recruiting.identifiers if name not in text]
+            words = f"a consent text in {LANGUAGES[language]} that says that {', '.join(unsaid)} is kept"
+            lacks.append((Lack("consent", words), bool(unsaid and text.strip())))
         for part, questions in (("before", self.before), ("after", self.after)):
             for number, question in enumerate(questions, start=1):
                 name, last = f"question {number} {part} the film", f"in {LANGUAGES[first]}"
                 lacks.append((Lack(part, f"the words of {name} {last}"), not question.title.get(first, "").strip()))
-                if question.kind in ("single", "multiple"):
+                if question.kind in CHOOSING:
                     lacks.append((Lack(part, f"two options or more of {name}"), len(question.options) < 2))
                     wordless = [o for o in question.options if not o.title.get(first, "").strip()]
                     lacks.append((Lack(part, f"the words of all options of {name} {last}"), bool(wordless)))
+                if question.kind == "matrix":
+                    lacks.append((Lack(part, f"a line or more of {name}"), not question.rows))
+                    wordless = [row for row in question.rows if not row.title.get(first, "").strip()]
+                    lacks.append((Lack(part, f"the words of all lines of {name} {last}"), bool(wordless)))
         for number, variable in enumerate(self.variables, start=1):
             called = f"“{variable.title}”" if variable.title.strip() else f"grouping {number}, which has no name yet"
             lacks.append((Lack("variables", f"the groups of {called}"), not variable.values))
+            nameless = variable.by == "link" and any(not value.title.strip() for value in variable.values)
+            lacks.append((Lack("variables", f"the names of all groups of {called}"), nameless))
         return [lack for lack, lacking in lacks if lacking]
 
 
@@ -466,6 +569,7 @@ def _study(given: Any) -> Study:
         markers=read.many("markers", MARKERS_MAX, _marker),
         cuts=read.pair("cuts"),
         cuts_shown=cast(Any, read.one_of("cuts_shown", ("both", "one"), new.cuts_shown)),
+        recruiting=_recruiting(read.given.get("recruiting") or {}, "recruiting"),
     )
 
 
@@ -557,6 +661,16 @@ class _Fields:
             raise self.wrong(name, "a list of the ids of two films, or an empty one")
         return tuple(value)
 
+    def names(self, name: str, known: Sequence[str] | None, most: int = OPTIONS_MAX) -> tuple[str, ...]:
+        """Different short texts; where `known` are given, some of these."""
+        value = self.given.get(name) or []
+        right = isinstance(value, list | tuple) and len(value) <= most and all(isinstance(one, str) for one in value)
+        if not right or len(set(value)) < len(value) or not all(0 < len(one) <= 60 and can_be_stored(one) for one in value):
+            raise self.wrong(name, f"a list of at most {most} names, each once")
+        if known is not None and not set(value) <= set(known):
+            raise self.wrong(name, f"some of {', '.join(known)}" if known else "nothing, for this kind of question")
+        return tuple(value)
+
     def many(self, name: str, most: int, read: Callable[[Any, str], One]) -> tuple[One, ...]:
         """A list of things, whose ids must differ."""
         value = self.given.get(name) or []
@@ -593,9 +707,17 @@ def _option(given: Any, where: str) -> Option:
 def _question(given: Any, where: str) -> Question:
     read = _Fields(given, where, (f.name for f in fields(Question)))
     kind = read.one_of("kind", KINDS)
-    options = read.many("options", OPTIONS_MAX, _option)
-    if options and kind not in ("single", "multiple"):
-        raise DataError(f"{read.at('options')}: only questions of the kinds single and multiple have options; leave them out")
+    options, rows = read.many("options", OPTIONS_MAX, _option), read.many("rows", OPTIONS_MAX, _option)
+    if options and kind not in CHOOSING:
+        raise DataError(f"{read.at('options')}: only questions of the kinds {', '.join(CHOOSING)} have options; leave them out")
+    if kind == "matrix" and len(options) > COLUMNS_MAX:
+        raise read.wrong("options", f"at most {COLUMNS_MAX} for a matrix, which has to fit a phone")
+    if rows and kind != "matrix":
+        raise DataError(f"{read.at('rows')}: only questions of the kind matrix have rows; leave them out")
+    column = read.optional_text("column") or None
+    if column is not None and not _COLUMN.fullmatch(column):
+        raise read.wrong("column", "a name of at most 40 letters, digits and _ that begins with a letter")
+    screen_out = read.names("screen_out", [option.id for option in options] if kind in ("single", "multiple") else [])
     least, most = read.optional_number("min"), read.optional_number("max")
     if least is not None and most is not None and least > most:
         raise read.wrong("min", f"at most max, which is {most:g}")
@@ -610,12 +732,54 @@ def _question(given: Any, where: str) -> Question:
         high=read.words("high", 200),
         min=least,
         max=most,
+        rows=rows,
+        column=column,
+        screen_out=screen_out,
+        shown_if=None if read.given.get("shown_if") is None else _condition(read.given["shown_if"], read.at("shown_if")),
+        new_page=read.switch("new_page"),
     )
 
 
+def _condition(given: Any, where: str) -> Condition:
+    read = _Fields(given, where, ("question", "options"))
+    return Condition(question=read.text("question"), options=read.names("options", None))
+
+
+def _end(given: Any, where: str) -> End:
+    read = _Fields(given, where, ("code", "address"))
+    address = read.text("address", ADDRESS_LETTERS_MAX)
+    if address and not _leads_somewhere(address):
+        raise read.wrong("address", "an address that begins with https:// or http://")
+    return End(code=read.text("code", CODE_LETTERS_MAX), address=address)
+
+
+def _leads_somewhere(address: str) -> bool:
+    try:
+        parts = urlsplit(_PLACEHOLDER.sub("x", address))
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s\"<>\\]", address)
+
+
+def _recruiting(given: Any, where: str) -> Recruiting:
+    read = _Fields(given, where, ("identifiers", *END_NAMES))
+    names = read.names("identifiers", None, IDENTIFIERS_MAX)
+    for name in names:
+        if not _PARAMETER.fullmatch(name) or name == "code":
+            raise read.wrong("identifiers", "names of parameters such as PROLIFIC_PID: letters, digits, _, . and -")
+    ends = {name: _end(read.given.get(name) or {}, read.at(name)) for name in END_NAMES}
+    for name, end in ends.items():
+        for part in _PLACEHOLDER.findall(end.address):
+            if part not in ("code", *names):
+                known = ", ".join(f"{{{one}}}" for one in ("code", *names))
+                raise DataError(f"{read.at(name)}.address: {{{part[:40]}}} cannot be filled in; known: {known}")
+    return Recruiting(identifiers=names, **ends)
+
+
 def _value(given: Any, where: str) -> Value:
-    read = _Fields(given, where, ("id", "title"))
-    return Value(id=read.id(), title=read.text("title"))
+    read = _Fields(given, where, ("id", "title", "most"))
+    most = None if read.given.get("most") is None else read.whole("most", (1, PEOPLE_MAX), 1)
+    return Value(id=read.id(), title=read.text("title"), most=most)
 
 
 def _variable(given: Any, where: str) -> Variable:
@@ -649,8 +813,9 @@ def _in_step(variable: Variable, questions: Iterable[Question], language: str) -
     if variable.by == "link" or question is None:
         return variable
     given = {value.id: value.title for value in variable.values if value.title}
+    most = {value.id: value.most for value in variable.values}
     titles = {option.id: option.title.get(language) or next(iter(option.title.values()), "") for option in question.options}
-    values = tuple(Value(id, given.get(id) or title[:TITLE_LETTERS_MAX] or id) for id, title in titles.items())
+    values = tuple(Value(id, given.get(id) or title[:TITLE_LETTERS_MAX] or id, most.get(id)) for id, title in titles.items())
     return replace(variable, values=values)
 
 
@@ -660,6 +825,7 @@ def _check_references(study: Study) -> None:
     for id in ids:
         if ids.count(id) > 1:
             raise DataError(f"after: the question {id!r} is asked before, too; give one of them another id")
+    _check_questions(study)
     for number, variable in enumerate(study.variables):
         where = f"variables[{number}]"
         if variable.by == "link":
@@ -678,6 +844,32 @@ def _check_references(study: Study) -> None:
         if study.stimulus(marker.stimulus) is None:
             known = ", ".join(s.id for s in study.stimuli) or "none yet"
             raise DataError(f"markers[{number}].stimulus: wanted the id of a film, but got {marker.stimulus!r}; there are {known}")
+
+
+def _check_questions(study: Study) -> None:
+    """Raises `DataError` where a question hangs on one that does not come before it, screens out too late, or shares a column."""
+    before: dict[str, Question] = {}
+    columns = [question.column or question.id for question in (*study.before, *study.after)]
+    for part, questions in (("before", study.before), ("after", study.after)):
+        for number, question in enumerate(questions):
+            where = f"{part}[{number}]"
+            if columns.count(question.column or question.id) > 1:
+                raise DataError(
+                    f"{where}.column: two questions have the column {question.column or question.id!r}; name one otherwise"
+                )
+            if question.screen_out and part == "after":
+                raise DataError(f"{where}.screen_out: after the film nobody can be screened out; ask it before, or leave it out")
+            if question.shown_if is not None:
+                on = before.get(question.shown_if.question)
+                if on is None or on.kind not in ("single", "multiple"):
+                    raise DataError(
+                        f"{where}.shown_if.question: wanted the id of an earlier question of the kind single or multiple, but got "
+                        f"{question.shown_if.question!r:.60}"
+                    )
+                known = [option.id for option in on.options]
+                if not question.shown_if.options or not set(question.shown_if.options) <= set(known):
+                    raise DataError(f"{where}.shown_if.options: wanted one or more of {', '.join(known)}")
+            before[question.id] = question
 
 
 def _plain(thing: Any) -> Any:
@@ -731,6 +923,7 @@ def default_consent(language: str, study: Study) -> str:
         "kept": words[study.keep],
         "days": study.retention_days,
         "group": study.smallest_group,
+        "apart": words["apart"].format(names=", ".join(study.recruiting.identifiers)) if study.recruiting.identifiers else "",
     }
     return "\n\n".join(paragraph.format(**facts) for paragraph in text.strip().split("\n\n"))
 
@@ -761,6 +954,8 @@ _CONSENT: dict[str, dict[str, str]] = {
         "read.",
         "pictures": "The numbers and your answers are kept. The pictures are kept only if you allow that, too; you can take part "
         "without it, and then each is forgotten as soon as it has been read.",
+        "apart": " Kept apart from the numbers and answers, in no report, and erased with them: what the address by which"
+        " you came says of you ({names}), so that those who invited you learn that you took part.",
     },
     "fr": {
         "film": "un film",
@@ -775,6 +970,9 @@ _CONSENT: dict[str, dict[str, str]] = {
         "a été lue.",
         "pictures": "Les chiffres et vos réponses sont conservés. Les images ne le sont que si vous l’autorisez aussi ; vous "
         "pouvez participer sans cela, et chacune est alors oubliée dès qu’elle a été lue.",
+        "apart": " Conservé à part des chiffres et des réponses, dans aucun rapport, et effacé avec eux : ce que l’adresse"
+        " par laquelle vous êtes venu dit de vous ({names}), pour que ceux qui vous ont invité sachent que vous"
+        " avez participé.",
     },
     "de": {
         "film": "einen Film an",
@@ -789,6 +987,9 @@ _CONSENT: dict[str, dict[str, str]] = {
         "ist.",
         "pictures": "Die Zahlen und Ihre Antworten werden aufbewahrt. Die Bilder nur, wenn Sie auch das erlauben; Sie können ohne "
         "das teilnehmen, und dann wird jedes vergessen, sobald es gelesen ist.",
+        "apart": " Getrennt von den Zahlen und Antworten, in keinem Bericht, und mit ihnen gelöscht: was die Adresse, über"
+        " die Sie kamen, über Sie sagt ({names}), damit die, die Sie eingeladen haben, erfahren, dass Sie"
+        " teilgenommen haben.",
     },
     "tr": {
         "film": "bir film",
@@ -802,6 +1003,9 @@ _CONSENT: dict[str, dict[str, str]] = {
         "scores": "Yalnızca sayılar ve yanıtlarınız saklanır. Görüntüler saklanmaz: her biri okunur okunmaz silinir.",
         "pictures": "Sayılar ve yanıtlarınız saklanır. Görüntüler yalnızca buna da izin verirseniz saklanır; bu izni vermeden de "
         "katılabilirsiniz, o zaman her görüntü okunur okunmaz silinir.",
+        "apart": " Sayılardan ve yanıtlardan ayrı saklanan, hiçbir raporda yer almayan ve onlarla birlikte silinen bilgi:"
+        " geldiğiniz adresin sizin hakkınızda söylediği ({names}); böylece sizi davet edenler katıldığınızı"
+        " öğrenir.",
     },
 }
 """The words that are put into the texts of consent/*.txt, where one line is one paragraph."""

@@ -53,7 +53,7 @@ def questions(definition: Json, viewers: Sequence[Viewer], members: Members, sma
                 **_chart(question, [v.answers[question["id"]] for v in viewers if question["id"] in v.answers], language, smallest),
                 "by_group": {},
             }
-            if chart["n"] >= smallest and question["kind"] not in ("short", "long"):
+            if chart["n"] >= smallest and question["kind"] not in ("short", "long", "matrix"):
                 for variable, values in _parted(may_show(_others(definition, question, members), answered, smallest)).items():
                     masks = [members[variable][value] & answered for value in values]
                     rest = answered & ~np.logical_or.reduce(masks)
@@ -104,11 +104,16 @@ def _chart(question: Json, answers: list[Any], language: str, smallest: int) -> 
         options = [(o["id"], said(o["title"], language)) for o in question["options"]]
         counts = [sum(id in c for c in chosen) for id, _ in options]
         few = hidden(counts, smallest) if kind == "single" else [small(count, smallest) for count in counts]
-        rows = [
+        counted = [
             _count(id, title, count, n) if not hide else {"id": id, "title": title, "n": None, "share": None}
             for (id, title), count, hide in zip(options, counts, few, strict=True)
         ]
-        return {"n": n, "counts": rows, "few": sum(few)}
+        return {"n": n, "counts": counted, "few": sum(few)}
+    if kind == "matrix":
+        one = {"kind": "single", "options": question["options"]}
+        rows = [(row, [a[row["id"]] for a in answers if row["id"] in a]) for row in question["rows"]]
+        told_of = [(row, _chart(one, given, language, smallest)) for row, given in rows]
+        return {"n": n, "rows": [{"id": row["id"], "title": said(row["title"], language)} | chart for row, chart in told_of]}
     if kind in ("scale5", "scale7", "liking"):
         return {"n": n, **_steps(answers, 1, 5 if kind == "scale5" else LIKING_STEPS, smallest)}
     if kind == "number":

@@ -27,6 +27,8 @@ REASONS: dict[str, str] = {
     "not_allowed": "did not allow the camera",
     "no_camera": "had no camera",
     "camera_failed": "had a camera that gave no picture",
+    "screened_out": "were not among those looked for",
+    "quota": "belonged to a group of which enough took part",
     "left": "chose to leave",
     "stopped": "went away",
     "stopped_watching": "went away during a film",

@@ -650,7 +650,7 @@ class _Document:
             head: list[Flowable] = [] if parts else [_text("What viewers answered", HEADING)]
             most = max(q["n"] for q in asked)
             head.append(_text(f"{title}: {most} {'person' if most == 1 else 'people'} answered", SUBHEADING))
-            short = [q for q in asked if q.get("texts") is None]
+            short = [q for q in asked if q.get("texts") is None and not q.get("rows")]
             half = self.width / 2
             style = [
                 ("LEFTPADDING", (0, 0), (-1, -1), 0),
@@ -669,6 +669,11 @@ class _Document:
             for question in asked:
                 if question.get("texts") is not None:
                     parts += self._texts(question)
+                elif question.get("rows"):
+                    lines = [{"kind": "single", "title": row["id"]} | row for row in question["rows"]]
+                    head = _text(_cut(question["title"], 300), _style("asked", 8.6, 12, fontName=BOLD, spaceBefore=6))
+                    parts += [CondPageBreak(60), head]
+                    parts += [KeepTogether(self._question(line, half - 14)) for line in lines]
         return parts
 
     def _texts(self, question: Json) -> list[Flowable]:

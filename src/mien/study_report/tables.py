@@ -150,14 +150,16 @@ def _valences(viewers: Sequence[Viewer], stimulus: str, times: Sequence[float]) 
 
 
 def answers(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
-    """viewer, a column per variable and per question; of emotions a column `<question>_<label>` each, of several choices their ids
-    with "|" between them."""
+    """viewer, a column per variable and per question, called as the study says, else by its id; of emotions a column
+    `<question>_<label>` each, of a matrix `<question>_<row>`; of several choices their ids with "|" between them."""
     definition = study.json()
     variables = [variable["id"] for variable in definition.get("variables") or ()]
     asked = [*(definition.get("before") or ()), *(definition.get("after") or ())]
     header = ["viewer", *(f"group_{variable}" for variable in variables)]
     for question in asked:
-        header += [f"{question['id']}_{label}" for label in FERPLUS] if question["kind"] == "emotions" else [question["id"]]
+        name, kind = question.get("column") or question["id"], question["kind"]
+        inner = FERPLUS if kind == "emotions" else [row["id"] for row in question["rows"]] if kind == "matrix" else ()
+        header += [f"{name}_{one}" for one in inner] or [name]
 
     def rows() -> Iterator[str]:
         yield _line(header)
@@ -169,6 +171,8 @@ def answers(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
                 answer = viewer.answers.get(question["id"])
                 if question["kind"] == "emotions":
                     row += [(answer or {}).get(label) for label in FERPLUS]
+                elif question["kind"] == "matrix":
+                    row += [(answer or {}).get(one["id"]) for one in question["rows"]]
                 elif question["kind"] == "multiple":
                     row.append(None if answer is None else "|".join(answer))
                 else:

@@ -173,7 +173,8 @@ class StudyRow(Base):
 
     `films` says of each stimulus with a film whether it can be played yet; `version` rises with every change of its data, whether
     of the definition or of what participants gave; `names_given` is how many participants there ever were, so that no name comes
-    back with another person; `funnel` counts those of whom nothing is kept, see `mien.web.studies.funnel`.
+    back with another person; `funnel` counts those of whom nothing is kept, see `mien.web.studies.funnel`; `left_out` says of
+    viewers who are not to count in the report why not, {name: reason}.
     """
 
     __tablename__ = "studies"
@@ -188,6 +189,7 @@ class StudyRow(Base):
     version: Mapped[int] = mapped_column(Integer, default=1)
     names_given: Mapped[int] = mapped_column(Integer, default=0)
     funnel: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    left_out: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     simulated: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     changed_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
@@ -217,7 +219,8 @@ class Invitation(Base):
 class Participant(Base):
     """A person who agreed to take part. `name` is a number, shown to the operator; of the code there is only a hash.
 
-    `id` names the person's folder. Nothing here says who it is, but what the person wrote into `answers`.
+    `id` names the person's folder. Nothing here says who it is, but what the person wrote into `answers`, and `identifiers`: what
+    the address by which the person came says of them, {parameter: value}, where the consent text says that it is kept.
     """
 
     __tablename__ = "participants"
@@ -240,6 +243,7 @@ class Participant(Base):
     answers: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     groups: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     quality: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    identifiers: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     seen_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
 

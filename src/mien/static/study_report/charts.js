@@ -36,6 +36,10 @@ function counted(question, groups) {
   return question.few ? h("div", {}, list, h("p", { class: "small soft" }, FEW)) : list;
 }
 
+/** A matrix: its lines one below the other, each as a question of its own. */
+const lines = (rows) => h("div", { class: "stack tight" }, ...rows.map((row) =>
+  h("div", {}, h("h5", { class: "break" }, row.title || row.id), row.hidden ? h("p", { class: "small soft" }, "Too few answers to show.") : counted(row, []))));
+
 /** Columns from the lowest to the highest answer; with groups, of each a thin one beside it. Heights are shares: of all, and of each group. */
 function columns(cells, low, high, groups = []) {
   const most = Math.max(...[cells, ...groups.map(({ answers }) => answers.counts)].flat().map((cell) => cell.share)) || 1;
@@ -101,6 +105,7 @@ export function question(asked, grouping) {
   if (asked.hidden) body.push(h("p", { class: "small soft" }, "Too few answers to show."));
   else if (asked.texts) body.push(texts(asked));
   else if (asked.emotions) body.push(emotions(asked, groups));
+  else if (asked.rows) body.push(lines(asked.rows));
   else if (asked.histogram) body.push(columns(asked.histogram.map((cell) => ({ n: cell.n, share: cell.n / asked.n, title: `${round(cell.low)}–${round(cell.high)}` }))), numbers(asked));
   else if (asked.counts && ["scale5", "scale7", "liking"].includes(asked.kind)) body.push(columns(asked.counts.map((c) => ({ ...c, title: c.title || c.id })), asked.low, asked.high, groups.filter(({ answers }) => answers.counts)), numbers(asked));
   else if (asked.counts) body.push(counted(asked, groups));

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from mien.study.definition import End, Study
 from mien.web.capture import participant_log as logs
 from mien.web.database import Participant
 from mien.web.errors import may_fail
@@ -54,10 +55,18 @@ class StudyTold(BaseModel):
     every_s: float = Field(description="how often a face is looked at", examples=[0.5])
     baseline_s: float = Field(description="how long the neutral face is looked at before the first film", examples=[5])
     retention_days: int = Field(examples=[90])
+    identifiers: list[str] = Field(description="parameters of the address by which one comes that are kept", examples=[[]])
     stimuli: list[StimulusTold]
     before: list[dict[str, Any]]
     after: list[dict[str, Any]]
     consent: ConsentText
+
+
+class Ending(BaseModel):
+    """What somebody is given who has ended, to hand in where they came from."""
+
+    code: str = Field(description="empty where there is none", examples=["C1ABCDE"])
+    address: str = Field(description="where to go back to; empty where that is nowhere", examples=["https://app.prolific.com/…"])
 
 
 class Invited(BaseModel):
@@ -65,6 +74,9 @@ class Invited(BaseModel):
 
     study: StudyTold
     state: LinkState
+    declined: Ending | None = Field(
+        description="the way back for who does not begin; names of identifiers in braces are filled in by the page", examples=[None]
+    )
 
 
 class Agreed(BaseModel):
@@ -75,6 +87,12 @@ class Agreed(BaseModel):
     language: str = Field(max_length=8, examples=["en"])
     version: int = Field(description="of the text that was read", examples=[1])
     pictures: bool = Field(default=False, description="whether the frames may be kept; counts only where the study keeps them")
+    identifiers: dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=dict,
+        max_length=10,
+        description="parameters of the address by which one came; kept are those that the text names",
+        examples=[{"PROLIFIC_PID": "5f3e8c1d"}],
+    )
 
 
 class Code(BaseModel):
@@ -99,6 +117,12 @@ class CameraTold(BaseModel):
     state: funnel.Camera = Field(description="works, without (gone on without one), or why there is no picture", examples=["works"])
 
 
+class Withdrawn(Proof):
+    """The proof, and the way back."""
+
+    ending: Ending | None = Field(default=None, description="left out where there is none")
+
+
 class BaselineTold(BaseModel):
     """How the neutral face went."""
 
@@ -113,7 +137,8 @@ class ParticipantTold(BaseModel):
 
     invitation: str | None
     study: StudyTold
-    step: str = Field(description="agreed, before, camera, film:0, film:1, …, after, done; or left", examples=["film:0"])
+    step: str = Field(description="agreed, before, camera, film:0, film:1, …, after, done; left or screened", examples=["film:0"])
+    ending: Ending | None = Field(description="the way back, of somebody who has ended, where there is one", examples=[None])
     order: list[str] = Field(description="ids of the films in the order in which this person watches them", examples=[["s2", "s1"]])
     positions: dict[str, float] = Field(description="how far each film was watched, in its seconds", examples=[{"s2": 41.5}])
     answers: dict[str, dict[str, Any]] = Field(description="of the parts before and after", examples=[{"before": {"q1": "b"}}])
@@ -131,12 +156,14 @@ class Answers(BaseModel):
 
     part: Literal["before", "after"]
     answers: dict[str, Any] = Field(max_length=500, examples=[{"q1": "b", "q2": 4}])
+    through: bool = Field(default=False, description="whether one went on from these: who is not looked for ends here")
 
 
 class AnswersKept(BaseModel):
     """All answers of the part, as they are kept."""
 
     answers: dict[str, Any] = Field(examples=[{"q1": "b", "q2": 4}])
+    step: str = Field(description="the step at which one is then: as before, or screened", examples=["before"])
 
 
 class Step(BaseModel):
@@ -202,7 +229,9 @@ Whose = Annotated[Participant, Depends(_whose)]
 def invited(request: Request, invitation: str) -> Invited:
     """What the study is about, what it asks and what one would agree to, and whether one can begin."""
     study, _, state = _participants(request).invited(invitation)
-    return Invited.model_validate({"study": public(study), "state": state})
+    end = Study.read(study.definition).recruiting.withdrawn
+    declined = _ending(end) if end.code or end.address else None
+    return Invited.model_validate({"study": public(study), "state": state, "declined": declined})
 
 
 @router.post("/api/take-part/{invitation}/consent", status_code=201, summary="Agree", responses=may_fail(403, 404, 409, 422, 429))
@@ -210,7 +239,8 @@ def agree(request: Request, invitation: str, agreed: Agreed) -> Code:
     """Takes part from here on. 409 `consent_changed` brings the text as it reads now; `invitation_full`, `…_ended`, `…_closed` and
     `…_used` say why nobody can begin."""
     address = request.client.host if request.client else ""
-    return Code(code=_participants(request).agree(invitation, agreed.language, agreed.version, agreed.pictures, address))
+    how = agreed.language, agreed.version, agreed.pictures, address, agreed.identifiers
+    return Code(code=_participants(request).agree(invitation, *how))
 
 
 @router.post("/api/take-part/{invitation}/opening", status_code=204, summary="Count an opening", responses=may_fail(403, 422))
@@ -238,6 +268,7 @@ def participant(request: Request, whose: Whose) -> ParticipantTold:
             "invitation": whose.invitation_id,
             "study": told,
             "step": whose.step,
+            "ending": _ending(participants.ending(whose)),
             "order": whose.order,
             "positions": positions,
             "answers": whose.answers,
@@ -258,12 +289,14 @@ def participant(request: Request, whose: Whose) -> ParticipantTold:
 @router.put("/api/participant/answers", summary="Answer questions", responses=may_fail(401, 403, 409, 422, 429))
 def answer(request: Request, whose: Whose, given: Answers) -> AnswersKept:
     """Keeps answers at once, so that a closed page loses none. Those before the film are taken until it begins."""
-    return AnswersKept(answers=_participants(request).answer(whose, given.part, given.answers))
+    kept, step = _participants(request).answer(whose, given.part, given.answers, given.through)
+    return AnswersKept(answers=kept, step=step)
 
 
 @router.post("/api/participant/step", summary="Go on", responses=may_fail(401, 403, 409, 422, 429))
 def go_on(request: Request, whose: Whose, to: Step) -> Step:
-    """Goes on to a later step. 409 `answers_missing` names the questions that need an answer first."""
+    """Goes on to a later step, or to `screened` where others are looked for. 409 `answers_missing` names the questions that need an
+    answer first."""
     return Step(step=_participants(request).go(whose, to.step))
 
 
@@ -337,7 +370,14 @@ def leave(request: Request, whose: Whose) -> Response:
     return Response(status_code=204)
 
 
-@router.delete("/api/participant", summary="Withdraw", responses=may_fail(401, 403, 429))
-def withdraw(request: Request, whose: Whose) -> Proof:
+@router.delete("/api/participant", summary="Withdraw", responses=may_fail(401, 403, 429), response_model_exclude_unset=True)
+def withdraw(request: Request, whose: Whose) -> Withdrawn:
     """Erases all that is kept of this person, and proves it. The code opens nothing from then on."""
-    return _participants(request).erase(whose)
+    participants = _participants(request)
+    ending = participants.ending(whose, withdrawn=True)  # whose address is filled in with what is erased next
+    proof = participants.erase(whose).model_dump()
+    return Withdrawn(**proof) if ending is None else Withdrawn(**proof, ending=_ending(ending))
+
+
+def _ending(end: End | None) -> Ending | None:
+    return None if end is None else Ending(code=end.code, address=end.address)

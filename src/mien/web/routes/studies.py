@@ -21,6 +21,7 @@ from mien.web.routes.participants import sent
 from mien.web.security import Security
 from mien.web.studies.films import Films
 from mien.web.studies.proof import Proof
+from mien.web.studies.recruited import recruited
 from mien.web.studies.room_faces import RoomFaces
 from mien.web.studies.schema import (
     EXAMPLE_DEFINITION,
@@ -319,6 +320,19 @@ def export_viewer(request: Request, id: str, name: ViewerName) -> Response:
     state = request.app.state
     state.studies.known(id)
     return sent(export_of_viewer(state.participants, state.rooms, id, name))
+
+
+@router.get(
+    "/api/studies/{id}/identifiers.csv",
+    summary="Who came from elsewhere, and how it ended",
+    responses=may_fail(404)
+    | {200: {"content": {"text/csv": {"example": "PROLIFIC_PID,outcome,agreed_on\n5f3e8c1d,finished,2026-11-29\n"}}}},
+    response_class=Response,
+)
+def identifiers(request: Request, id: str) -> Response:
+    """To hand in where people were recruited. Apart from the rest: no number under which somebody is in the report stands in it."""
+    text = recruited(_studies(request), id)
+    return Response(text, media_type="text/csv; charset=utf-8", headers=download("identifiers.csv"))
 
 
 @router.get("/api/studies/{id}/audit", summary="Who did what with a study", responses=may_fail(404))

@@ -29,6 +29,9 @@ Camera = Literal[
 ]
 """How the camera was when it was last asked for; "without": somebody goes on without one, as a kiosk offers it."""
 
+LEFT = ("left", "screened")
+"""Steps of those who did not come to the end and will not: at their own wish, or since others are looked for."""
+
 AWAY, WATCHED_AT_MOST = timedelta(minutes=30), timedelta(hours=6)
 """After so long without a word somebody has stopped; while a film runs a page may have nothing to say."""
 
@@ -78,7 +81,7 @@ def reached(person: Participant) -> str:
 def stopped(person: Participant) -> bool:
     """Whether somebody who has not ended is heard of no more. Who comes back with the code has not stopped any longer."""
     quiet = now() - person.seen_at
-    return person.step not in ("done", "left") and quiet > (WATCHED_AT_MOST if person.step.startswith("film") else AWAY)
+    return person.step not in ("done", *LEFT) and quiet > (WATCHED_AT_MOST if person.step.startswith("film") else AWAY)
 
 
 def funnel(study: StudyRow, people: Sequence[Participant]) -> dict[str, Any]:
@@ -115,6 +118,8 @@ def _why(person: Participant, reached: str) -> str:
     camera = person.quality.get("camera", "")
     if reached == "agreed" and camera in _NO_CAMERA:
         return _NO_CAMERA[camera]
+    if person.step == "screened":
+        return str(person.quality.get("screened", "screened_out"))
     if person.step == "left":
         return "left"
     if not stopped(person):

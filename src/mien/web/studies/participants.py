@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from mien.errors import DataError
 from mien.study.dealing import deal
-from mien.study.definition import Study, drawn_sigma_s
+from mien.study.definition import Condition, End, Study, asked, drawn_sigma_s
 from mien.types import flag_names
 from mien.web.capture import participant_log as logs
 from mien.web.capture.frame_log import Row
@@ -67,6 +67,9 @@ COUNTED = {
     "camera-lost": "camera_lost",
 }
 """What happens while a film runs → its counter. `shown` and `camera-back` end what was counted before."""
+
+LEFT = funnel.LEFT
+"""Steps of those who did not come to the end and will not."""
 
 ENDED_BY = {"shown": ("hidden_at_s", "hidden_s"), "camera-back": ("camera_lost_at_s", "camera_lost_s")}
 
@@ -123,9 +126,16 @@ class Participants:
         with self.store.reading() as rows:
             invitation = rows.get(Invitation, invitation_id)
             study = _study(rows, invitation)
+            full = (
+                study is not None
+                and invitation is not None
+                and invitation.groups
+                and _full(rows, Study.read(study.definition), study.id, invitation.groups)
+            )
         if invitation is None or study is None:
             raise ApiError(404, "not_found", "This invitation is not known here. Check the link, or ask whoever sent it to you.")
-        return study, invitation, state_of(study, invitation)
+        state = state_of(study, invitation)
+        return study, invitation, "full" if full and state == "open" else state
 
     def opening(self, invitation_id: str, what: funnel.Opening, address: str = "") -> None:
         """Counts that somebody who has not agreed opened the page, said no or could not begin. What cannot be counted is let go: a
@@ -141,9 +151,20 @@ class Participants:
                 funnel.opening(study, what)
                 touch(rows, study.id)
 
-    def agree(self, invitation_id: str, language: str, version: int, pictures: bool, address: str = "") -> str:
+    def agree(
+        self,
+        invitation_id: str,
+        language: str,
+        version: int,
+        pictures: bool,
+        address: str = "",
+        identifiers: Mapping[str, str] | None = None,
+    ) -> str:
         """Takes somebody's consent and gives the code. Raises `ApiError` 404, 409 or 422, and 429 where more came from an address
-        than sit in a room; two at once never take one last place."""
+        than sit in a room; two at once never take one last place.
+
+        identifiers  parameters of the address by which somebody came: kept are those that the text names
+        """
         found, _, _ = self.invited(invitation_id)
         self.consents.check(address, count=True)
         code = new_code()
@@ -152,10 +173,10 @@ class Participants:
             invitation = rows.get(Invitation, invitation_id, with_for_update=True)
             if study is None or invitation is None:
                 raise ApiError(404, "not_found", "This invitation was withdrawn a moment ago.")
-            state = state_of(study, invitation)
+            definition = Study.read(study.definition)
+            state = "full" if _full(rows, definition, study.id, invitation.groups) else state_of(study, invitation)
             if state != "open":
                 raise ApiError(409, f"invitation_{state}", NOT_OPEN[state])
-            definition = Study.read(study.definition)
             consent = definition.consent
             if version != consent.version:
                 raise ApiError(
@@ -168,7 +189,7 @@ class Participants:
                 raise ApiError(
                     422, "invalid", f"language: wanted one of {', '.join(definition.languages)}, but got {language!r:.20}"
                 )
-            there = select(Participant.order).where(Participant.study_id == study.id, Participant.step != "left")
+            there = select(Participant.order).where(Participant.study_id == study.id, Participant.step.not_in(LEFT))
             order = deal(definition, list(rows.scalars(there)) if definition.cuts else (), random.SystemRandom())
             invitation.used += 1
             study.names_given += 1
@@ -183,6 +204,7 @@ class Participants:
                 pictures=pictures and definition.keep == "pictures",
                 order=order,
                 groups=definition.groups({}, invitation.groups),
+                identifiers=definition.recruiting.kept(identifiers or {}, consent.text.get(language, "")),
             )
             rows.add(participant)
             rows.flush()
@@ -233,8 +255,12 @@ class Participants:
 
     # --- what they do
 
-    def answer(self, participant: Participant, part: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Keeps answers of one part, beside those that are there; None takes one back. Gives all of that part.
+    def answer(
+        self, participant: Participant, part: str, given: Mapping[str, Any], through: bool = False
+    ) -> tuple[dict[str, Any], str]:
+        """Keeps answers of one part, beside those that are there; None takes one back. Gives all of that part, and the step then.
+
+        through  the person went on from these questions: who is not among those looked for ends here
 
         Raises `ApiError` 409 where it is too early or too late for them, and 422 for one that cannot be.
         """
@@ -261,11 +287,14 @@ class Participants:
             answered = row.answers.keys()
             row.answers = row.answers | {part: kept}
             by_link = self._by_link(rows, row)
-            row.groups = study.groups(kept if part == "before" else flat(row.answers), by_link)
+            row.groups = study.groups(asked_answers(study, row.answers), by_link)
             touch(rows, row.study_id)
             if part not in answered:  # a page saves each answer at once
                 note(rows, row.study_id, "participant", "answered", viewer=row.name, part=part)
-        return kept
+            if part == "before" and through and _screened(study, kept):
+                return {}, _screen_out(rows, row, "screened_out")
+            step = row.step
+        return kept, step
 
     def _by_link(self, rows: Session, row: Participant) -> Mapping[str, str]:
         invitation = rows.get(Invitation, row.invitation_id) if row.invitation_id else None
@@ -288,6 +317,10 @@ class Participants:
             for part, questions in (("before", study.before), ("after", study.after)):
                 if at <= steps.index(part) < to:
                     answered = row.answers.get(part, {})
+                    if part == "before" and (why := _unwanted(rows, study, row)):
+                        return _screen_out(rows, row, why)
+                    wanted = {question.id for question in asked((*study.before, *study.after), flat(row.answers))}
+                    questions = tuple(question for question in questions if question.id in wanted)
                     lacking = [question.id for question in questions if question.required and question.id not in answered]
                     if lacking:
                         raise ApiError(
@@ -296,6 +329,8 @@ class Participants:
                             f"Some questions {part} the film still need an answer.",
                             detail=[{"question": id} for id in lacking],
                         )
+                    if len(answered) > len(kept := {id: one for id, one in answered.items() if id in wanted}):
+                        row.answers = row.answers | {part: kept}  # to what is not asked any more there is no answer
             row.step = step
             if step == "done":
                 row.finished_at = now()
@@ -306,7 +341,7 @@ class Participants:
     def leave(self, participant: Participant) -> None:
         """Ends taking part. What was measured is kept, until it is withdrawn or its time is over."""
         with self._changing(participant, ended=True) as (rows, row, _):
-            if row.step not in ("done", "left"):
+            if row.step not in ENDED:
                 row.quality = row.quality | {"left_at": row.step}
                 row.step = "left"
                 touch(rows, row.study_id)
@@ -315,7 +350,7 @@ class Participants:
     def camera(self, participant: Participant, state: funnel.Camera) -> None:
         """Remembers how the camera was when it was last asked for, to tell why people come no further; not of who has ended."""
         with self._changing(participant, ended=True) as (rows, row, _):
-            if row.step not in ("done", "left") and row.quality.get("camera") != state:
+            if row.step not in ENDED and row.quality.get("camera") != state:
                 row.quality = row.quality | {"camera": state}
                 touch(rows, row.study_id)
 
@@ -416,7 +451,8 @@ class Participants:
         return {"films": films}
 
     def export(self, participant: Participant, who: Who = "participant") -> dict[str, Any]:
-        """All that is kept of somebody, but the pictures; `logs.pictures` gives those."""
+        """All that is kept of somebody, but the pictures; `logs.pictures` gives those. What the address by which they came says of
+        them is kept apart from the rest: only they themselves get both in one."""
         study = self.study_of(participant)
         consent = next((c for c in study.consents if c.get("version") == participant.consent_version), None)
         folder = self.folder(participant)
@@ -444,10 +480,20 @@ class Participants:
             "answers": participant.answers,
             "groups": participant.groups,
             "quality": participant.quality,
+            **({"identifiers": participant.identifiers} if who == "participant" else {}),
             "seen_at": participant.seen_at.isoformat(),
             "finished_at": participant.finished_at.isoformat() if participant.finished_at else None,
             "measured": measured,
         }
+
+    def ending(self, participant: Participant, withdrawn: bool = False) -> End | None:
+        """The code and address for somebody who has ended, or withdraws now; None where there is neither, or too early."""
+        step = "left" if withdrawn else participant.step
+        name = {"done": "finished", "screened": "screened_out", "left": "withdrawn"}.get(step)
+        if name is None:
+            return None
+        end = Study.read(self.study_of(participant).definition).recruiting.end(name, participant.identifiers)
+        return end if end.code or end.address else None
 
     def erase(self, participant: Participant, who: Who = "participant") -> Proof:
         """Erases all that is kept of somebody and proves it: what went, and what is left, counted afterwards."""
@@ -461,6 +507,7 @@ class Participants:
                     study = rows.scalar(select(StudyRow).where(StudyRow.id == study_id).with_for_update())
                     if study is not None:
                         funnel.gone(study, row, who)
+                        study.left_out = {name: why for name, why in study.left_out.items() if name != str(row.name)}
                     rows.delete(row)
                     touch(rows, study_id)
                     note(rows, study_id, who, "withdrawn" if who == "participant" else "erased", viewer=participant.name)
@@ -504,16 +551,77 @@ def state_of(study: StudyRow, invitation: Invitation) -> LinkState:
 
 def refuse_ended(study: StudyRow, participant: Participant) -> None:
     """Raises `ApiError` 409 for who has ended, and in a study that has. Who has begun may finish though no one else may begin."""
-    if participant.step in ("left", "done"):
-        words = "You have left this study." if participant.step == "left" else "You have come to the end of this study."
+    if participant.step in ENDED:
+        words = _ENDED_WORDS[participant.step]
         raise ApiError(409, "over", f"{words} With your code you can still see, take away or withdraw what was kept.")
     if study.state not in ("open", "closed"):
         raise ApiError(409, "study_over", "This study is over. With your code you can still see or withdraw what was kept.")
 
 
+ENDED = ("done", *LEFT)
+"""Steps after which there is none."""
+
+_ENDED_WORDS = {
+    "left": "You have left this study.",
+    "screened": "This study looks for other people.",
+    "done": "You have come to the end of this study.",
+}
+
+
+def _screened(study: Study, answers: Mapping[str, Any]) -> bool:
+    """Whether somebody with these answers before the film is not among those looked for."""
+    return any(Condition(one.id, one.screen_out).holds(answers) for one in asked(study.before, answers) if one.screen_out)
+
+
+def _unwanted(rows: Session, study: Study, row: Participant) -> str | None:
+    """Why somebody is not wanted once the questions before the film are answered, screened_out or quota; None where that is not
+    so. Two at once never take the last place of a group."""
+    if _screened(study, row.answers.get("before", {})):
+        return "screened_out"
+    by_answer = {one.id for one in study.variables if one.by == "question" and any(value.most is not None for value in one.values)}
+    mine = {variable: value for variable, value in row.groups.items() if variable in by_answer}
+    if not mine:
+        return None
+    rows.scalar(select(StudyRow).where(StudyRow.id == row.study_id).with_for_update())
+    return "quota" if _full(rows, study, row.study_id, mine, but=row.id) else None
+
+
+def _full(rows: Session, study: Study, id: str, groups: Mapping[str, str], but: str = "") -> bool:
+    """Whether as many of one of these groups take part as are wanted: have come to the end, or are under way. Of groups by answers
+    only those who are through with the questions count."""
+    most = {(one.id, value.id): value.most for one in study.variables for value in one.values}
+    limits = {(variable, value): limit for variable, value in groups.items() if (limit := most.get((variable, value))) is not None}
+    if not limits:
+        return False
+    by_link = {one.id for one in study.variables if one.by == "link"}
+    wanted = select(Participant).where(Participant.study_id == id, Participant.step.not_in(LEFT), Participant.id != but)
+    there = [person for person in rows.scalars(wanted) if not funnel.stopped(person)]
+    through = [person for person in there if person.step not in ("agreed", "before")]
+    return any(
+        sum(person.groups.get(variable) == value for person in (there if variable in by_link else through)) >= limit
+        for (variable, value), limit in limits.items()
+    )
+
+
+def _screen_out(rows: Session, row: Participant, why: str) -> str:
+    """Ends taking part of somebody who is not looked for, or of whose group enough are there. Their answers are not needed."""
+    row.quality = row.quality | {"left_at": row.step, "screened": why}
+    row.answers, row.groups, row.step = {}, {}, "screened"
+    touch(rows, row.study_id)
+    note(rows, row.study_id, "participant", "screened out", viewer=row.name)
+    return row.step
+
+
 def steps_of(participant: Participant) -> list[str]:
     """All steps of somebody who does not leave, in order."""
     return ["agreed", "before", "camera", *(f"film:{k}" for k in range(len(participant.order))), "after", "done"]
+
+
+def asked_answers(study: Study, answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """{question: answer} of both parts, of those questions that are asked of somebody with these answers."""
+    given = flat(answers)
+    wanted = {question.id for question in asked((*study.before, *study.after), given)}
+    return {id: answer for id, answer in given.items() if id in wanted}
 
 
 def flat(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -544,7 +652,9 @@ def public(study: StudyRow, order: Sequence[str] | None = None) -> dict[str, Any
     )
     films = [stimulus for stimulus in plain["stimuli"] if stimulus["id"] in watched]
     films = [{name: stimulus[name] for name in ("id", "title", "kind", "duration_s")} for stimulus in films]
-    return {name: plain[name] for name in told} | {"stimuli": films}
+    told_of = {name: plain[name] for name in told}
+    told_of["before"] = [question | {"screen_out": []} for question in plain["before"]]  # who knew would answer otherwise
+    return told_of | {"stimuli": films, "identifiers": plain["recruiting"]["identifiers"]}
 
 
 def load_viewer(

@@ -45,7 +45,7 @@ export class Client {
   connect = (stimulus, every_s) => new WatchSocket(this.code, stimulus, every_s);
 
   me = () => this.#call("GET", "/api/participant");
-  answers = (part, answers) => this.#call("PUT", "/api/participant/answers", { part, answers });
+  answers = (part, answers, through = false) => this.#call("PUT", "/api/participant/answers", { part, answers, through });
   step = (step) => this.#afterNotes("POST", "/api/participant/step", { step });
   films = () => this.#call("GET", "/api/participant/films");
   curve = () => this.#call("GET", "/api/participant/curve");

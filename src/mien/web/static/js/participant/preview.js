@@ -49,7 +49,12 @@ export class Preview {
   me = async () => ({
     study: this.#study, step: this.#step, order: this.#order, positions: this.#positions, answers: this.#answers, language: this.#study.languages[0], invitation: "", name: "0",
   });
-  answers = async (part, answers) => ({ answers: (this.#answers[part] = { ...this.#answers[part], ...answers }) });
+  answers = async (part, answers, through = false) => {
+    const kept = (this.#answers[part] = Object.fromEntries(Object.entries({ ...this.#answers[part], ...answers }).filter(([, one]) => one !== null)));
+    const out = ({ id, screen_out = [] }) => [kept[id]].flat().some((one) => screen_out.includes(one));
+    if (through && part === "before" && this.#study.before.some(out)) this.#step = "screened";
+    return { answers: kept, step: this.#step };
+  };
   step = async (step) => ({ step: (this.#step = step) });
   event = async () => null;
   opening = async () => null;

@@ -1,4 +1,4 @@
-// Questions of all nine kinds as a form: real buttons and fields, errors beside them, and answers that outlive a reload.
+// Questions of all kinds as a form: real buttons and fields, errors beside them, and answers that outlive a reload.
 
 import { h } from "/static/mien/element.js";
 import { actions, w } from "./screen.js";
@@ -9,18 +9,40 @@ const LEVELS = [0, 1, 2, 3, 4];
 const POINTS = { scale5: 5, scale7: 7, liking: 7 };
 const LETTERS = { short: 200, long: 4000 };
 
+/** Those of `questions` that are asked of somebody with these answers, as the server has it. */
+export function asked(questions, answers) {
+  const given = { ...answers }, shown = [];
+  for (const question of questions) {
+    const { shown_if: on = null } = question;
+    if (!on || [given[on.question]].flat().some((id) => on.options.includes(id))) shown.push(question);
+    else delete given[question.id];
+  }
+  return shown;
+}
+
+/** The questions page by page. */
+export function pages(questions) {
+  const all = [];
+  for (const question of questions) {
+    if (!all.length || question.new_page) all.push([]);
+    all.at(-1).push(question);
+  }
+  return all;
+}
+
 /**
- * The form. `answers`: {question id: answer} to begin with. `changed(answers, id, fit)` after each change, `fit`
+ * The form. `answers`: {question id: answer} to begin with; `others`: questions that are asked before these. `changed(answers, id, fit)` after each change, `fit`
  * where that answer could be kept as it is; `send(answers)` once all is right
- * (a promise; while it runs the button waits; where it throws {detail} or {message}, that is shown).
+ * (a promise; while it runs the button waits; where it throws {detail} or {message}, that is shown). `more`: buttons beside it.
  */
-export function questionForm({ questions, answers, changed, send, go }) {
+export function questionForm({ questions, answers, others = [], changed, send, go, more = [] }) {
   const given = { ...answers };
   const fields = questions.map((question) => {
     const field = KINDS[question.kind](question, given[question.id], (value) => {
       if (value === undefined) delete given[question.id];
       else given[question.id] = value;
       if (field.element.classList.contains("wrong") && !field.check()) mark(field, null);
+      reveal();
       if (!summary.hidden) summarise();
       changed(given, question.id, value === undefined || !field.check());
     });
@@ -39,6 +61,17 @@ export function questionForm({ questions, answers, changed, send, go }) {
     }
   }
 
+  const shown = () => fields.filter((field) => !field.element.hidden);
+
+  /** A question that is asked only after some answers comes and goes with them. */
+  function reveal() {
+    const wanted = asked([...others, ...questions], given);
+    for (const field of fields) {
+      field.element.hidden = !wanted.includes(field.question);
+      if (field.element.hidden) mark(field, null);
+    }
+  }
+
   /** What is still wrong, each with a way there; what is mended goes from the list. */
   function summarise() {
     const wrong = fields.filter((field) => field.element.classList.contains("wrong"));
@@ -52,13 +85,14 @@ export function questionForm({ questions, answers, changed, send, go }) {
     }, () => theirs(field.question.title)))));
   }
 
+  reveal();
   return h(
     "form",
     {
       class: "questions", novalidate: true,
       onsubmit: async (event) => {
         event.preventDefault();
-        const wrong = fields.filter((field) => {
+        const wrong = shown().filter((field) => {
           const text = field.check();
           mark(field, text);
           return text;
@@ -71,7 +105,7 @@ export function questionForm({ questions, answers, changed, send, go }) {
         }
         submit.disabled = true;
         try {
-          await send(given);
+          await send(Object.fromEntries(questions.map(({ id }) => [id, shown().some((field) => field.question.id === id) ? (given[id] ?? null) : null])));
         } catch (error) {
           summary.hidden = false;
           list.replaceChildren(h("li", { lang: "en" }, error.message));
@@ -84,7 +118,7 @@ export function questionForm({ questions, answers, changed, send, go }) {
     questions.some((question) => question.required) ? w("p", { class: "hint" }, () => t("questions.required")) : null,
     ...fields.map((field) => field.element),
     summary,
-    actions(submit),
+    actions(submit, ...more),
   );
 }
 
@@ -204,39 +238,60 @@ function text(question, value = "", change) {
   return { ...field, check: () => missing(question, input.value.trim()) };
 }
 
-function emotions(question, value = {}, change) {
+/** Lines in each of which one answer is chosen: a matrix, and how strongly each of eight emotions was felt. `rows`: [{id, words}];
+ *  `columns`: [{value, sign, words}], whose `sign` stands in the small cells of a phone. */
+function lines(question, value, change, { rows, columns, note }) {
   const given = { ...value };
   const controls = [];
-  const rows = EMOTIONS.map((label) => {
-    const id = `q-${question.id}-${label}`;
-    const radios = LEVELS.map((level) => {
+  const drawn = rows.map((row) => {
+    const id = `q-${question.id}-${row.id}`;
+    const radios = columns.map((column, place) => {
       const radio = h("input", {
-        type: "radio", name: id, id: `${id}-${level}`, value: String(level), checked: given[label] === level,
+        type: "radio", name: id, id: `${id}-${place}`, value: String(column.value), checked: given[row.id] === column.value,
         onchange: () => {
-          given[label] = level;
+          given[row.id] = column.value;
           change({ ...given });
         },
       });
       controls.push(radio);
-      return name(radio, "aria-label", () => t(`level.${level}`));
+      return name(radio, "aria-label", column.words);
     });
-    const cells = radios.map((radio, level) => h("label", { class: "point-choice" }, radio, h("span", { "aria-hidden": "true" }, String(level))));
-    return h("div", { class: "emotion-row", role: "radiogroup", "aria-labelledby": `${id}-name` }, w("span", { class: "emotion-name", id: `${id}-name` }, () => t(`emotion.${label}`)), h("div", { class: "emotion-points" }, cells));
+    const cells = radios.map((radio, place) => h("label", { class: "point-choice" }, radio, w("span", { "aria-hidden": "true" }, columns[place].sign)));
+    return h("div", { class: "emotion-row", role: "radiogroup", "aria-labelledby": `${id}-name` }, w("span", { class: "emotion-name", id: `${id}-name` }, row.words), h("div", { class: "emotion-points" }, cells));
   });
-  const head = h("div", { class: "emotion-head", "aria-hidden": "true" }, h("span"), h("div", { class: "emotion-points" }, LEVELS.map((level) => w("span", {}, () => t(`level.${level}`)))));
+  const head = h("div", { class: "emotion-head", "aria-hidden": "true" }, h("span"), h("div", { class: "emotion-points" }, columns.map((column) => w("span", {}, column.words))));
   const clear = takeBack(question, controls, (nothing) => {
-    for (const label of EMOTIONS) delete given[label];
+    for (const row of rows) delete given[row.id];
     change(nothing);
   });
-  const field = group(question, controls, h("div", { class: "emotions" }, w("p", { class: "hint", "aria-hidden": "true" }, () => t("questions.levels", { most: LEVELS.at(-1), low: t("level.0"), high: t("level.4") })), head, rows), clear);
+  const field = group(question, controls, h("div", { class: "emotions", style: `--columns: ${columns.length}` }, note, head, drawn), clear);
   return {
     ...field,
     check() {
       const n = Object.keys(given).length;
       if (!n) return question.required ? () => t("questions.missing") : null;
-      return n < EMOTIONS.length ? () => t("questions.missing_rows") : null;
+      return n < rows.length ? () => t("questions.missing_rows") : null;
     },
   };
 }
 
-const KINDS = { single, multiple, scale5: scale, scale7: scale, liking: scale, number: numeric, short: text, long: text, emotions };
+function emotions(question, value = {}, change) {
+  const most = LEVELS.at(-1);
+  const low = () => theirs(question.low) || t("level.0"), high = () => theirs(question.high) || t("level.4");
+  return lines(question, value, change, {
+    rows: EMOTIONS.map((label) => ({ id: label, words: () => t(`emotion.${label}`) })),
+    columns: LEVELS.map((level) => ({ value: level, sign: () => String(level), words: level === 0 ? low : level === most ? high : () => t(`level.${level}`) })),
+    note: w("p", { class: "hint", "aria-hidden": "true" }, () => t("questions.levels", { most, low: low(), high: high() })),
+  });
+}
+
+function matrix(question, value = {}, change) {
+  const key = h("ol", { class: "hint matrix-key", "aria-hidden": "true" }, question.options.map((option) => w("li", {}, () => theirs(option.title))));
+  return lines(question, value, change, {
+    rows: question.rows.map((row) => ({ id: row.id, words: () => theirs(row.title) })),
+    columns: question.options.map((option, place) => ({ value: option.id, sign: () => String(place + 1), words: () => theirs(option.title) })),
+    note: key,
+  });
+}
+
+const KINDS = { single, multiple, scale5: scale, scale7: scale, liking: scale, number: numeric, short: text, long: text, emotions, matrix };

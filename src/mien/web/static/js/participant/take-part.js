@@ -8,8 +8,9 @@ import { codeCard, codeForm, draft, forget, here, keepDraft, keepNothing, rememb
 import { curves } from "./curve.js";
 import { EventView, FilmView } from "./film.js";
 import { Kiosk, kioskSeconds } from "./kiosk.js";
+import { cameWith, wayBack } from "./recruited.js";
 import { Preview } from "./preview.js";
-import { questionForm } from "./questions.js";
+import { asked, pages, questionForm } from "./questions.js";
 import { GoneLine, actions, ask, button, progress, retitle, show, told, w, waiting, wrong } from "./screen.js";
 import { chooseLanguage, clock, number, offer, onLanguage, put, quantity, t, theirs, tongue } from "./texts.js";
 import { NoCamera, NoSocket } from "./without-camera.js";
@@ -32,11 +33,12 @@ let checked = false; // the camera was checked since this page was opened
 let view = null; // the film, or the event, that runs
 let addresses = null; // of the films
 let blind = false; // taken part in without a camera
+let noThanks = null; // the way back of who does not begin
 
 const quiet_s = root.dataset.preview ? null : kioskSeconds(location.search);
 const kiosk = quiet_s === null ? null : new Kiosk(quiet_s, {
   busy: () => Boolean(view?.state.playing),
-  leave: async () => client.code && !["done", "left"].includes(me?.step) && (await client.leave()),
+  leave: async () => client.code && !["done", "left", "screened"].includes(me?.step) && (await client.leave()),
 });
 if (kiosk) keepNothing();
 
@@ -73,6 +75,7 @@ async function begin() {
     return failed(error);
   }
   study = invited.study;
+  noThanks = invited.declined ?? null;
   offer(study.languages);
   if (known) {
     if (known.language && study.languages.includes(known.language)) chooseLanguage(known.language);
@@ -111,7 +114,7 @@ function failed(error) {
 
 function notOpen(state) {
   show(
-    { title: CLOSED[state] }, w("p", { class: "lead" }, () => t("state.closed_text")), w("p", { class: "soft" }, () => t("state.have_code")),
+    { title: CLOSED[state] }, w("p", { class: "lead" }, () => t("state.closed_text")), declinedBack(), w("p", { class: "soft" }, () => t("state.have_code")),
     actions(button(() => t("about.return"), () => returning(() => notOpen(state)), "")),
   );
 }
@@ -234,13 +237,16 @@ function about() {
   );
 }
 
+/** Back to where somebody came from who does not begin. */
+const declinedBack = () => wayBack(noThanks, cameWith(study?.identifiers, invitation));
+
 let saidNo = false;
 
 function declined() {
   if (!saidNo) client.opening("declined");
   saidNo = true;
   progress(0, 0);
-  show({ title: () => t("declined.title") }, w("p", { class: "lead" }, () => t("declined.text")), actions(button(() => t("declined.back"), about, "")), kiosk && kiosk.ending());
+  show({ title: () => t("declined.title") }, w("p", { class: "lead" }, () => t("declined.text")), declinedBack(), actions(button(() => t("declined.back"), about, "")), kiosk && kiosk.ending());
 }
 
 function consent(changed = false) {
@@ -274,7 +280,7 @@ function consent(changed = false) {
           }
           go.disabled = true;
           try {
-            const code = await client.consent({ language: tongue(), version: study.consent.version, pictures: Boolean(pictures?.checked) });
+            const code = await client.consent({ language: tongue(), version: study.consent.version, pictures: Boolean(pictures?.checked), identifiers: cameWith(study.identifiers, invitation) });
             if (saidNo) client.opening("reconsidered");
             remember(invitation, code, tongue());
             me = await client.me();
@@ -320,6 +326,7 @@ async function step(next) {
   try {
     const { step: now } = await client.step(next);
     me.step = now;
+    if (["done", "screened"].includes(now)) me = await client.me(); // which now has the way back
   } catch (error) {
     if (error.code === "answers_missing") me.step = error.detail?.some(({ question }) => study.before.some(({ id }) => id === question)) ? "before" : "after";
     else return over(error);
@@ -336,6 +343,7 @@ function resume() {
   if (now.startsWith("film:")) return filmStep(Number(now.slice(5)));
   if (now === "after") return study.after.length ? questions("after", "done") : step("done");
   if (now === "left") return left();
+  if (now === "screened") return screened();
   return done();
 }
 
@@ -356,24 +364,36 @@ function studyOver() {
   show({ title: () => t("state.over_title") }, w("p", { class: "lead" }, () => t("state.over_text")), codeCard(client.code), h("p", {}, withdrawLink()), kiosk && kiosk.ending());
 }
 
-function questions(part, next) {
+/** The questions of a part, page by page. A page of which nothing is asked of this person is passed over. */
+function questions(part, next, from = 0) {
   at(part);
-  const asked = study[part], code = client.code;
+  const code = client.code, all = pages(study[part]), others = part === "after" ? study.before : [];
+  const answers = { ...(me.answers?.[part] ?? {}), ...(draft(code, part) ?? {}) };
+  const known = () => ({ ...(part === "after" ? me.answers?.before : {}), ...answers });
+  const some = (page) => asked([...others, ...study[part]], known()).some((question) => all[page].includes(question));
+  const to = (page, way) => {
+    while (page in all && !some(page)) page += way;
+    return page in all ? page : null;
+  };
+  const page = to(from, 1);
+  if (page === null) return step(next);
+  const shown = all[page], before = to(page - 1, -1);
   let timer, unsent = {};
   const save = () => {
-    const answers = unsent;
+    const some = unsent;
     unsent = {};
     // In the background, so that another device has them, too. What cannot be kept yet is said where the person presses the button.
-    if (Object.keys(answers).length) client.answers(part, answers).catch(() => {});
+    if (Object.keys(some).length) client.answers(part, some).catch(() => {});
   };
-  show(
+  return show(
     { title: part === "before" ? () => t("questions.before") : () => t("questions.after"), label: () => theirs(study.title), end: () => clearTimeout(timer) },
     questionForm({
-      questions: asked,
-      answers: { ...(me.answers?.[part] ?? {}), ...(draft(code, part) ?? {}) },
-      go: () => t("page.next"),
+      questions: shown, others: [...others, ...all.slice(0, page).flat()], answers: known(), go: () => t("page.next"),
+      more: before === null ? [] : [button(() => t("page.back"), () => questions(part, next, before), "plain")],
       changed: (given, id, fit) => {
-        keepDraft(code, part, given);
+        answers[id] = given[id];
+        if (given[id] === undefined) delete answers[id];
+        keepDraft(code, part, answers);
         if (fit) unsent[id] = given[id] ?? null;
         else delete unsent[id];
         clearTimeout(timer);
@@ -381,10 +401,16 @@ function questions(part, next) {
       },
       send: async (given) => {
         clearTimeout(timer);
-        const kept = await client.answers(part, Object.fromEntries(asked.map(({ id }) => [id, given[id] ?? null])));
+        const kept = await client.answers(part, given, true);
         me.answers = { ...me.answers, [part]: kept.answers };
+        if (kept.step === "screened") {
+          me = await client.me();
+          keepDraft(code, part, null);
+          return resume();
+        }
+        if (to(page + 1, 1) !== null) return questions(part, next, page + 1);
         keepDraft(code, part, null);
-        await step(next);
+        return step(next);
       },
     }),
   );
@@ -539,6 +565,7 @@ async function ended(outcome, socket, k) {
   socket.close();
   if (outcome === "leave") {
     await client.leave().catch(() => {});
+    me = await client.me().catch(() => me);
     return left();
   }
   if (k + 1 < me.order.length) return between(k);
@@ -562,11 +589,21 @@ function between(k) {
 
 // --- the end ----------------------------------------------------------------------------------------------------------------------
 
+/** Who is not among those looked for, or of whose group enough are there. */
+function screened() {
+  camera.close();
+  progress(0, 0);
+  show(
+    { title: () => t("screened.title"), label: () => theirs(study.title) }, w("p", { class: "lead" }, () => t("screened.text")), wayBack(me.ending),
+    kiosk && kiosk.ending(),
+  );
+}
+
 function left() {
   camera.close();
   progress(0, 0);
   show(
-    { title: () => t("left.title") }, w("p", { class: "lead" }, () => t("left.text")), codeCard(client.code),
+    { title: () => t("left.title") }, w("p", { class: "lead" }, () => t("left.text")), wayBack(me.ending), codeCard(client.code),
     kiosk ? h("p", {}, withdrawLink()) : h("p", {}, put(h("a", { href: "/withdraw" }), () => t("left.erase"))),
     kiosk && kiosk.ending(),
   );
@@ -587,6 +624,7 @@ function done() {
   show(
     { title: () => t("done.title"), label: () => theirs(study.title) },
     w("p", { class: "lead" }, () => t("done.text")),
+    wayBack(me.ending),
     place,
     h(
       "section", { class: "stack" },

@@ -4,6 +4,7 @@ import { h } from "/static/mien/element.js";
 import { Client } from "./client.js";
 import { codeForm, forgetCode, save } from "./code.js";
 import { GoneLine, actions, ask, button, retitle, show, told, w, wrong } from "./screen.js";
+import { wayBack } from "./recruited.js";
 import { clock, onLanguage, t, theirs, tongue } from "./texts.js";
 
 const gone = new GoneLine();
@@ -57,6 +58,7 @@ async function erase() {
   show(
     { title: whole ? () => t("withdraw.done_title") : () => t("withdraw.left_title") },
     whole ? w("p", { class: "lead" }, () => t("withdraw.done_text")) : told("bad", () => t("withdraw.left_title"), () => t("withdraw.left_text")),
+    wayBack(proof.ending),
     h("dl", { class: "pairs card proof" }, line(() => t("withdraw.erased"), erased), line(() => t("withdraw.left"), left)),
     whole ? null : actions(button(() => t("page.again"), erase)),
   );

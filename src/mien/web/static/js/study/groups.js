@@ -11,15 +11,15 @@ function fresh(letter, taken) {
 }
 
 /** The values of groups that are made by a question: its answers, in the study's first language. */
-export const ofQuestion = (question, languages) =>
-  question.options.map((option) => ({ id: option.id, title: told(option.title, languages[0], languages).slice(0, 200) }));
+export const ofQuestion = (question, languages, known = []) =>
+  question.options.map((option) => ({ id: option.id, title: told(option.title, languages[0], languages).slice(0, 200), most: known.find((one) => one.id === option.id)?.most ?? null }));
 
 /** The groups as they have to be now that questions changed; null where nothing has to. */
 export function following(definition) {
   const questions = new Map([...definition.before, ...definition.after].map((question) => [question.id, question]));
   const now = definition.variables.map((variable) => {
     const question = variable.by === "question" ? questions.get(variable.question) : null;
-    return question?.kind === "single" ? { ...variable, values: ofQuestion(question, definition.languages) } : variable;
+    return question?.kind === "single" ? { ...variable, values: ofQuestion(question, definition.languages, variable.values) } : variable;
   });
   return JSON.stringify(now) === JSON.stringify(definition.variables) ? null : now;
 }
@@ -36,6 +36,18 @@ export function groupsPanel(study, { announce, changed }) {
   const choices = () => [...study.now.before, ...study.now.after].filter((question) => question.kind === "single");
   const name = (question) => told(question.title, study.now.languages[0], study.now.languages) || "Question without words";
 
+  /** How many of a group may take part. */
+  function most(variable, value, place) {
+    const input = h("input", { type: "number", min: 1, max: 1000000, step: 1, inputmode: "numeric", value: value.most ?? "", placeholder: "any number", "aria-label": `At most, of ${value.title || `group ${place + 1}`}`,
+      oninput: () => {
+        const wanted = input.value === "" && !input.validity.badInput ? null : Number(input.value);
+        const wrong = wanted !== null && (!Number.isInteger(wanted) || wanted < 1 || wanted > 1000000);
+        input.setAttribute("aria-invalid", String(wrong));
+        if (!wrong) edit(variable.id, { values: known(variable.id).values.map((one) => (one.id === value.id ? { ...one, most: wanted } : one)) });
+      } });
+    return h("span", { class: "unit quota" }, h("span", { class: "soft small" }, "at most"), input);
+  }
+
   function values(variable) {
     const list = h("ol", { class: "options" });
     const fill = () =>
@@ -44,19 +56,20 @@ export function groupsPanel(study, { announce, changed }) {
           const input = h("input", { type: "text", value: value.title, maxlength: 200, autocomplete: "off", "aria-label": `Group ${place + 1}`,
             oninput: () => edit(variable.id, { values: known(variable.id).values.map((one) => (one.id === value.id ? { ...one, title: input.value } : one)) }),
             onkeydown: (event) => { if (event.key === "Enter") { event.preventDefault(); add(); } } });
-          return h("li", { class: "plain-value" }, input, h("button", { type: "button", class: "small plain icon", "aria-label": `Delete: ${value.title || `group ${place + 1}`}`, title: "Delete",
+          return h("li", { class: "plain-value" }, input, most(variable, value, place), h("button", { type: "button", class: "small plain icon", "aria-label": `Delete: ${value.title || `group ${place + 1}`}`, title: "Delete",
             onclick: () => { edit(variable.id, { values: known(variable.id).values.filter((one) => one.id !== value.id) }); fill(); list.parentElement.querySelector(".add").focus(); } }, "✕"));
         }),
       );
     function add() {
       const all = known(variable.id).values;
-      edit(variable.id, { values: [...all, { id: fresh("g", new Set(all.map((one) => one.id))), title: "" }] });
+      edit(variable.id, { values: [...all, { id: fresh("g", new Set(all.map((one) => one.id))), title: "", most: null }] });
       fill();
       list.lastElementChild.querySelector("input").focus();
     }
     fill();
     return h("div", { class: "stack tight" }, h("span", { class: "label" }, "Groups"), list,
       h("div", {}, h("button", { type: "button", class: "small add", onclick: add }, "Add a group")),
+      h("p", { class: "hint" }, "“At most” is a quota: links of a group that is full say so."),
       h("p", { class: "hint" }, "Each invitation says to which of these its people belong: make one invitation for each group."));
   }
 
@@ -90,7 +103,8 @@ export function groupsPanel(study, { announce, changed }) {
         pick("link", "the link with which somebody comes", "You know beforehand, and give each group its own link.")),
       variable.by === "question"
         ? h("div", { class: "stack tight" }, h("label", { class: "field" }, "Question", question),
-            h("p", { class: "row" }, ...variable.values.map((value) => h("span", { class: "state" }, value.title || "without words"))))
+            h("ul", { class: "quotas stack tight" }, ...variable.values.map((value, place) => h("li", { class: "row" }, h("span", { class: "state" }, value.title || "without words"), most(variable, value, place)))),
+            h("p", { class: "hint" }, "“At most” is a quota: who belongs to a group that is full is thanked after the questions, before anything is measured."))
         : values(variable),
     );
   }

@@ -13,6 +13,7 @@ export const KINDS = {
   long: ["Long text", "writes freely, up to 4000 letters"],
   emotions: ["Eight emotions", "says how strongly each was felt, from 0 to 4"],
   liking: ["Liking", "says how much the film was liked, from 1 to 7"],
+  matrix: ["Matrix", "chooses one answer in each of several lines"],
 };
 
 /** state → [word, kind of pill]. */
@@ -35,5 +36,5 @@ export const FIELDS = {
   title: "the title", about: "what it is about", purpose: "what it is for", contact: "who runs it", languages: "the languages", stimuli: "the films", order: "the order of the films",
   consent: "the consent text", before: "the questions before", after: "the questions after", variables: "the groups", every_s: "how often to look", baseline_s: "the face at rest",
   keep: "what is kept", retention_days: "how long it is kept", smallest_group: "the smallest group", curve_sigma_s: "the smoothing", markers: "the marks in the film",
-  cuts: "the two cuts", cuts_shown: "who watches which cut",
+  recruiting: "how people come and go back", cuts: "the two cuts", cuts_shown: "who watches which cut",
 };

@@ -15,7 +15,7 @@ const GOOD = 0.9, FAIR = 0.6;
 export function stepWords(step, films) {
   const [name, place] = String(step).split(":");
   if (name === "film") return films > 1 ? `film ${Number(place) + 1} of ${films}` : "watching";
-  return { agreed: "has agreed", before: "questions before", camera: "camera check", after: "questions after", done: "done", left: "has left", room: "in the room" }[name] ?? step;
+  return { agreed: "has agreed", before: "questions before", camera: "camera check", after: "questions after", done: "done", left: "has left", screened: "not looked for", room: "in the room" }[name] ?? step;
 }
 
 const day = (iso) => new Date(iso).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
@@ -82,7 +82,7 @@ export function peoplePanel(study, { path, changed, answered }) {
       "tr",
       { "data-viewer": viewer.name },
       h("th", { scope: "row" }, `Viewer ${viewer.name}`),
-      h("td", {}, h("span", { class: `state ${["done", "room"].includes(viewer.step) ? "good" : viewer.step === "left" || viewer.stopped ? "warn" : "busy"}` }, `${viewer.stopped ? "stopped: " : ""}${stepWords(viewer.step, viewer.order?.length || study.now.stimuli.length)}`)),
+      h("td", {}, h("span", { class: `state ${["done", "room"].includes(viewer.step) ? "good" : ["left", "screened"].includes(viewer.step) || viewer.stopped ? "warn" : "busy"}` }, `${viewer.stopped ? "stopped: " : ""}${stepWords(viewer.step, viewer.order?.length || study.now.stimuli.length)}`)),
       h("td", {}, h("span", { class: "tabular" }, when(viewer.consented_at)), h("p", { class: "small soft tabular" }, done)),
       h("td", {}, groupsOf(viewer) || "–"),
       h("td", {}, seen ? h("span", { class: "row tabular nowrap" }, h("span", { class: `state ${seen[1]}` }, seen[0]), percent(share)) : h("span", { class: "soft" }, "not yet")),

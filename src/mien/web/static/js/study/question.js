@@ -20,6 +20,13 @@ export function questionPreview(question, language, languages) {
   const pick = (type, content) => h("label", { class: "check" }, h("input", { type, name }), h("span", { class: "break" }, content));
   const field = (control) => h("div", { class: "field" }, control);
 
+  const grid = (rows, columns) => [
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": words(question.title) || "Lines" },
+      h("table", { class: "levels" },
+        h("thead", {}, h("tr", {}, h("td", {}), ...columns.map((column) => h("th", { scope: "col" }, column)))),
+        h("tbody", {}, ...rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.words),
+          ...columns.map((column) => h("td", {}, h("input", { type: "radio", name: `${name}-${row.id}`, "aria-label": `${row.words}: ${column}` })))))))),
+  ];
   const kinds = {
     single: () => question.options.map((option, place) => pick("radio", words(option.title) || `${place + 1} …`)),
     multiple: () => [h("p", { class: "hint" }, say("questions.several", language)), ...question.options.map((option, place) => pick("checkbox", words(option.title) || `${place + 1} …`))],
@@ -29,13 +36,9 @@ export function questionPreview(question, language, languages) {
     },
     short: () => [field(h("input", { type: "text", maxlength: 200, "aria-label": words(question.title) || "Text" }))],
     long: () => [field(h("textarea", { rows: 4, maxlength: 4000, "aria-label": words(question.title) || "Text" }))],
-    emotions: () => [
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": words(question.title) || "Emotions" },
-        h("table", { class: "levels" },
-          h("thead", {}, h("tr", {}, h("td", {}), ...LEVELS.map((level) => h("th", { scope: "col" }, say(`level.${level}`, language))))),
-          h("tbody", {}, ...LABELS.map((label) => h("tr", {}, h("th", { scope: "row" }, say(`emotion.${label}`, language)),
-            ...LEVELS.map((level) => h("td", {}, h("input", { type: "radio", name: `${name}-${label}`, "aria-label": `${say(`emotion.${label}`, language)}: ${say(`level.${level}`, language)}` })))))))),
-    ],
+    emotions: () => grid(LABELS.map((label) => ({ id: label, words: say(`emotion.${label}`, language) })), LEVELS.map((level) =>
+      (level === 0 && words(question.low)) || (level === LEVELS.at(-1) && words(question.high)) || say(`level.${level}`, language))),
+    matrix: () => grid((question.rows ?? []).map((row, place) => ({ id: row.id, words: words(row.title) || `${place + 1} …` })), question.options.map((option, place) => words(option.title) || `${place + 1} …`)),
   };
   const scale = () => {
     const low = words(question.low) || (question.kind === "liking" ? say("liking.low", language) : "");

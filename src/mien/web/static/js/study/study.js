@@ -16,6 +16,7 @@ import { FIELDS, statePill, studyApi, studyName, studyPage } from "./kinds.js";
 import { logPanel } from "./log.js";
 import { peoplePanel, proof } from "./people.js";
 import { questionsPanel } from "./questions.js";
+import { recruitingPanel } from "./recruiting.js";
 import { languageSwitch, onLanguage } from "./text.js";
 
 const get = (id) => document.getElementById(id);
@@ -185,7 +186,7 @@ get("erase").addEventListener("click", async () => {
 
 // --- tabs ---------------------------------------------------------------------------------------------------------------------------
 
-const TABS = ["study", "films", "consent", "questions", "groups", "invitations", "people", "log"];
+const TABS = ["study", "films", "consent", "questions", "groups", "recruiting", "invitations", "people", "log"];
 const WITH_TEXTS = new Set(["study", "consent", "questions"]);
 let shown = null;
 
@@ -222,7 +223,7 @@ const redraw = () => {
 const SHOWS = {
   study: ["title", "about", "purpose", "contact", "languages", "every_s", "baseline_s", "keep", "retention_days", "smallest_group", "curve_sigma_s"],
   films: ["stimuli", "order", "cuts", "cuts_shown"], consent: ["consent", "languages"], questions: ["before", "after", "languages"], groups: ["variables", "before", "after"],
-  invitations: ["variables"], people: ["variables"], log: [],
+  recruiting: ["recruiting", "before", "variables"], invitations: ["variables"], people: ["variables"], log: [],
 };
 
 function taken(fields, own) {
@@ -239,7 +240,7 @@ try {
   const handlers = { said, answered, taken };
   written = draft(study, handlers);
   const shared = { path: studyApi(study), page: studyPage(study), told: () => study, films: () => study.films ?? [], answered, announce, changed, purposes: given.purposes, refused: given.refused };
-  const makers = { study: factsPanel, films: filmsPanel, consent: consentPanel, questions: questionsPanel, groups: groupsPanel, invitations: invitationsPanel, people: peoplePanel, log: logPanel };
+  const makers = { study: factsPanel, films: filmsPanel, consent: consentPanel, questions: questionsPanel, groups: groupsPanel, recruiting: recruitingPanel, invitations: invitationsPanel, people: peoplePanel, log: logPanel };
   for (const tab of TABS) {
     const panel = makers[tab](written, shared);
     panel.section = get(`panel-${tab}`);

@@ -22,7 +22,7 @@ export function told(text, language, languages = Object.keys(text ?? {})) {
 
 /** Every text of a definition that participants read. */
 function texts(definition) {
-  const of = (question) => [question.title, question.help, question.low, question.high, ...(question.options ?? []).map((option) => option.title)];
+  const of = (question) => [question.title, question.help, question.low, question.high, ...[...(question.options ?? []), ...(question.rows ?? [])].map((option) => option.title)];
   return [definition.about, definition.consent?.text, ...[...(definition.before ?? []), ...(definition.after ?? [])].flatMap(of)].filter(Boolean);
 }
 
