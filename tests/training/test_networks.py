@@ -12,6 +12,7 @@ from mien.labels import LABEL_SETS
 from mien.models import OnnxSession
 from mien.training.export import check_same, to_onnx
 from mien.training.networks import NETWORKS, ORIGINS, EfficientNetLite0, MienSmall, build
+from rows import more
 
 SIZES = {"dlib-resnet": 112, "p2-cnn-100": 100, "p2-cnn-50": 50, "p2-cnn-20": 20}
 NAMES = sorted(name for name in NETWORKS if name != "tiny")
@@ -37,7 +38,7 @@ def test_features_first_and_then_a_head_for_each_label_set(name: str) -> None:
     assert float(out["ferplus"].std()) > 0
 
 
-@pytest.mark.parametrize("name", ["p2-cnn-20", "p4-resnet50"])
+@pytest.mark.parametrize("name", ["p2-cnn-20", *more("p4-resnet50")])
 def test_grey_copied_to_three_channels_goes_into_onnx(name: str, tmp_path: Path) -> None:
     """The other kinds of networks are exported where a bundle is a start."""
     size = SIZES.get(name, 48)

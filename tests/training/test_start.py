@@ -20,6 +20,7 @@ from mien.training.export import check_same, store_half, to_onnx
 from mien.training.networks import build
 from mien.training.papers import P4ResNet50
 from mien.training.start import load_imagenet, start_from_bundle
+from rows import more
 
 # --- bundles
 
@@ -50,7 +51,7 @@ def trained(name: str, size: int) -> torch.nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "mien-small", "mini-xception", "sequential-fcn"])
+@pytest.mark.parametrize("name", ["mien-small", *more("efficientnet-lite0", "mini-xception", "sequential-fcn")])
 def test_a_network_started_from_a_bundle_computes_what_the_bundle_computes(name: str, tmp_path: Path) -> None:
     """At an odd side on the way, where Keras pads one end more than the other; what is exported is what was trained, too."""
     network = trained(name, 50)
