@@ -2,8 +2,8 @@
 
     python tests/mutations.py [--count 30] [--seed 1] [--only 3,7] [--of track]
 
-Prints a row a mutation: what was changed, and the test that caught it. Ends with 1 where one survived: a test is missing there, or the
-change means the same, which a person has to judge.
+Prints a row a mutation: what was changed, and the test that caught it. Ends with 1 where one survived: a test is missing there, or
+the change means the same, which a person has to judge.
 """
 
 import argparse

@@ -124,7 +124,7 @@ def test_words_that_mean_memory(said: str, is_it: bool) -> None:
 
 
 def test_it_ends_by_itself_when_the_server_is_gone(tmp_path: Path, carphone: Path) -> None:
-    worker = Worker(tmp_path, carphone)
+    worker = Worker(tmp_path, carphone, every=None)  # each frame is looked at: it takes long
     answers = worker.answers()
     next(answers)
     next(answers)  # it is in the midst of it
@@ -138,7 +138,7 @@ def test_it_ends_by_itself_when_the_server_is_gone(tmp_path: Path, carphone: Pat
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc is Linux's")
 def test_it_takes_one_thread_at_low_priority_and_leaves_no_core_dump(tmp_path: Path, carphone: Path) -> None:
-    worker = Worker(tmp_path, carphone)
+    worker = Worker(tmp_path, carphone, every=None)  # each frame is looked at: it takes long
     answers = worker.answers()
     next(answers)
     next(answers)
