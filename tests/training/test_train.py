@@ -479,6 +479,7 @@ def test_no_picture_of_a_split_and_no_label_of_a_head(recipe: Path, tmp_path: Pa
         go(recipe, alone, tmp_path / "run")
 
 
+@pytest.mark.more
 def test_two_processes_train_one_network(recipe: Path, data: Path, tmp_path: Path) -> None:
     """As on two GPUs, by Lightning's own options, here on the CPU."""
     program = (
