@@ -33,6 +33,19 @@ def test_evidence_has_a_fixed_size_and_no_infinity() -> None:
     assert not np.allclose(apart, found[1:2])  # that the other head says something else is evidence
 
 
+def test_evidence_is_what_each_head_says_and_how_far_they_disagree() -> None:
+    """Worked out by hand, each in its place: the weights of a bundle know nothing but the places."""
+    decided = np.array([[0.7, 0.2, 0.1]])
+    (found,) = evidence(decided, ONE, np.array([[2.0, 1.0, -1.0]]), {OTHER: np.array([[0.5, 1.5]])})
+    one, other = np.exp([2.0, 1.0, -1.0]), np.exp([0.5, 1.5])
+    p, q = one / one.sum(), other / other.sum()  # of neutral, happiness, contempt; of happiness, neutral
+    strength, entropy = np.log(one.sum()), -(p * np.log(p)).sum()
+    own = [np.log(0.7 / 0.3), 2.0, 1.0, 2.0, strength, entropy, np.std([2.0, 1.0, -1.0]), np.log(p[0]), 1, 0, 0, *p]
+    apart = sum((a - b) * np.log(a / b) for a, b in ((p[0], q[1]), (p[1], q[0])))
+    theirs = [np.log(q[1]), np.log(q[1]), 1.0, np.log(other.sum()), -(q * np.log(q)).sum(), 0.5, apart, *q]
+    assert found == pytest.approx([*own, *theirs])
+
+
 def heads(weight: float) -> tuple[Head, Head]:
     return Head("one", ONE, 1.0, (), (), Fusion("other", weight, (0.0, 0.0), 1.0)), Head("other", OTHER)
 
