@@ -159,6 +159,18 @@ def test_what_cannot_be_relied_on_keeps_its_row_and_counts_nowhere(tmp_path: Pat
     assert facts["headline"].endswith("Read in 50% of it; too unsure and too dark for the rest.")
 
 
+@pytest.mark.parametrize("tracks", [1, 2])
+def test_a_few_lucky_frames_name_no_expression(tracks: int, tmp_path: Path) -> None:
+    t = judged(timeline(tracks=tracks), [0.9] + [0.9] * 9, [0] + [0b10] * 9)
+    told = report.headline(t, [])
+    assert told.endswith(". Only 10% of it can be read, too little to name an expression: too blurred.")
+    assert "appear" not in told
+    report.html(t, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Leads most often" not in page
+    assert "Share of the time" not in page
+
+
 def test_lines_break_where_a_face_cannot_be_read(tmp_path: Path) -> None:
     t = judged(timeline(), [0.9, 0.1], [0])
     line = report.line(t, 1, points=1000)

@@ -354,6 +354,9 @@ def unread(timeline: Timeline) -> dict[str, int]:
 _AS_GOOD_AS_ALL = 0.995
 """Coverage above which nothing is said of it."""
 
+_TOO_LITTLE = 0.2
+"""Coverage of a film below which no expression is named for all of it: it would rest on a few lucky frames."""
+
 _UNREAD = {
     "small": "too small",
     "blurred": "too blurred",
@@ -372,7 +375,14 @@ def read_in(timeline: Timeline) -> str:
     why = _listed([_UNREAD[name] for name, n in lost.items() if n >= 0.2 * sum(lost.values())][:2])
     if not share:
         return f"No reading can be relied on: {why}."
+    if _is_too_little(timeline):
+        return f"Only {max(share, 0.01):.0%} of it can be read, too little to name an expression: {why}."
     return f"Read in {max(share, 0.01):.0%} of it; {why} for the rest."
+
+
+def _is_too_little(timeline: Timeline) -> bool:
+    """Whether so little of a film can be relied on that no expression is said of the whole; in a picture each reading stands alone."""
+    return not timeline.coverage or (len(timeline) > 1 and timeline.coverage < _TOO_LITTLE)
 
 
 def summary_json(
@@ -466,7 +476,7 @@ def _headline(timeline: Timeline, episodes: Sequence[Episode], names: Mapping[in
     if long.endswith(" s") or long.endswith(" min"):
         short = short.removesuffix(f" {long.rpartition(' ')[2]}")  # "17.2 of 19.6 s"
     when = f"all {long}" if looked_s - seen_s < 0.05 or short == long.rpartition(" ")[0] else f"{short} of {long}"
-    if not timeline.coverage:
+    if _is_too_little(timeline):
         return f"{_count(most, 'face').capitalize()}{named} for {when}."
     if len(ids) == 1:
         return f"One face{named} for {when}; it appears {_course(timeline, _person(timeline, ids[0]), episodes)}."
@@ -1276,7 +1286,7 @@ class _Page:
                 pairs += [("A face in view", _percent(seen_s / looked_s))]
                 if self.timeline.coverage <= _AS_GOOD_AS_ALL:
                     pairs += [("Of that, can be read", _percent(self.timeline.coverage))]
-        if self.somebody and timeline.coverage:
+        if self.somebody and not _is_too_little(timeline):
             name, share = max(timeline.shares().items(), key=lambda item: item[1])
             pairs.append(("Leads most often", _appears(name) if self.picture else f"{_appears(name)}, {_percent(share)}"))
         return '<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{markup.escape(v)}</dd></div>" for k, v in pairs) + "</dl>"
@@ -1384,7 +1394,7 @@ class _Page:
         return f'<div class="shares">{rows}</div>'
 
     def _shares(self) -> str:
-        if self.somebody and not self.timeline.coverage:
+        if self.somebody and _is_too_little(self.timeline):
             return ""
         return f"""<section><h2>Share of the time</h2>
 <p class="soft">How often each expression is the most probable one, over every look at a face that can be read.</p>
