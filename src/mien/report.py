@@ -381,7 +381,7 @@ def read_in(timeline: Timeline) -> str:
 
 
 def _is_too_little(timeline: Timeline) -> bool:
-    """Whether so little of a film can be relied on that no expression is said of the whole; in a picture each reading stands alone."""
+    """Whether too little of a film can be relied on to say an expression of the whole; in a picture each reading stands alone."""
     return not timeline.coverage or (len(timeline) > 1 and timeline.coverage < _TOO_LITTLE)
 
 
