@@ -46,9 +46,10 @@ class Server:
         self.data = data
         self._kept = KeptPort()
         self.port = self._kept.number
-        self.url = f"https://{host}:{self.port}" if host else f"http://127.0.0.1:{self.port}"
+        secure = bool(host) or "tls_cert" in settings
+        self.url = f"{'https' if secure else 'http'}://{host or '127.0.0.1'}:{self.port}"
         self.where = ["--share", "--host", host] if host else ["--host", "127.0.0.1"]
-        self.reach: dict[str, Any] = {"verify": False} | ({"trust_env": False} if host else {})
+        self.reach: dict[str, Any] = {"verify": False} | ({"trust_env": False} if secure else {})
         """Its own certificate, and by no proxy, though the address may not look like this machine's. Without https there is none to
         check, and reading those of the world would cost each client .03 CPU s."""
         self.headers = {"Authorization": f"Bearer {settings['token']}"} if "token" in settings else {}

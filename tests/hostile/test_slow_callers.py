@@ -5,10 +5,13 @@ Nothing here asks how long something takes: a limit is made small, and what foll
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from mien.web.network import own_certificate
 from serving import PATIENCE_S, Server
 
 pytestmark = [pytest.mark.more, pytest.mark.process]
@@ -50,6 +53,43 @@ def test_beside_half_requests_an_honest_one_is_answered(served: Served) -> None:
     said = server.said()
     assert said.count("too many connections") == 1
     assert len(said) < 10_000
+
+
+def hello() -> bytes:
+    """What a browser says first over https."""
+    said = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl._create_unverified_context().wrap_bio(ssl.MemoryBIO(), said, server_hostname="localhost").do_handshake()
+    return said.read()
+
+
+@pytest.fixture
+def secure(served: Served, tmp_path: Path) -> Served:
+    certificate = own_certificate(tmp_path / "certificate.pem", ["localhost", "127.0.0.1"])
+    return lambda **given: served(tls_cert=certificate, **given)
+
+
+def test_a_handshake_that_is_not_finished_is_given_up(secure: Served) -> None:
+    server = secure(request_max_s=1)
+    assert all(is_over(connected(server, said)) for said in (b"", b"\x16", hello()[:40], hello(), b"GET / HTTP/1.1\r\n\r\n"))
+    with server.client() as client:
+        assert client.get("/api/info").status_code == 200
+
+
+def test_beside_half_handshakes_an_honest_request_is_answered(secure: Served) -> None:
+    server = secure(request_max_s=3600, connections_max=40, connections_per_address_max=30)
+    half = [connected(server, (b"", b"\x16", hello())[k % 3]) for k in range(120)]
+    for _ in range(3):
+        with server.client() as client:
+            assert client.get("/api/info").status_code == 200
+            assert client.get("/api/session").json()["guarded"] is False  # on the same connection
+    assert all(is_over(one) for one in half[:70])  # the oldest made room
+    said = server.said()
+    assert said.count("too many connections") == 1
+    assert len(said) < 10_000
+    assert server.stop() == 0  # the others do not keep it
+    for one in half[70:]:
+        one.close()
 
 
 def test_nonsense_a_thousand_times_is_one_line(served: Served) -> None:

@@ -236,7 +236,7 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
     """
     import uvicorn
 
-    from mien.web.callers import Callers, Seldom, protocol
+    from mien.web.callers import Callers, Seldom, protocol, secured
 
     as_json = settings.log_format == "json"
     if as_json:
@@ -288,12 +288,10 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
 
             config = uvicorn.Config(
                 app,
-                http=protocol(callers),
+                http=protocol(callers, None if settings.tls_cert is None else secured(settings.tls_cert, settings.tls_key)),
                 backlog=BACKLOG,
                 proxy_headers=bool(settings.trusted_proxies),  # nobody else is believed to speak for others
                 forwarded_allow_ips=list(settings.trusted_proxies),
-                ssl_certfile=settings.tls_cert,
-                ssl_keyfile=settings.tls_key,
                 log_level="warning",
                 log_config=None if as_json else uvicorn.config.LOGGING_CONFIG,
                 access_log=False,

@@ -7,11 +7,14 @@ needed: an honest request says at once what it wants, and so always finds a plac
 import asyncio
 import ipaddress
 import logging
+import ssl
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import get_remote_addr
 
 from mien.web.security import network
 from mien.web.settings import Settings
@@ -36,11 +39,11 @@ class Callers:
         self.most_of_one, self.head_s = settings.connections_per_address_max, settings.request_max_s
         self.proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in settings.trusted_proxies]
         self.count: Counter[str] = Counter()
-        self.waiting: dict[Connection, str] = {}
+        self.waiting: dict[Connection | Handshake, str] = {}
         """Those of whom no request is being answered, with whose they are, the oldest first."""
         self._told_s = -LOGGED_EVERY_S
 
-    def enter(self, one: "Connection", address: str) -> str | None:
+    def enter(self, one: "Connection | Handshake", address: str) -> str | None:
         """Counts a connection and gives as whose; one that waits is given up for it where there are too many. None where there is
         none to give up."""
         whose = network(address)
@@ -55,7 +58,7 @@ class Callers:
         self.waiting[one] = whose
         return whose
 
-    def leave(self, one: "Connection", whose: str) -> None:
+    def leave(self, one: "Connection | Handshake", whose: str) -> None:
         """A connection is gone, or has become a socket, whose number has limits of its own."""
         self.waiting.pop(one, None)
         self.count[whose] -= 1
@@ -179,9 +182,85 @@ class Connection(H11Protocol):
             self._whose = None
 
 
-def protocol(callers: Callers) -> type[Connection]:
-    """What uvicorn is to speak with each connection."""
-    return type("Connection", (Connection,), {"callers": callers})
+class Handshake(asyncio.Protocol):
+    """A connection that is to be https, until both sides agreed on their keys; then `Connection` speaks.
+
+    asyncio's own servers tell of a connection only afterwards: of those that never come so far, any number would stay for a minute.
+    """
+
+    callers: Callers
+    context: ssl.SSLContext
+    _whose: str | None = None
+    _early = b""
+    _lost = False
+
+    def __init__(self, **given: Any) -> None:
+        """`given`: as uvicorn makes its protocols."""
+        self.spoken = type("Connection", (Connection,), {"callers": self.callers})(**given)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        transport.pause_reading()  # what comes is the handshake's
+        client = get_remote_addr(transport)
+        self._whose = self.callers.enter(self, client[0] if client else "")
+        if self._whose is None:
+            transport.abort()
+            return
+        self.spoken.connections.add(self)  # so that it is closed with the server
+        self._shaking = self.spoken.loop.create_task(self._shake())
+
+    async def _shake(self) -> None:
+        try:
+            secure = await self.spoken.loop.start_tls(
+                self.transport, self, self.context, server_side=True, ssl_handshake_timeout=self.callers.head_s
+            )
+        except OSError:  # it took too long, was none, or the caller has gone
+            return
+        finally:
+            self._gone()
+        if secure is None or self._lost:
+            return
+        secure.set_protocol(self.spoken)
+        self.spoken.connection_made(secure)
+        if self._early:
+            self.spoken.data_received(self._early)
+
+    def data_received(self, data: bytes) -> None:
+        """Said together with the end of the handshake."""
+        self._early += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._gone()
+
+    def shutdown(self) -> None:
+        """The server ends."""
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Closes it without a word."""
+        self._gone()
+        self.transport.abort()
+
+    def _gone(self) -> None:
+        self.spoken.connections.discard(self)
+        if self._whose is not None:
+            self.callers.leave(self, self._whose)
+            self._whose = None
+
+
+def protocol(callers: Callers, context: ssl.SSLContext | None = None) -> type[asyncio.Protocol]:
+    """What uvicorn is to speak with each connection; `context`: over https."""
+    if context is None:
+        return type("Connection", (Connection,), {"callers": callers})
+    return type("Handshake", (Handshake,), {"callers": callers, "context": context})
+
+
+def secured(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """What a server needs to speak https with a certificate that was checked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 class Seldom(logging.Filter):
