@@ -123,6 +123,7 @@ THIRD_PARTY_HOMES = {  # package → the only modules that may import it
             "web.migrations.versions.0006_recruiting",
         ),
         *("web.studies.service", "web.studies.rooms", "web.studies.participants", "web.retention.erasing", "web.retention.storage"),
+        "web.retention.clock_steps",
         *("web.migrations.versions.0001_first", "web.migrations.versions.0002_studies"),
     },
     "alembic": {

@@ -273,9 +273,10 @@ class Seldom(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info or record.levelno > logging.WARNING:
             return True
-        if record.created - self._told_s.get(str(record.msg), 0.0) < LOGGED_EVERY_S:
+        moment = time.monotonic()
+        if moment - self._told_s.get(str(record.msg), -LOGGED_EVERY_S) < LOGGED_EVERY_S:
             return False
-        self._told_s[str(record.msg)] = record.created
+        self._told_s[str(record.msg)] = moment
         return True
 
 

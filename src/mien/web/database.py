@@ -9,7 +9,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,9 @@ BUSY_S = 5
 """After how long somebody is to try again whom the database had no time for."""
 AGAIN_S = 1.0
 """How often the server itself tries again to keep what it must not lose."""
+STEP_S = 5.0
+"""By how much the machine's clock may differ before that is taken for a step. What lies below is how exactly clocks go."""
+
 ID_BYTES = 12
 READS = "mien_reads"
 
@@ -73,9 +76,55 @@ JOB_TABLES = ("jobs", "tasks")
 log = logging.getLogger(__name__)
 
 
+def passed_s() -> float:
+    """Seconds that passed since some moment, also while the machine slept, where the system counts them."""
+    counted = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    return time.monotonic() if counted is None else time.clock_gettime(counted)
+
+
+class Clock:
+    """One process's clock, for what is written down. May be asked from any thread.
+
+    It goes by the seconds since the process began, which nobody sets, and takes over what the machine's clock says only when it is
+    told to: `retention.clock_steps` brings along what was written down meanwhile.
+
+    told    what the machine's clock says, in seconds since 1970        passed  seconds that nobody sets
+    """
+
+    def __init__(self, told: Callable[[], float] = time.time, passed: Callable[[], float] = passed_s) -> None:
+        self.told, self.passed = told, passed
+        self._began_s = passed()
+        self._first = self._offset = told() - self._began_s
+
+    def now(self) -> datetime:
+        """This moment, in UTC, as it was last taken over from the machine's clock."""
+        return datetime.fromtimestamp(self.passed() + self._offset, UTC)
+
+    def began(self) -> datetime:
+        """When this process began, by the same clock."""
+        return datetime.fromtimestamp(self._began_s + self._offset, UTC)
+
+    def unset_s(self) -> float:
+        """Seconds since 1970 by the machine's clock as it was when the process began, whatever it was set to since."""
+        return self.passed() + self._first
+
+    def step_s(self) -> float:
+        """By how many seconds the machine's clock was set since it was last taken over; 0 where it was not."""
+        step = self.told() - self.passed() - self._offset
+        return step if abs(step) >= STEP_S else 0.0
+
+    def follow(self, step_s: float) -> None:
+        """Takes a step over."""
+        self._offset += step_s
+
+
+CLOCK = Clock()
+"""This process's."""
+
+
 def now() -> datetime:
     """This moment, in UTC."""
-    return datetime.now(UTC)
+    return CLOCK.now()
 
 
 def new_id() -> str:

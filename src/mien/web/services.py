@@ -70,18 +70,19 @@ class Services:
         await self.live.start()
         await self.watching.start()
         await run_in_threadpool(self.tasks.start)
-        sweeping = asyncio.create_task(self.storage.sweep_for_ever())
+        going = [asyncio.create_task(one) for one in (self.storage.sweep_for_ever(), self.storage.follow_clock_for_ever())]
         try:
             yield
         finally:
-            sweeping.cancel()
+            for one in going:
+                one.cancel()
             await self.watching.stop()
             await self.live.stop()
             await run_in_threadpool(self.tasks.stop)
             self.store.close()
 
 
-OWN = ("jobs", "studies", "server.lock", "mien.sqlite3*", "certificate.pem")
+OWN = ("jobs", "studies", "server.lock", "clock.json", "mien.sqlite3*", "certificate.pem")
 """What lies in a data folder."""
 
 

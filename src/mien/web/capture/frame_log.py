@@ -9,7 +9,6 @@ read as well; whoever goes on with one writes it anew first.
 
 import json
 import struct
-import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -25,6 +24,7 @@ from mien.json_text import parsed
 from mien.types import MIN_RELIABILITY, Faces, Frame, FrameResult, MediaInfo, Timeline
 from mien.web.capture import old_logs
 from mien.web.capture.log_file import RECORD_BYTES, Log, bodies, records
+from mien.web.database import now
 from mien.whole_file import whole_file
 
 PICTURES = "pictures.log"
@@ -296,7 +296,7 @@ class FrameWriter:
             name = self.name.encode()
             self._pictures.append(_PICTURE.pack(len(name), row.sequence, row.captured_s, row.time_s) + name + picture)
         head, faces = np.zeros((), HEAD), np.zeros(len(result), self._kind)
-        head["at_s"], head["captured_s"], head["time_s"] = time.time(), row.captured_s, row.time_s
+        head["at_s"], head["captured_s"], head["time_s"] = now().timestamp(), row.captured_s, row.time_s
         head["sequence"], head["left_out"], head["light"] = row.sequence, row.left_out, row.light
         head["part"], head["late"] = row.part & 0xFFFF, row.late
         head["width"], head["height"] = (min(side, 0xFFFF) for side in (row.width, row.height))

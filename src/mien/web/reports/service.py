@@ -111,7 +111,7 @@ class Reviews(Kind):
             if last is not None and last.ended_at is None:
                 return
             if last is not None and last.ended_at is not None:
-                rested = now() - last.ended_at
+                rested = abs(now() - last.ended_at)  # which a clock that was set may have put ahead
                 if last.state == FAILED and last.detail["version"] == study.version and rested < TRY_AGAIN_AFTER:
                     why = f"The report could not be made: {last.error}. It is tried again in half a minute."
                     raise ApiError(500, "not_made", why)

@@ -5,6 +5,7 @@ files are cleared of what the rows held. The proof is counted before, and looked
 """
 
 import logging
+import math
 import shutil
 from contextlib import suppress
 from datetime import timedelta
@@ -81,11 +82,11 @@ class Eraser:
         for path in self.settings.studies_dir.glob("*"):
             _remove(path)
 
-    def sweep(self) -> list[str]:
-        """Erases whose retention is over, and folders that belong to nobody; gives the names of the viewers and rooms erased, as
-        "study/3" and "study/R1"."""
+    def sweep(self, *, by_age: bool = True) -> list[str]:
+        """Erases whose retention is over, and folders that belong to nobody; without `by_age` only what could not be erased whole.
+        Gives the names of the viewers and rooms erased, as "study/3" and "study/R1"."""
         gone = []
-        for row in self.studies.list():
+        for row in self.studies.list() if by_age else ():
             try:
                 days = Study.read(row.definition).retention_days
             except DataError:
@@ -102,21 +103,21 @@ class Eraser:
                 with suppress(ApiError):  # somebody else erased it meanwhile
                     self.rooms.erase(row.id, name, "mien")
                     gone.append(f"{row.id}/R{name}")
-        self._erase_strays()
+        self._erase_strays(STRAY_AFTER_S if by_age else math.inf)
         return gone
 
-    def _erase_strays(self) -> None:
+    def _erase_strays(self, older_than_s: float) -> None:
         """What could not be erased whole, and what is of nobody and older than a day; newer things may just be made."""
         with self.store.reading() as rows:
             studies, people = set(rows.scalars(select(StudyRow.id))), set(rows.scalars(select(Participant.id)))
             rooms = {f"{id}.npz" for id in rows.scalars(select(Room.id))}
-        folder, old = self.settings.studies_dir, now().timestamp() - STRAY_AFTER_S
+        folder, moment = self.settings.studies_dir, now().timestamp()
         nothing: set[str] = set()  # what is being sent lies there no longer than a day
         places = (("*", studies), ("*/participants/*", people), ("*/rooms/*", rooms), (f"*/films/*{UPLOADING}", nothing))
         for level, known in places:
             for path in folder.glob(level):
                 with suppress(FileNotFoundError):
-                    if path.name.endswith(DOOMED) or (path.name not in known and path.stat().st_mtime < old):
+                    if path.name.endswith(DOOMED) or (path.name not in known and abs(moment - path.stat().st_mtime) > older_than_s):
                         remove(path)
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+import math
 import shutil
 import threading
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from mien.web.analyses.service import DOOMED, Jobs
 from mien.web.capture.frame_log import PICTURES
 from mien.web.capture.old_logs import FRAMES
-from mien.web.database import FINISHED, JOB_TABLES, UNFINISHED, Job, Participant, Room, Store, StudyRow, now
+from mien.web.database import FINISHED, JOB_TABLES, UNFINISHED, Job, Participant, Room, Store, StudyRow, now, passes
 from mien.web.folders import files
+from mien.web.retention.clock_steps import LOOK_EVERY_S, Doubt
 from mien.web.retention.erasing import Eraser
 from mien.web.settings import Settings
 
@@ -31,13 +32,15 @@ class Storage:
 
     def __init__(self, settings: Settings, store: Store, jobs: Jobs, studies: Eraser) -> None:
         self.settings, self.store, self.jobs, self.studies = settings, store, jobs, studies
+        self.doubt = Doubt(settings.data_dir, store)
         self.swept = threading.Event()
         """Set once the first sweep since the start is over."""
 
     def sweep(self) -> list[str]:
         """Erases what ended longer ago than the retention period, what studies measured longer ago than theirs, and leavings; gives
-        the ids of the jobs erased."""
-        if self.settings.retention_days:
+        the ids of the jobs erased. Nothing because of its age while the clock is in doubt."""
+        sure = self.doubt.sweep()
+        if self.settings.retention_days and sure:
             oldest = now() - timedelta(days=self.settings.retention_days)
             with self.store.reading() as rows:
                 old = list(rows.scalars(select(Job.id).where(Job.state.in_(FINISHED), Job.ended_at < oldest)))
@@ -47,8 +50,8 @@ class Storage:
             self.jobs.erase(id, forget=False)
         if old or self.store.owes:
             self.store.forget(*JOB_TABLES)
-        self._erase_strays(older_than_s=STRAY_AFTER_S)
-        self.studies.sweep()
+        self._erase_strays(older_than_s=STRAY_AFTER_S if sure else math.inf)
+        self.studies.sweep(by_age=sure)
         return old
 
     def erase_all(self) -> None:
@@ -73,7 +76,7 @@ class Storage:
             if stray.name in known:
                 continue
             try:
-                old = time.time() - stray.stat().st_mtime >= older_than_s
+                old = abs(now().timestamp() - stray.stat().st_mtime) >= older_than_s
             except FileNotFoundError:  # another sweep was faster
                 continue
             worth = (stray / "result").exists() or (stray / "rows.log").exists()
@@ -89,6 +92,16 @@ class Storage:
                 log.exception("what is too old could not be erased; it is tried again in an hour")
             self.swept.set()
             await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def follow_clock_for_ever(self) -> None:
+        """Looks every few seconds whether the machine's clock was set."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                await run_in_threadpool(self.doubt.follow_clock, self.settings.login_hours)
+            except Exception as error:
+                if not passes(error):
+                    log.exception("the machine's clock was set, and cannot be followed; it is tried again")
 
     def summary(self) -> "StorageSummary":
         """What there is, counted now."""

@@ -80,7 +80,7 @@ def reached(person: Participant) -> str:
 
 def stopped(person: Participant) -> bool:
     """Whether somebody who has not ended is heard of no more. Who comes back with the code has not stopped any longer."""
-    quiet = now() - person.seen_at
+    quiet = abs(now() - person.seen_at)
     return person.step not in ("done", *LEFT) and quiet > (WATCHED_AT_MOST if person.step.startswith("film") else AWAY)
 
 

@@ -11,7 +11,6 @@ import random
 import secrets
 import shutil
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from mien.types import flag_names
 from mien.web.capture import participant_log as logs
 from mien.web.capture.frame_log import Row
 from mien.web.capture.wire import known
-from mien.web.database import Invitation, Participant, Store, StudyRow, new_id, now
+from mien.web.database import CLOCK, Invitation, Participant, Store, StudyRow, new_id, now
 from mien.web.errors import ApiError
 from mien.web.folders import held
 from mien.web.security import LOOKED_AT, Attempts, LetIn, network
@@ -412,7 +411,7 @@ class Participants:
 
     def ticket(self, participant: Participant, stimulus: str) -> str:
         """What opens one film for a while, without the code being in an address. Holds over a restart of the server."""
-        until = int(time.time()) + TICKET_S
+        until = int(CLOCK.unset_s()) + TICKET_S  # a clock that is set ends no film
         return f"{participant.id}.{until}.{_signature(participant, stimulus, until)}"
 
     def film(self, stimulus: str, ticket: str) -> Path:
@@ -427,7 +426,8 @@ class Participants:
         right = participant is not None and hmac.compare_digest(
             _signature(participant, stimulus, int(until)).encode(), signature.encode("utf-8", "replace")
         )
-        if participant is None or not right or int(until) < time.time() or stimulus not in participant.order:
+        over = not 0 <= int(until) - CLOCK.unset_s() <= TICKET_S
+        if participant is None or not right or over or stimulus not in participant.order:
             raise refused
         path = self.studies.film(participant.study_id, stimulus)
         if not path.is_file():

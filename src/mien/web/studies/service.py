@@ -338,7 +338,7 @@ class Studies:
         with self.store.reading() as rows:
             seen = select(func.max(AuditEntry.at)).where(AuditEntry.study_id == id, AuditEntry.action == action)
             last = rows.scalar(seen)
-        if last is None or last < now() - SAW_AGAIN_AFTER:
+        if last is None or abs(now() - last) > SAW_AGAIN_AFTER:
             self.note(id, "operator", action)
 
     def log(self, id: str, *, most: int = 500) -> Sequence[AuditEntry]:
