@@ -32,6 +32,8 @@ def test_a_bundle_is_read_whole(tmp_path: Path) -> None:
     assert bundle.spec.head().labels == LABELS
     assert bundle.folder == folder
     assert bundle.card == "# tiny\n"
+    (bundle.folder / "CARD.md").write_bytes(b"# t\xa1ny\n")
+    assert bundle.card == "# t�ny\n"
     batch = np.random.default_rng(0).normal(size=(3, 1, 8, 8)).astype(np.float32)
     logits = bundle.session(batch)["faces"]
     assert logits.shape == (3, 3)

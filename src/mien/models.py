@@ -394,9 +394,9 @@ class Bundle:
 
     @property
     def card(self) -> str:
-        """The text of CARD.md, empty where there is none."""
+        """The text of CARD.md, empty where there is none; what is no text in it stands as �."""
         path = self.folder / "CARD.md"
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def sha256_of(path: Path) -> str:

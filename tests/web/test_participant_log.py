@@ -160,7 +160,7 @@ def test_another_model_is_noted_where_it_goes_on(tmp_path: Path) -> None:
 def test_what_was_kept_by_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = writer(tmp_path)
     for i in range(4):
-        monkeypatch.setattr("time.time", lambda at=1000.0 + i: at)
+        monkeypatch.setattr("mien.web.capture.frame_log.now", lambda at=1000.0 + i: datetime.fromtimestamp(at, UTC))
         add(log, i, i / 2)
     log.close()
     found = looks(tmp_path, "s1", datetime.fromtimestamp(1001.5, UTC))

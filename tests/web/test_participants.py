@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 
 from mien.labels import FERPLUS
 from mien.study_report.sample import timeline_of
-from mien.web.database import Invitation, now
+from mien.web.database import CLOCK, Invitation, now
 from mien.web.errors import ApiError
 from mien.web.routes import every_route
 from mien.web.security import LOOKED_AT, is_for_participants
@@ -410,7 +410,7 @@ def test_a_ticket_opens_its_film_alone_and_not_for_ever(
     assert client.get(path).status_code == 422
     assert client.get(address).status_code == 200
     with monkeypatch.context() as later:
-        later.setattr("mien.web.studies.participants.time.time", lambda: float(until) + 1)
+        later.setattr(CLOCK, "unset_s", lambda: float(until) + 1)
         assert client.get(address).json()["error"]["code"] == "wrong_ticket"
     person.ask("DELETE")
     assert client.get(address).json()["error"]["code"] == "wrong_ticket"
