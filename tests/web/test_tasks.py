@@ -2,20 +2,23 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from full import full
 from mien.errors import MediaError
-from mien.web.database import Store, Task
+from mien.unfinished import this_process
+from mien.web.database import ServerRow, Store, Task
 from mien.web.settings import Settings
 from mien.web.tasks.engine import Description
 from mien.web.tasks.process import Ended
 from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind, Runner
+from mien.web.tasks.servers import Watch
 
 PATIENCE_S = 60.0
 
@@ -91,6 +94,9 @@ class Sums(Kind):
     def changed(self, subject: str, state: str | None) -> None:
         with self.moved:
             self.moved.notify_all()
+
+    def heard(self, subject: str) -> None:
+        self.changed(subject, None)
 
     def until(self, true: Callable[[], bool]) -> None:
         with self.moved:
@@ -327,3 +333,187 @@ def test_without_a_server_what_waits_is_done_by_who_asks(runner: Runner, engine:
     engine.number(0).end({"done": 1})
     finishing.join(PATIENCE_S)
     assert (state(runner, "a/1"), state(runner, "b/1")) == (DONE, WAITING)
+
+
+# --- several servers
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers look often."""
+    monkeypatch.setattr("mien.web.tasks.runner.LOOK_EVERY_S", 0.02)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
+    """And one that is silent is soon gone."""
+    monkeypatch.setattr("mien.web.tasks.servers.SILENT_S", 0.2)
+
+
+@pytest.fixture
+def beside(settings: Settings, runner: Runner, sums: Sums) -> Iterator[tuple[Runner, Engine]]:
+    """Another server of the same database, with an engine of its own; it is not started."""
+    store, engine = Store(settings.url), Engine()
+    other = Runner(store, engine)
+    other.add_kind(sums)
+    yield other, engine
+    other.stop()
+    store.close()
+
+
+def freeze(runner: Runner) -> None:
+    """From now on it sees nothing and says nothing, as a process that is stopped; what it has begun goes on."""
+    runner._look = runner._beat = lambda *given: None  # type: ignore[method-assign, assignment]
+
+
+class AtOnce(Engine):
+    """Answers each task with its name, at once."""
+
+    def begin(self, description: Description) -> Execution:
+        execution = super().begin(description)
+        execution.end({"done": description.task["name"]})
+        return execution
+
+
+def test_two_servers_do_each_task_once(settings: Settings, store: Store) -> None:
+    followed: list[tuple[str, str, Any]] = []
+    runners = [Runner(Store(settings.url), AtOnce()) for _ in range(2)]
+    kinds = [Sums(), Sums()]
+    for runner, sums in zip(runners, kinds, strict=True):
+        sums.at_once, sums.followed = 2, followed
+        runner.add_kind(sums)
+    subjects = [f"t{k}" for k in range(20)]
+    for subject in subjects:
+        add(runners[0], subject)
+    for runner in runners:
+        runner.start()
+    for subject in subjects:
+        task = runners[1].wait("sum", subject)
+        assert task is not None
+        assert (task.state, task.owner) == (DONE, None)
+    for runner in runners:
+        runner.stop()
+        runner.store.close()
+    assert sorted(subject for subject, state, _ in followed if state == RUNNING) == sorted(subjects)
+    assert sorted(done for _, state, done in followed if state == DONE) == sorted(subjects)
+
+
+def test_a_server_that_is_silent_loses_its_task_and_what_it_brings_late_is_dropped(
+    runner: Runner, beside: tuple[Runner, Engine], sums: Sums, engine: Engine, impatient: None
+) -> None:
+    other, its_engine = beside
+    add(runner, "a")
+    runner.start()
+    late = engine.number(0)
+    freeze(runner)
+    other.start()
+    begun_again = its_engine.number(0)
+    late.end({"done": "late"})
+    sums.until(lambda: runner.running == 0)
+    begun_again.end({"done": "in time"})
+    sums.until(lambda: state(other, "a") == DONE)
+    assert [done for _, kept, done in sums.followed if kept == DONE] == ["in time"]
+    assert len(engine.begun) == len(its_engine.begun) == 1
+
+
+def test_a_server_that_wakes_sees_that_its_task_is_anothers_and_ends_it(
+    runner: Runner, beside: tuple[Runner, Engine], engine: Engine, monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    other, its_engine = beside
+    add(runner, "a")
+    runner.start()
+    running, look, beat = engine.number(0), runner._look, runner._beat
+    freeze(runner)
+    other.start()
+    its_engine.number(0)
+    monkeypatch.setattr("mien.web.tasks.servers.SILENT_S", PATIENCE_S)
+    runner._look, runner._beat = look, beat  # type: ignore[method-assign]
+    assert running.ending.wait(PATIENCE_S)
+    assert running.killed == "lost"
+    assert state(other, "a") == RUNNING
+
+
+def test_a_server_that_lives_keeps_its_task_though_another_starts(
+    runner: Runner, beside: tuple[Runner, Engine], sums: Sums, engine: Engine
+) -> None:
+    other, its_engine = beside
+    add(runner, "a")
+    runner.start()
+    running = engine.number(0)
+    other.start()
+    add(other, "b")
+    its_engine.number(0).end({"done": 2})
+    sums.until(lambda: state(runner, "b") == DONE)
+    assert state(other, "a") == RUNNING
+    running.end({"done": 1})
+    sums.until(lambda: state(other, "a") == DONE)
+    assert [one.description.task["name"] for one in its_engine.begun] == ["b"]
+
+
+def test_what_a_killed_server_of_this_machine_had_is_taken_up_at_once(
+    runner: Runner, store: Store, sums: Sums, engine: Engine
+) -> None:
+    add(runner, "a")
+    with store.session() as rows:
+        rows.add(ServerRow(id="killed", process=this_process() | {"pid": 2**22 + 1}, beats=7))
+        rows.execute(update(Task).values(state=RUNNING, owner="killed"))
+    runner.start()
+    engine.number(0).end({"done": 1})
+    sums.until(lambda: state(runner, "a") == DONE)
+    with store.reading() as rows:
+        assert [row.id for row in rows.scalars(select(ServerRow))] == [runner.id]
+
+
+def test_one_server_hears_how_far_a_task_of_another_is(
+    runner: Runner, beside: tuple[Runner, Engine], sums: Sums, engine: Engine, quick: None
+) -> None:
+    other, _ = beside
+    add(runner, "a")
+    runner.start()
+    running = engine.number(0)
+    freeze(other)  # takes nothing
+    other._look = Runner._look.__get__(other)  # type: ignore[method-assign]
+    other.start()
+    heard: list[str] = []
+    sums.heard = lambda subject: heard.append(subject) or sums.changed(subject, None)  # type: ignore[method-assign, func-returns-value]
+    running.progress(0.25)
+    sums.until(lambda: other.shown("sum", "a") == 25.0)
+    assert "a" in heard
+    heard.clear()
+    running.end({"done": 1})
+    sums.until(lambda: "a" in heard and other.shown("sum", "a") is None)
+
+
+def test_cancelling_and_erasing_reach_the_server_on_which_it_runs_before_they_return(
+    runner: Runner, beside: tuple[Runner, Engine], store: Store, engine: Engine, quick: None
+) -> None:
+    other, _ = beside
+    runner.start()
+    for k, end in enumerate((lambda: other.cancel("sum", "s/0"), lambda: other.forget("s"))):
+        add(runner, f"s/{k}")
+        running = engine.number(k)
+        end()
+        assert running.killed == "cancel"
+        assert runner.running == 0
+    assert [state(runner, subject) for subject in ("s/0", "s/1")] == [None, None]
+
+
+def test_no_clock_decides_whether_a_server_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only its silence, and what one could not look at is none."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with store.session() as rows:
+        rows.add(ServerRow(id="far", process={"machine": "another", "pid": 1, "began": "2"}, beats=1, shown={"t": 0.5}))
+    watch = Watch(store)
+    for _ in range(5):  # each time a day has passed, as after a sleep or without the database
+        clock[0] += 86400
+        assert watch.look({"far"}) == (set(), {"t": 0.5})
+        with store.session() as rows:
+            rows.execute(update(ServerRow).values(beats=ServerRow.beats + 1))
+    found = []
+    for _ in range(5):
+        clock[0] += 86400
+        found.append(watch.look({"far"})[0])
+    assert found == [set(), set(), set(), {"far"}, {"far"}]
+    watch.look(set())
+    assert watch.look({"far"})[0] == set()  # it had nothing meanwhile: its silence said nothing

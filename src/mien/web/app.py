@@ -30,7 +30,7 @@ from starlette.staticfiles import StaticFiles
 from mien import __version__
 from mien.errors import MienError
 from mien.web.capture.views import spawn
-from mien.web.database import refusal
+from mien.web.database import is_shared, refusal
 from mien.web.doorstep import shared
 from mien.web.errors import ApiError, ErrorBody, body, may_fail
 from mien.web.network import checked_certificate
@@ -243,7 +243,7 @@ def run(settings: Settings, ready: Callable[[str, str], None], *, share: bool = 
         log_json()
     with private_files(), listen(settings.host, settings.port) as door:
         settings = dataclasses.replace(settings, port=door.getsockname()[1])
-        with only_one(settings.data_dir), contextlib.ExitStack() as ending:
+        with only_one(settings.data_dir, shared=is_shared(settings.url)), contextlib.ExitStack() as ending:
             step = None
             if share:
                 settings, step = shared(settings, listen)

@@ -57,6 +57,8 @@ STEP_S = 5.0
 
 ID_BYTES = 12
 READS = "mien_reads"
+MIGRATING = 0x6D69656E
+"""What PostgreSQL locks while tables are made."""
 
 UNFINISHED = ("queued", "running", "recording", "paused", "saving")
 FINISHED = ("done", "failed", "cancelled")
@@ -157,7 +159,8 @@ class Job(Base):
     """One file that is analysed, or one live recording.
 
     `number` rises with each job and gives the order of the lists; `id` is what others see. `edits` holds what a person changed:
-    names, merges, hidden tracks. `live` is for recordings alone: what is needed to go on with one.
+    names, merges, hidden tracks. `live` and `owner` are for recordings alone: what is needed to go on with one, and the server that
+    has it.
     """
 
     __tablename__ = "jobs"
@@ -184,10 +187,12 @@ class Job(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     edits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     live: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    owner: Mapped[str | None] = mapped_column(String(32), default=None)
 
 
 class Task(Base):
-    """Something that takes long: see `mien.web.tasks.runner`. `subject` says of what, `detail` what else is needed to do it."""
+    """Something that takes long: see `mien.web.tasks.runner`. `subject` says of what, `detail` what else is needed to do it, and
+    `owner` which server has it."""
 
     __tablename__ = "tasks"
     __table_args__ = (UniqueConstraint("kind", "subject"),)
@@ -202,6 +207,19 @@ class Task(Base):
     queued_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     started_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    owner: Mapped[str | None] = mapped_column(String(32), default=None)
+
+
+class ServerRow(Base):
+    """A server that has, or had, tasks: see `mien.web.tasks.servers`. `process` tells it from others on its machine, `beats` rises
+    while it lives, `shown` is the progress of its tasks, by their ids."""
+
+    __tablename__ = "servers"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    process: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    beats: Mapped[int] = mapped_column(Integer, default=0)
+    shown: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
 
 class Login(Base):
@@ -373,7 +391,7 @@ class Store:
         except ModuleNotFoundError as error:
             extra = "; run: pip install 'mien[postgres]'" if parsed.get_backend_name() == "postgresql" else ""
             raise DataError(f"the database {parsed.render_as_string()} needs the package {error.name}{extra}") from None
-        self.url, self.owes = parsed, False
+        self.url, self.is_shared, self.owes = parsed, is_shared(url), False
         if sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -456,6 +474,8 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         with self.engine.connect() as connection, connection.begin():
+            if self.is_shared:  # of servers that start together one makes the tables, and the others find them
+                connection.exec_driver_sql(f"select pg_advisory_xact_lock({MIGRATING})")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -608,6 +628,11 @@ class Store:
         with self.reading() as session:
             earlier = or_(Job.queued_at < job.queued_at, (Job.queued_at == job.queued_at) & (Job.number <= job.number))
             return session.scalar(select(func.count()).select_from(Job).where(Job.state == "queued", earlier))
+
+
+def is_shared(url: str) -> bool:
+    """Whether several servers may use the database at this address."""
+    return url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres")
 
 
 def _reason(error: DatabaseError) -> str:

@@ -124,16 +124,19 @@ def private_files() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Keeps a second server away from a data folder, since two would both go on with what is unfinished. Raises `MienError`."""
+def only_one(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Keeps a second server away from a data folder, since two would both go on with what is unfinished. Raises `MienError`.
+
+    shared  but not one that is `shared` as well: servers of one database know of each other
+    """
     make_private(folder)
-    with open(folder / "server.lock", "w") as lock:
-        if not _locked(lock):
+    with open(folder / "server.lock", "a+") as lock:
+        if not _locked(lock, shared):
             raise MienError(f"{folder}: another mien serve uses this data folder; stop it, or take another --data")
         yield
 
 
-def _locked(lock: IO[str]) -> bool:
+def _locked(lock: IO[str], shared: bool) -> bool:
     try:
         try:
             import fcntl
@@ -142,7 +145,7 @@ def _locked(lock: IO[str]) -> bool:
 
             msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
         else:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -102,10 +102,13 @@ class Jobs:
         return self.settings.jobs_dir / id
 
     def tidy(self) -> None:
-        """Removes what an earlier server left of uploads that came in, of which there is no job, and of results half made."""
+        """Removes what an earlier server left of uploads that came in, of which there is no job, and of results half made.
+
+        An upload may be coming in at another server that shares the folder: there the sweep removes what is a day old.
+        """
         folders = self.settings.jobs_dir
         for folder in folders.iterdir() if folders.is_dir() else ():
-            if folder.is_dir() and [p.name for p in folder.iterdir()] == [Upload.PART]:
+            if folder.is_dir() and [p.name for p in folder.iterdir()] == [Upload.PART] and not self.store.is_shared:
                 shutil.rmtree(folder, ignore_errors=True)
             elif folder.is_dir():
                 remove_left(folder)

@@ -34,6 +34,10 @@ class Pages(Protocol):
         """Tells how a job is now."""
         ...
 
+    def removed(self, id: str) -> None:
+        """Tells that a job is gone."""
+        ...
+
     def queue_moved(self) -> None:
         """Tells the places of those that wait."""
         ...
@@ -111,6 +115,12 @@ class Analysis(Kind):
         self.pages.changed(subject)
         if state is not None:
             self.pages.queue_moved()
+
+    def heard(self, subject: str) -> None:
+        if self.store.job(subject) is None:
+            self.pages.removed(subject)
+        self.pages.changed(subject)
+        self.pages.queue_moved()
 
 
 class Pace:

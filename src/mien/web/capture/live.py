@@ -17,14 +17,17 @@ from mien.web.capture.reader import Reader
 from mien.web.capture.recorder import Recordings
 from mien.web.capture.sockets import Sockets
 from mien.web.capture.views import Course, Keeping, Page, Recording, View, spawn
-from mien.web.database import Job, Store, new_id, now
+from mien.web.database import Job, Store, new_id, now, passes
 from mien.web.settings import Settings
+from mien.web.tasks.servers import Watch
 from mien.web.writers import Writers
 
 if TYPE_CHECKING:
     from mien.analyze import Analyzer
 
 KNOWN_CLOSED = 200
+FIND_EVERY_S = 5.0
+"""How often it is looked for recordings of servers that are gone."""
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,9 @@ class Live(Sockets[wire.Hello, View]):
         self._closed: deque[str] = deque(maxlen=KNOWN_CLOSED)
         self._run = new_id()
         self._stopping = False
+        self._watch = Watch(store)
         self._finding: asyncio.Task[Any] | None = None
+        self._looked = asyncio.Event()
 
     # --- with the server
 
@@ -54,7 +59,8 @@ class Live(Sockets[wire.Hello, View]):
         self._stopping = False
         self.reader.start()
         self.recordings.start()
-        self._finding = spawn(self._find())
+        self._looked.clear()
+        self._finding = spawn(self._find_for_ever())
 
     async def stop(self) -> None:
         """Ends. Recordings stay as they are: the next server goes on with them."""
@@ -100,8 +106,8 @@ class Live(Sockets[wire.Hello, View]):
     async def begin(self, hello: wire.Hello, page: Page) -> View:
         """A new view, or the one that waits for this page."""
         analyzer = await asyncio.to_thread(self.reader.prepare)
-        if hello.resume and self._finding is not None:
-            await asyncio.wait([self._finding])
+        if hello.resume:
+            await self._looked.wait()
         view = self._views.get(hello.resume or "")
         resumed, notice = view is not None, None
         if view is None:
@@ -169,9 +175,29 @@ class Live(Sockets[wire.Hello, View]):
 
     # --- what an earlier server left
 
+    async def _find_for_ever(self) -> None:
+        """At once what an earlier server left; where others share the database, also what one leaves that dies meanwhile."""
+        again = True
+        while again:
+            try:
+                await self._find()
+                again = self.store.is_shared
+            except Exception as error:
+                if not passes(error):
+                    log.exception("it could not be seen which recordings other servers left; it is tried again")
+            self._looked.set()
+            await asyncio.sleep(FIND_EVERY_S if again else 0)
+
     async def _find(self) -> None:
         """Recordings that were under way wait for their pages again; those that were being saved are saved."""
-        for job in await asyncio.to_thread(self.store.unfinished, "live"):
+        mine = self.recordings.jobs.tasks.id
+        left = [job for job in await asyncio.to_thread(self.store.unfinished, "live") if job.owner != mine]
+        if self.store.is_shared:
+            gone, _ = await asyncio.to_thread(self._watch.look, {job.owner for job in left if job.owner is not None})
+            left = [job for job in left if job.owner is None or job.owner in gone]
+        for job in left:
+            if not await asyncio.to_thread(self.recordings.take_over, job):
+                continue
             try:
                 if await asyncio.to_thread(self.recordings.waits, job.id):
                     continue  # its task goes on by itself

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from mien.types import FrameResult
@@ -53,6 +54,7 @@ class Recordings(Kind):
         self._ticking: asyncio.Task[Any] | None = None
         self.command = python("mien.web.capture.recording")
         jobs.tasks.add_kind(self)
+        jobs.tasks.holds_more = lambda: bool(self.running)
 
     def start(self) -> None:
         """Brings to the disk from now on what is written."""
@@ -73,6 +75,18 @@ class Recordings(Kind):
             if recording.writer is not None:
                 with suppress(OSError):
                     await asyncio.to_thread(recording.writer.close)
+        with suppress(DBAPIError):
+            await asyncio.to_thread(self._let_go)
+
+    def _let_go(self) -> None:
+        with self.store.session() as rows:
+            rows.execute(update(Job).where(Job.owner == self.jobs.tasks.id).values(owner=None))
+
+    def take_over(self, job: Job) -> bool:
+        """Makes a recording this server's, whose server is gone; whether no other was faster."""
+        with self.store.session() as rows:
+            change = update(Job).where(Job.id == job.id, Job.owner == job.owner).values(owner=self.jobs.tasks.id).returning(Job.id)
+            return rows.scalar(change.execution_options(synchronize_session=False)) is not None
 
     def folder(self, id: str) -> Path:
         """Where the files of a recording's job are."""
@@ -138,6 +152,7 @@ class Recordings(Kind):
                     started_at=now(),
                     options=options,
                     live={"view": view.id},
+                    owner=self.jobs.tasks.id,
                     progress=_progress(0, 0.0),
                 )
             except Exception as error:
@@ -256,6 +271,10 @@ class Recordings(Kind):
             task = self.jobs.tasks.task(self.kind, subject)
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._ended, subject, SAVED_STATES[state], task.error if task else None)
+
+    def heard(self, subject: str) -> None:
+        task = self.jobs.tasks.task(self.kind, subject)
+        self.changed(subject, task.state if task is not None else None)
 
     def _ended(self, id: str, state: str, error: str | None) -> None:
         recording = self.running.pop(id, None)

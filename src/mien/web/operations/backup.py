@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, func, insert, select, text, update
 
 from mien import __version__
 from mien.errors import DataError
-from mien.web.database import READS, Base, Login, Store
+from mien.web.database import READS, Base, Job, Login, ServerRow, Store, Task
 from mien.web.folders import files
 from mien.web.services import only_one
 from mien.web.settings import Settings
@@ -111,8 +111,8 @@ def _opened(settings: Settings, folder: Path) -> Iterator[Store]:
 
 
 def _tables() -> list[Table]:
-    """Those that are kept, each after those that it names. Logins are not: an old file is nobody's key."""
-    return [table for table in Base.metadata.sorted_tables if table.name != Login.__tablename__]
+    """Those that are kept, each after those that it names. Logins are not: an old file is nobody's key; nor who served then."""
+    return [table for table in Base.metadata.sorted_tables if table.name not in (Login.__tablename__, ServerRow.__tablename__)]
 
 
 def _rows_into(file: Path, source: Store) -> int:
@@ -151,6 +151,8 @@ def _rows_back(scratch: Path, settings: Settings) -> int:
                     f"{target.url.render_as_string()}: holds rows already ({', '.join(held)}); restore into an empty --db"
                 )
             count = _copy(source, session)
+            for table in (Task, Job):  # whoever had something then has it no more
+                session.execute(update(table).values(owner=None))
             if target.file is None:
                 _continue_numbers(session)
             for name in FOLDERS:

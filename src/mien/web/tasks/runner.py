@@ -2,30 +2,37 @@
 
 A task is a row: what kind of work, and what it is about, its subject. Each kind is a feature's own: it says what an engine has to
 do, and follows the task's state in the feature's rows, within the same transaction. So the two never differ.
+
+Several servers may share the queue. One of them has a task, its owner, from the change that lets it run until it has let go of it;
+the end of a task that has another owner by then is not kept. What an owner had that is gone, see `servers`, waits again.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from mien.errors import MienError
-from mien.web.database import AGAIN_S, Store, Task, now, passes
+from mien.unfinished import is_gone
+from mien.web.database import AGAIN_S, ServerRow, Store, Task, new_id, now, passes
 from mien.web.tasks.child import is_about_memory, too_large
 from mien.web.tasks.engine import Description, Engine, Execution, Processes
+from mien.web.tasks.servers import Watch, beat, bury
 
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 """The states of a task."""
 
 WAIT_FOR_THE_END_S = 5.0
 LOOK_EVERY_S = 1.0
-"""How often is looked for tasks that another process has added, cancelled or erased."""
+"""How often it is looked for what other servers have added, changed, cancelled or erased, and told them that this one lives."""
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +67,22 @@ class Kind(Protocol):
         """The state was kept; None: there is progress."""
         ...
 
+    def heard(self, subject: str) -> None:
+        """Another server has changed the state, or there is progress there."""
+        return None
+
 
 @dataclass
 class Running:
     """One task under way. `end` may come from any thread, also before it has begun.
 
     shown  its progress, as it is shown        over  set once nothing is written for it any more
+    begun  set once the database says that it runs here
     """
 
     subject: str
     kind: str
+    begun: bool = False
     ended_by: str = ""
     shown: Any = None
     over: threading.Event = field(default_factory=threading.Event)
@@ -90,15 +103,24 @@ class Running:
 
 
 class Runner:
-    """The queue, and what runs. Its methods may be called from any thread."""
+    """The queue, and what runs. Its methods may be called from any thread.
+
+    id          by which other servers know this one
+    holds_more  whether something else is under way here that others may take up once this server is gone
+    """
 
     def __init__(self, store: Store, engine: Engine | None = None) -> None:
-        self.store, self.engine = store, engine or Processes()
+        self.store, self.engine, self.id = store, engine or Processes(), new_id()
+        self.holds_more: Callable[[], bool] = lambda: False
         self._kinds: dict[str, Kind] = {}
         self._running: dict[str, Running] = {}
         self._moved, self._moves = threading.Condition(), 0
         self._threads: list[threading.Thread] = []
         self._stopping = self._resting = False
+        self._watch = Watch(store)
+        self._looking = threading.Lock()
+        self._seen: dict[str, tuple[str, str, str]] = {}  # kind, subject and state of all that waits or runs, by their ids
+        self._elsewhere: dict[tuple[str, str], Any] = {}  # what is shown of tasks that run on other servers, by kind and subject
 
     def add_kind(self, kind: Kind) -> None:
         """Before `start`."""
@@ -107,16 +129,17 @@ class Runner:
     # --- with the server
 
     def start(self) -> None:
-        """Goes on with what an earlier server left: what waited waits, what ran starts again."""
+        """Goes on with what servers left that are gone: what waited waits, what ran starts again."""
         self._stopping = self._resting = False
-        with self.store.reading() as rows:
-            left = list(rows.scalars(select(Task).where(Task.state == RUNNING, Task.kind.in_(self._kinds))))
-        for task in left:
-            self._change(task.id, (RUNNING,), WAITING, started_at=None)
+        self._look()
+        with self.store.reading() as rows:  # killed while they had nothing; one that lives, after all, is known again with its next
+            idle = ServerRow.id.not_in(select(Task.owner).where(Task.owner.is_not(None)))
+            left = list(rows.scalars(select(ServerRow.id).where(idle)))
+        self._bury(left)
         for kind in self._kinds.values():
             for number in range(kind.at_once):
                 self._begin_thread(f"{kind.kind}-{number}", self._work_for_ever, kind)
-        self._begin_thread("tasks", self._watch_for_ever)
+        self._begin_thread("tasks", self._look_for_ever, lambda: self._stopping)
 
     def _begin_thread(self, name: str, work: Callable[..., None], *given: Any) -> None:
         thread = threading.Thread(target=work, args=given, name=name, daemon=True)
@@ -131,6 +154,8 @@ class Runner:
             running.end("stop")
         for thread in self._threads:
             thread.join(WAIT_FOR_THE_END_S)
+        if self._threads:
+            self._bury([self.id])
         self._threads.clear()
 
     def rest(self) -> None:
@@ -171,8 +196,9 @@ class Runner:
             return rows.scalar(select(Task).where(Task.kind == kind, Task.subject == subject))
 
     def shown(self, kind: str, subject: str) -> Any:
-        """The progress of a task that runs here, as it is shown; None where there is none."""
-        return next((one.shown for one in self._of(subject) if one.kind == kind), None)
+        """The progress of a task that runs, as it is shown; None where there is none."""
+        here = next((one for one in self._of(subject) if one.kind == kind), None)
+        return self._elsewhere.get((kind, subject)) if here is None else here.shown
 
     def cancel(self, kind: str, subject: str) -> bool:
         """Ends a task that waits or runs, before it returns; whether it did."""
@@ -180,15 +206,22 @@ class Runner:
         if task is None or self._change(task.id, (WAITING, RUNNING), CANCELLED, ended_at=now()) is None:
             return False
         self._end(subject)
+        self._await_owners([task.id])
         return True
 
     def forget(self, subject: str) -> None:
         """Ends and forgets whatever there is of a subject, or of those that begin with it and a slash, before it returns."""
+        below = (Task.subject == subject) | Task.subject.startswith(f"{subject}/", autoescape=True)
         with self.store.session() as rows:
-            mine = (Task.subject == subject) | Task.subject.startswith(f"{subject}/", autoescape=True)
-            rows.execute(delete_rows(Task).where(mine))
+            rows.execute(delete_rows(Task).where(below, Task.owner.is_(None) | (Task.owner == self.id)))
+            ending = update(Task).where(below).values(state=CANCELLED).returning(Task.id)
+            elsewhere = list(rows.scalars(ending.execution_options(synchronize_session=False)))
         self.wake()
         self._end(subject)
+        if elsewhere:
+            self._await_owners(elsewhere)
+            with self.store.session() as rows:
+                rows.execute(delete_rows(Task).where(Task.id.in_(elsewhere)))
 
     def wait(self, kind: str, subject: str) -> Task | None:
         """The task once it neither waits nor runs any more, or as it is where the server ends; None where it was forgotten."""
@@ -200,19 +233,27 @@ class Runner:
     def finish(self, kind: str, prefix: str) -> None:
         """Does what waits of a kind whose subject begins so, in the thread that calls: where no server does it. What a server has
         begun meanwhile is waited for."""
-        mine = (Task.kind == kind) & Task.subject.startswith(prefix, autoescape=True) & Task.state.in_((WAITING, RUNNING))
+        over = threading.Event()
+        looking = threading.Thread(target=self._look_for_ever, args=(over.is_set,), name="tasks", daemon=True)
+        looking.start()
+        try:
+            self._finish((Task.kind == kind) & Task.subject.startswith(prefix, autoescape=True))
+        finally:
+            over.set()
+            self.wake()
+            looking.join()
+            self._bury([self.id])
+
+    def _finish(self, mine: ColumnElement[bool]) -> None:
         while True:
             with self.store.reading() as rows:
-                left = list(rows.scalars(select(Task).where(mine).order_by(Task.number)))
+                left = list(rows.scalars(select(Task).where(mine, Task.state.in_((WAITING, RUNNING))).order_by(Task.number)))
             if not left:
                 return
             for task in left:
-                running = Running(task.subject, kind)
-                self._running[task.id] = running
-                if self._change(task.id, (WAITING,), RUNNING, started_at=now()) is not None:
+                if (running := self._claim(task)) is not None:
                     self._work(task, running)
                 else:
-                    del self._running[task.id]
                     time.sleep(LOOK_EVERY_S / 4)
 
     def _of(self, subject: str) -> list[Running]:
@@ -225,27 +266,49 @@ class Runner:
         for running in ending:
             running.over.wait(WAIT_FOR_THE_END_S)
 
+    def _await_owners(self, ids: Collection[str]) -> None:
+        """Until other servers have let go of tasks that were cancelled; one that hangs is waited for no longer than a while."""
+        having = select(ServerRow.process).join(Task, Task.owner == ServerRow.id).where(Task.id.in_(ids), Task.owner != self.id)
+        end = time.monotonic() + WAIT_FOR_THE_END_S
+        while time.monotonic() < end:
+            with self.store.reading() as rows:
+                processes = list(rows.scalars(having))
+            if all(is_gone(process) for process in processes):
+                return
+            time.sleep(LOOK_EVERY_S / 4)
+
     # --- states
 
-    def _change(self, id: str, only_in: Collection[str], state: str, *, answer: Any = None, **values: Any) -> Task | None:
-        """Brings a task to a state, and its feature's rows with it; None where it is in none of `only_in`, or gone."""
+    def _change(
+        self, id: str, only_in: Collection[str], state: str, *where: ColumnElement[bool], answer: Any = None, **values: Any
+    ) -> Task | None:
+        """Brings a task to a state, and its feature's rows with it; None where it is in none of `only_in`, not so as `where` says,
+        or gone. Of several servers that do so at the same moment one does."""
         with self.store.session() as rows:
-            change = update(Task).where(Task.id == id, Task.state.in_(only_in)).values(state=state, **values).returning(Task.id)
+            wanted = update(Task).where(Task.id == id, Task.state.in_(only_in), *where)
+            change = wanted.values(state=state, **values).returning(Task.id)
             if rows.scalar(change.execution_options(synchronize_session=False)) is None:
                 return None
             task = rows.scalars(select(Task).where(Task.id == id)).one()
+            if task.owner == self.id and state == RUNNING:
+                self._beat(rows)
             self._kinds[task.kind].follow(rows, task, dict(answer) if isinstance(answer, dict) else answer)
+        if state in (WAITING, RUNNING):
+            self._seen[id] = task.kind, task.subject, state
+        else:
+            self._seen.pop(id, None)
         self._kinds[task.kind].changed(task.subject, state)
         self.wake()
         return task
 
     def _surely_change(self, id: str, state: str, **values: Any) -> None:
-        """As `_change` of a task that runs, and again for as long as the disk is full or the database held: nothing else would ever
-        end it."""
+        """As `_change` of a task that runs here, and again for as long as the disk is full or the database held: nothing else would
+        ever end it."""
         told = False
         while True:
             try:
-                self._change(id, (RUNNING,), state, **values)
+                if self._change(id, (RUNNING,), state, Task.owner == self.id, owner=None, **values) is None:
+                    log.info("what became of a task is not kept: it was cancelled, or another server has it")
                 return
             except Exception as error:
                 if self._stopping or not passes(error):
@@ -254,6 +317,12 @@ class Runner:
                     log.warning("how a task ended cannot be kept just now; it is tried again until it can")
                 told = True
             time.sleep(AGAIN_S)
+
+    def _let_go(self, id: str) -> None:
+        """Of a task that was cancelled: nothing is written for it here any more."""
+        with self.store.session() as rows:
+            mine = update(Task).where(Task.id == id, Task.owner == self.id, Task.state == CANCELLED)
+            rows.execute(mine.values(owner=None).execution_options(synchronize_session=False))
 
     # --- working
 
@@ -286,18 +355,22 @@ class Runner:
         for task in waiting:
             if self._resting:
                 return None
-            if not kind.ready(task.subject):
+            if task.id in self._running or not kind.ready(task.subject):
                 continue
-            running = self._running[task.id] = Running(task.subject, task.kind)  # which may be ended from here on
-            begun = False
-            try:
-                begun = self._change(task.id, (WAITING,), RUNNING, started_at=now(), ended_at=None, error=None) is not None
-            finally:
-                if not begun:  # somebody cancelled it in this moment, or took it; or the database could not
-                    del self._running[task.id]
-            if begun:
+            if (running := self._claim(task)) is not None:
                 return task, running
         return None
+
+    def _claim(self, task: Task) -> Running | None:
+        """Lets a task that waits run here; None where somebody cancelled it in this moment, or took it."""
+        running = self._running[task.id] = Running(task.subject, task.kind)  # which may be ended from here on
+        try:
+            values = {"owner": self.id, "started_at": now(), "ended_at": None, "error": None}
+            running.begun = self._change(task.id, (WAITING,), RUNNING, **values) is not None
+        finally:
+            if not running.begun:  # or the database could not
+                del self._running[task.id]
+        return running if running.begun else None
 
     def _work(self, task: Task, running: Running) -> None:
         kind = self._kinds[task.kind]
@@ -308,6 +381,9 @@ class Runner:
             reason = f"It could not be done: {error}; try it again."
             self._surely_change(task.id, FAILED, error=reason, ended_at=now())
         finally:
+            if running.ended_by == "cancel":
+                with suppress(DBAPIError):
+                    self._let_go(task.id)
             self._running.pop(task.id, None)
             running.over.set()
             kind.changed(task.subject, None)
@@ -349,18 +425,72 @@ class Runner:
         else:
             self._surely_change(task.id, DONE, answer=answer["done"], ended_at=now())
 
-    def _watch_for_ever(self) -> None:
-        """Ends what another process has cancelled or erased, and takes up what it has added."""
-        while not self._stopping:
+    # --- other servers
+
+    def _look_for_ever(self, over: Callable[[], bool]) -> None:
+        """Sees what other servers have done, and says that this one lives."""
+        told = False
+        while not over():
             try:
-                mine = list(self._running.items())
-                if mine:
-                    with self.store.reading() as rows:
-                        there = dict(rows.execute(select(Task.id, Task.state).where(Task.id.in_([id for id, _ in mine]))).all())
-                    for id, running in mine:
-                        if there.get(id) not in (WAITING, RUNNING, DONE, FAILED):
-                            running.end("cancel")
-            except Exception:
-                log.exception("it could not be seen whether tasks were cancelled; it is tried again")
+                self._look()
+                if self._running or self.holds_more():
+                    with self.store.session() as rows:
+                        self._beat(rows)
+                told = False
+            except Exception as error:
+                if not passes(error):
+                    log.exception("it could not be seen what other servers do; it is tried again")
+                elif not told:
+                    log.warning("it cannot be seen just now what other servers do; it is tried again")
+                told = True
             with self._moved:
-                self._moved.wait_for(lambda: self._stopping, LOOK_EVERY_S)
+                self._moved.wait_for(over, LOOK_EVERY_S)
+
+    def _beat(self, rows: Session) -> None:
+        running = list(self._running.items())
+        beat(rows, self.id, {id: one.shown for id, one in running if one.shown is not None})
+
+    def _bury(self, servers: Collection[str]) -> None:
+        if servers:
+            with suppress(DBAPIError), self.store.session() as rows:  # what is left of them does no harm
+                bury(rows, servers)
+
+    def _look(self) -> None:
+        """Ends what another server has cancelled, erased or taken over; takes up what one has added, or left; tells of it."""
+        with self._looking:
+            mine = [(id, one) for id, one in list(self._running.items()) if one.begun]
+            of_task = select(Task.id, Task.kind, Task.subject, Task.state, Task.owner)
+            wanted = Task.state.in_((WAITING, RUNNING)) & Task.kind.in_(self._kinds)
+            with self.store.reading() as rows:
+                found = {row.id: row for row in rows.execute(of_task.where(wanted | Task.id.in_([id for id, _ in mine])))}
+            for id, running in mine:
+                row = found.get(id)
+                if row is None or row.state == CANCELLED:
+                    running.end("cancel")
+                elif row.state == WAITING or (row.state == RUNNING and row.owner != self.id):
+                    running.end("lost")
+            run = [row for row in found.values() if row.state == RUNNING]
+            owners = {row.owner for row in run} - {None, self.id}
+            gone, shown = self._watch.look(owners)
+            for row in run:
+                left_here = row.owner == self.id and row.id not in self._running
+                if row.owner is None or row.owner in gone or left_here:
+                    log.info("a task of the kind %s waits again: its server is gone", row.kind)
+                    self._change(row.id, (RUNNING,), WAITING, Task.owner == row.owner, owner=None, started_at=None)
+            self._bury(gone)
+            self._tell({row.id: (row.kind, row.subject, row.state) for row in found.values() if row.state in (WAITING, RUNNING)})
+            elsewhere = {(row.kind, row.subject): shown[row.id] for row in run if row.id in shown}
+            before, self._elsewhere = self._elsewhere, elsewhere
+            for (kind, subject), there in elsewhere.items():
+                if before.get((kind, subject)) != there:
+                    self._kinds[kind].heard(subject)
+
+    def _tell(self, seen: dict[str, tuple[str, str, str]]) -> None:
+        """What other servers have changed since the last look."""
+        before, self._seen = self._seen, seen
+        changed = [id for id in before.keys() | seen.keys() if before.get(id) != seen.get(id)]
+        for id in changed:
+            kind, subject, _ = seen.get(id) or before[id]
+            self._kinds[kind].heard(subject)
+        if changed:
+            self.wake()
