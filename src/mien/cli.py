@@ -612,6 +612,12 @@ def _serve(commands: Any) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="folder for uploads and results; default in the user's data folder"
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="let the workers of the Dask scheduler tcp://HOST:PORT do what takes long; they see the same data\n"
+        "folder and database; needs: pip install 'mien[cluster]'",
+    )
     parser.add_argument("--open", action="store_true", help="open the browser")
     parser.add_argument("--share", action="store_true", help="let the local network in, over https; shows address and QR code")
     parser.add_argument(
@@ -637,6 +643,7 @@ def serve(options: argparse.Namespace) -> int:
         port=options.port,
         database_url=options.db,
         data_dir=options.data,
+        cluster=options.cluster,
         password=_first_line(options.password_file),
         token=_first_line(options.token_file),
         public_url=options.public_url,

@@ -109,8 +109,13 @@ def postgres_programs() -> Path | None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A PostgreSQL of its own, on a free port of loopback; thrown away afterwards."""
+    yield from started_postgres()
+
+
+def started_postgres() -> Iterator[str]:
+    """See `postgres`; also for scripts."""
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL IS NOT TESTED: no initdb on this machine; run: apt-get install postgresql")

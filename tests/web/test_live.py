@@ -22,10 +22,12 @@ from mien.analyze import Analyzer
 from mien.demo import demo_film
 from mien.media import decode_picture, open_media
 from mien.types import Faces, Frame, Timeline
+from mien.unfinished import this_process
 from mien.web.app import create_app
 from mien.web.capture.recording import ROWS, Logged, Writer
 from mien.web.capture.views import Line, Read, Waiting
 from mien.web.capture.wire import HEADER, FrameHead, pack_frame
+from mien.web.database import ServerRow
 from mien.web.settings import Settings
 from serving import Server
 from web.conftest import HERE
@@ -71,6 +73,23 @@ class Counting(FakeExpressions):
     def __call__(self, crops: Any) -> Any:
         self.runs += 1
         return super().__call__(crops)
+
+
+class Looks:
+    """Counts how often a server has looked for recordings that others left."""
+
+    def __init__(self, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ended, find = threading.Semaphore(0), app.state.live.find
+
+        async def counted() -> None:
+            await find()
+            self.ended.release()
+
+        monkeypatch.setattr(app.state.live, "find", counted)
+
+    def wait(self, looks: int) -> None:
+        for _ in range(looks):
+            assert self.ended.acquire(timeout=WITHIN_S)
 
 
 @pytest.fixture
@@ -754,6 +773,37 @@ def test_a_recording_goes_on_with_the_next_server(start: Callable[..., TestClien
             back.look(data, of_recording=True)
         assert back.stop()["state"] == "done"
     check(Timeline.load(folder(client, id) / "timeline.npz"), looks, [i / 10 for i in range(18)])
+
+
+def test_a_recording_is_taken_up_by_another_server_once_its_own_is_gone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.web.capture.live.FIND_EVERY_S", 0.05)
+    apps: list[Any] = [create_app(settings, Analyzer(Counting(), detector=FakeDetector())) for _ in range(2)]
+    for app in apps:
+        app.state.store.is_shared = True  # as PostgreSQL is
+    first, second = (TestClient(app, base_url=HERE) for app in apps)
+    ids = [app.state.tasks.id for app in apps]
+    with first:
+        page_of_first = live_page(first)
+        page = page_of_first.__enter__()
+        id = page.record("start")["job"]
+        page.look(FACE, of_recording=True)
+        with second:
+            looks = Looks(apps[1], monkeypatch)
+            looks.wait(3)
+            assert apps[1].state.store.job(id).owner == ids[0]
+            with apps[1].state.store.session() as rows:  # as where it was killed: there is no such process
+                rows.merge(ServerRow(id=ids[0], process=this_process() | {"pid": 2**22 + 1}, beats=0, shown={}))
+            while apps[1].state.store.job(id).owner != ids[1]:
+                looks.wait(1)
+            with live_page(second, resume=page.ready["live"]) as back:
+                assert (back.ready["resumed"], back.ready["recording"]["rows"]) == (True, 1)
+                assert page.hear("recording")["error"] == "Another server has taken this recording over; all until then is kept."
+                back.look(FACE, of_recording=True)
+                assert back.stop()["state"] == "done"
+        page_of_first.__exit__(None, None, None)
+        assert len(Timeline.load(folder(first, id) / "timeline.npz")) == 2
 
 
 @pytest.mark.process

@@ -19,7 +19,7 @@ from mien.web.database import Store, Task
 from mien.web.operations import metrics
 from mien.web.operations.log_lines import JsonLines
 from mien.web.settings import Settings
-from mien.web.tasks.runner import Runner
+from mien.web.tasks.runner import Kind, Runner
 from web.conftest import HERE, TOKEN, Opened
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="[^"]*",?)+)\})? (\S+)')
@@ -101,16 +101,16 @@ def test_a_label_may_hold_anything() -> None:
     assert text == '# HELP a what\n# TYPE a gauge\na{b="x\\"\\\\\\ny"} 0.5\n# HELP c how many\n# TYPE c counter\nc 3\n'
 
 
-class Passes(Store):
+class Passes(Runner):
     """Lets a test wait for the queue to look through what waits."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
         self.begun = threading.Semaphore(0)
 
-    def reading(self) -> Any:
+    def take(self, kind: Kind) -> Any:
         self.begun.release()
-        return super().reading()
+        return super().take(kind)
 
 
 class Films:
@@ -125,22 +125,25 @@ class Films:
         self.asked.release()
         return False
 
+    def heard(self, subject: str) -> None:
+        """Of what waits the runner tells when it starts."""
+
 
 def test_tasks_that_wait_are_left_to_the_next_server(tmp_path: Path) -> None:
-    store, films = Passes(f"sqlite:///{tmp_path / 'db'}"), Films()
+    store, films = Store(f"sqlite:///{tmp_path / 'db'}"), Films()
     store.migrate()
     with store.session() as rows:
         rows.add(Task(kind="film", subject="s/f"))
-    tasks = Runner(store)
+    tasks = Passes(store)
     tasks.add_kind(films)  # type: ignore[arg-type]
 
     def looked_through() -> None:
         """Waits until the queue has been through once from beginning to end."""
         for _ in range(2):
-            while store.begun.acquire(blocking=False):
+            while tasks.begun.acquire(blocking=False):
                 pass
             tasks.wake()
-            assert store.begun.acquire(timeout=240)
+            assert tasks.begun.acquire(timeout=240)
 
     tasks.start()
     try:
@@ -174,7 +177,7 @@ import json, os, signal, sys, threading, time, urllib.error, urllib.request
 from pathlib import Path
 import mien.web.app as app
 from mien.web.settings import Settings
-from mien.web.tasks.runner import Runner
+from mien.web.tasks.runner import Kind, Runner
 
 signal.signal(signal.SIGTERM, signal.default_int_handler)  # as for every command, see mien.cli
 busy = [True]

@@ -33,6 +33,7 @@ def test_every_setting_comes_from_the_environment(tmp_path: Path) -> None:
         "tls_cert": str(tmp_path / "faces.pem"),
         "tls_key": str(tmp_path / "faces.key"),
     }
+    texts |= {"cluster": "tcp://scheduler:8786"}
     texts |= {"allowed_hosts": "a.example, b.example", "model": "mien-small", "trusted_proxies": "127.0.0.1", "log_format": "json"}
     files = {"tls_cert": tmp_path / "faces.pem", "tls_key": tmp_path / "faces.key"}
     lists = {"allowed_hosts": ("a.example", "b.example"), "trusted_proxies": ("127.0.0.1",)}

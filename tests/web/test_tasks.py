@@ -363,7 +363,7 @@ def beside(settings: Settings, runner: Runner, sums: Sums) -> Iterator[tuple[Run
 
 def freeze(runner: Runner) -> None:
     """From now on it sees nothing and says nothing, as a process that is stopped; what it has begun goes on."""
-    runner._look = runner._beat = lambda *given: None  # type: ignore[method-assign, assignment]
+    runner.look = runner.beat = lambda *given: None  # type: ignore[method-assign, assignment]
 
 
 class AtOnce(Engine):
@@ -422,12 +422,12 @@ def test_a_server_that_wakes_sees_that_its_task_is_anothers_and_ends_it(
     other, its_engine = beside
     add(runner, "a")
     runner.start()
-    running, look, beat = engine.number(0), runner._look, runner._beat
+    running, look, beat = engine.number(0), runner.look, runner.beat
     freeze(runner)
     other.start()
     its_engine.number(0)
     monkeypatch.setattr("mien.web.tasks.servers.SILENT_S", PATIENCE_S)
-    runner._look, runner._beat = look, beat  # type: ignore[method-assign]
+    runner.look, runner.beat = look, beat  # type: ignore[method-assign]
     assert running.ending.wait(PATIENCE_S)
     assert running.killed == "lost"
     assert state(other, "a") == RUNNING
@@ -472,7 +472,7 @@ def test_one_server_hears_how_far_a_task_of_another_is(
     runner.start()
     running = engine.number(0)
     freeze(other)  # takes nothing
-    other._look = Runner._look.__get__(other)  # type: ignore[method-assign]
+    other.look = Runner.look.__get__(other)  # type: ignore[method-assign]
     other.start()
     heard: list[str] = []
     sums.heard = lambda subject: heard.append(subject) or sums.changed(subject, None)  # type: ignore[method-assign, func-returns-value]

@@ -86,12 +86,14 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings, analyzer: "Analyzer | None" = None) -> FastAPI:
     """The application, its tables migrated; `analyzer` reads live frames (default: the settings' model, loaded after the start).
 
-    Raises `ValueError` where others could reach the server and nothing would stop them, and `DataError` for a database that cannot
-    be used.
+    Raises `ValueError` where others could reach the server and nothing would stop them, `DataError` for a database that cannot be
+    used, and `ModelError` for a cluster that does not answer.
     """
     services = Services(dataclasses.replace(settings, password="", token=""), analyzer)
     guard = Security(settings, services.store)  # from here on there are only hashes
     services.store.migrate()
+    if services.workers is not None:
+        services.workers.client()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

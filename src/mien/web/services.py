@@ -25,6 +25,7 @@ from mien.web.studies.room_faces import RoomFaces
 from mien.web.studies.rooms import Rooms
 from mien.web.studies.service import Studies
 from mien.web.tasks.runner import Runner
+from mien.web.tasks.workers import Workers
 from mien.web.writers import Writers
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Services:
     def __init__(self, settings: Settings, analyzer: "Analyzer | None" = None) -> None:
         make_private(settings.data_dir)
         self.settings, self.store, self.writers = settings, Store(settings.url), Writers()
-        self.tasks = Runner(self.store)
+        self.workers = Workers(settings.cluster) if settings.cluster else None
+        self.tasks = Runner(self.store, self.workers)
         self.writers.add(self.tasks.forget)
         self.jobs = Jobs(settings, self.store, self.writers, self.tasks)
         self.results = Results(settings, self.store, self.jobs)
@@ -79,6 +81,8 @@ class Services:
             await self.watching.stop()
             await self.live.stop()
             await run_in_threadpool(self.tasks.stop)
+            if self.workers is not None:
+                await run_in_threadpool(self.workers.close)
             self.store.close()
 
 

@@ -54,6 +54,9 @@ class Settings:
     film_max_minutes: int = _setting(240, "min", "the longest film that is analysed", least=1)
     picture_max_megapixels: int = _setting(50, "megapixels", "the largest picture, or frame of a film", least=1)
     jobs_at_once: int = _setting(1, "", "files that are analysed at the same time", least=1)
+    cluster: str = _setting(
+        "", "", "a Dask scheduler, such as tcp://scheduler:8786, whose workers do what takes long; empty: this machine does"
+    )
     jobs_waiting_max: int = _setting(500, "", "files that may wait", least=1)
     job_max_minutes: int = _setting(720, "min", "the longest that one file may take", least=1)
     job_memory_max_mib: int = _setting(4096, "MiB", "the most memory that one file may take", least=1024)

@@ -77,18 +77,18 @@ class Live(Sockets[wire.Hello, View]):
         await self.reader.join()
         await self.recordings.close()
 
-    def forget(self, id: str) -> None:
+    def forget(self, id: str, why: str = "This recording was erased.") -> None:
         """Ends the recording of a job that is about to be erased: nothing is written any more. From any thread."""
         recording = self.recordings.forget(id)
         if recording is not None:
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._part_with, recording)
+                self._loop.call_soon_threadsafe(self._part_with, recording, why)
 
-    def _part_with(self, recording: Recording) -> None:
+    def _part_with(self, recording: Recording, why: str) -> None:
         for view in self._views.values():
             if view.recording is recording:
                 view.recording = None
-                recording.error = "This recording was erased."
+                recording.error = why
                 view.tell(recording.said().text())
 
     @property
@@ -180,7 +180,7 @@ class Live(Sockets[wire.Hello, View]):
         again = True
         while again:
             try:
-                await self._find()
+                await self.find()
                 again = self.store.is_shared
             except Exception as error:
                 if not passes(error):
@@ -188,10 +188,13 @@ class Live(Sockets[wire.Hello, View]):
             self._looked.set()
             await asyncio.sleep(FIND_EVERY_S if again else 0)
 
-    async def _find(self) -> None:
+    async def find(self) -> None:
         """Recordings that were under way wait for their pages again; those that were being saved are saved."""
         mine = self.recordings.jobs.tasks.id
         left = [job for job in await asyncio.to_thread(self.store.unfinished, "live") if job.owner != mine]
+        for job in left:
+            if job.id in self.recordings.running:  # this server was silent for so long that it was taken for dead
+                self.forget(job.id, "Another server has taken this recording over; all until then is kept.")
         if self.store.is_shared:
             gone, _ = await asyncio.to_thread(self._watch.look, {job.owner for job in left if job.owner is not None})
             left = [job for job in left if job.owner is None or job.owner in gone]

@@ -90,6 +90,7 @@ class Process:
                     cwd=self._folder,
                     env=environment,
                     start_new_session=True,
+                    umask=0o077,  # what it writes is for nobody else
                 )
             clock = threading.Timer(self._most_s, self.kill, ["time"])
             clock.daemon = True

@@ -131,7 +131,7 @@ class Runner:
     def start(self) -> None:
         """Goes on with what servers left that are gone: what waited waits, what ran starts again."""
         self._stopping = self._resting = False
-        self._look()
+        self.look()
         with self.store.reading() as rows:  # killed while they had nothing; one that lives, after all, is known again with its next
             idle = ServerRow.id.not_in(select(Task.owner).where(Task.owner.is_not(None)))
             left = list(rows.scalars(select(ServerRow.id).where(idle)))
@@ -291,7 +291,7 @@ class Runner:
                 return None
             task = rows.scalars(select(Task).where(Task.id == id)).one()
             if task.owner == self.id and state == RUNNING:
-                self._beat(rows)
+                self.beat(rows)
             self._kinds[task.kind].follow(rows, task, dict(answer) if isinstance(answer, dict) else answer)
         if state in (WAITING, RUNNING):
             self._seen[id] = task.kind, task.subject, state
@@ -331,7 +331,7 @@ class Runner:
         while not self._stopping:
             try:
                 seen = self._moves
-                found = self._next(kind)
+                found = self.take(kind)
                 told = False
                 if found is not None:
                     self._work(*found)
@@ -347,7 +347,7 @@ class Runner:
                 told = True
                 time.sleep(AGAIN_S)
 
-    def _next(self, kind: Kind) -> tuple[Task, Running] | None:
+    def take(self, kind: Kind) -> tuple[Task, Running] | None:
         """The next task, which is running from now on."""
         wanted = select(Task).where(Task.kind == kind.kind, Task.state == WAITING).order_by(Task.queued_at, Task.number)
         with self.store.reading() as rows:
@@ -432,10 +432,10 @@ class Runner:
         told = False
         while not over():
             try:
-                self._look()
+                self.look()
                 if self._running or self.holds_more():
                     with self.store.session() as rows:
-                        self._beat(rows)
+                        self.beat(rows)
                 told = False
             except Exception as error:
                 if not passes(error):
@@ -446,7 +446,8 @@ class Runner:
             with self._moved:
                 self._moved.wait_for(over, LOOK_EVERY_S)
 
-    def _beat(self, rows: Session) -> None:
+    def beat(self, rows: Session) -> None:
+        """Says that this server lives, and how far its tasks are."""
         running = list(self._running.items())
         beat(rows, self.id, {id: one.shown for id, one in running if one.shown is not None})
 
@@ -455,7 +456,7 @@ class Runner:
             with suppress(DBAPIError), self.store.session() as rows:  # what is left of them does no harm
                 bury(rows, servers)
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Ends what another server has cancelled, erased or taken over; takes up what one has added, or left; tells of it."""
         with self._looking:
             mine = [(id, one) for id, one in list(self._running.items()) if one.begun]
