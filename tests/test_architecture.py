@@ -24,7 +24,7 @@ import mien
 SOURCE = Path(mien.__file__).parent
 
 LAYERS = (
-    {"types", "labels", "errors", "page_file", "cells", "json_text", "unfinished", "whole_file"},
+    {"types", "labels", "errors", "page_file", "cells", "json_text", "places", "unfinished", "whole_file"},
     {"crop", "cuts", "media", "models", "reliability", "flow", "episodes", "study", "manifest", "shard"},
     {"detect", "emotion", "flags", "track", "follow", "turn"},
     {"analyze", "bar_chart"},

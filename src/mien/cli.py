@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mien import __version__
 from mien.errors import DataError, MediaError, MienError, ModelError
 from mien.json_text import parsed
+from mien.places import place
 from mien.terminal import Help, amount, bar, command, count
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def _analyze(commands: Any) -> None:
         help="pictures, films, folders of them, lists (files .txt with a path in each line); - for what is piped in",
     )
     _looking_options(parser, 0.0)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where results go")
+    parser.add_argument("--out", type=place, metavar="DIR", help="where results go; also s3://… and gs://…, with 'mien[cloud]'")
     parser.add_argument("--no-video", action="store_true", help="leave out the annotated film or picture: much faster")
     parser.add_argument(
         "--fast",
@@ -302,6 +303,8 @@ def analyze(options: argparse.Namespace) -> int:
     if shard is not None:
         mine = shard.takes(range(len(sources)))
         sources, folders = [sources[i] for i in mine], [folders[i] for i in mine]
+    if alone and settings.fast and options.jobs > 1:
+        _complain(f"--fast reads a film in one process; of --jobs {options.jobs} the others have nothing to do")
     engine = None
     if options.cluster is not None:
         from mien.scheduler import Scheduler
@@ -363,7 +366,7 @@ def _tell(outcome: "Outcome", as_json: bool) -> None:
         print(f"{outcome.source}: {outcome.summary['headline']}")
         for note in outcome.summary["media"]["notes"]:
             print(f"note: {note}")
-        print(f"report: {Path(outcome.folder) / 'report.html'}", flush=True)
+        print(f"report: {place(outcome.folder) / 'report.html'}", flush=True)
     else:
         print(f"{outcome.source}: done before: {outcome.folder}", flush=True)
 
@@ -470,7 +473,7 @@ def _gather(commands: Any) -> None:
         "files.csv has a row per file, faces.csv all faces (faces.parquet too with: pip install 'mien[tables]'), and index.html\n"
         "shows the files, in the order of any column, with links to their reports. The exit code is 1 where files failed.",
     )
-    parser.add_argument("out", type=Path, metavar="DIR", help="what --out of mien analyze was")
+    parser.add_argument("out", type=place, metavar="DIR", help="what --out of mien analyze was")
 
 
 def gather(options: argparse.Namespace) -> int:

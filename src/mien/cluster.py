@@ -41,6 +41,7 @@ from mien.errors import MediaError, MienError
 from mien.json_text import parsed
 from mien.manifest import FOLDER, MOST_DEATHS, Manifest, Record
 from mien.media import Media, VideoWriter, open_media, shown_name, write_picture
+from mien.places import fetched, is_remote, place, sent_folder, stamp
 from mien.time_ranges import Joined, analyzer_of, divided
 from mien.turn import upright
 from mien.types import MIN_RELIABILITY, FrameResult, MediaInfo, Timeline
@@ -317,6 +318,10 @@ def whole_folder(target: Path) -> Iterator[Path]:
     After an exception or a kill nothing stands under the target's name but what stood there before. Raises `MediaError` where
     `target` is a file, or a folder that is not a result of mien and not empty: nobody's files are replaced.
     """
+    if is_remote(target):
+        with sent_folder(target, "summary.json", (*RESULT_FILES, *_MORE_FILES)) as folder:
+            yield folder
+        return
     target = Path(os.path.abspath(target))
     if target.exists() and not (target.is_dir() and (is_result(target) or not any(target.iterdir()))):
         raise MediaError(f"{target}: is there already and is not a result of mien; give another folder with --out")
@@ -386,12 +391,20 @@ def analyze_file(
     """
     options = options or AnalysisOptions()
     analyzer = analyzer or options.analyzer()
-    with upright(source, analyzer.detector, options.rotate, name=name, max_pixels=options.max_pixels) as media:
+    with (
+        fetched(source) as here,
+        upright(here, analyzer.detector, options.rotate, name=name or _name(source), max_pixels=options.max_pixels) as media,
+    ):
         _check_length(media.info, media.info.duration_s, options.max_film_s)
         if media.info.kind == "camera":
             raise MediaError(f"{media.info.name}: is a camera or live address; run: mien live --source {media.info.name}")
         origin = {"made_from": fingerprint(source, options, analyzer), "known_by": known_by(source)}
-        return record(media, folder, options, analyzer, sound_from=source, progress=progress, origin=origin, keep=keep, jobs=jobs)
+        return record(media, folder, options, analyzer, sound_from=here, progress=progress, origin=origin, keep=keep, jobs=jobs)
+
+
+def _name(source: str | os.PathLike[str]) -> str | None:
+    """What a source is called that is fetched under another name; None: as it is."""
+    return shown_name(os.fspath(source)) if is_remote(source) else None
 
 
 def _check_length(info: MediaInfo, seconds: float | None, most_s: float | None) -> None:
@@ -405,13 +418,11 @@ def fingerprint(source: str | os.PathLike[str], options: AnalysisOptions, analyz
     Two runs with the same fingerprint give the same result, so that `--resume` can leave the second one out. On what device they
     were reckoned is no part of it: the machines that share a run may have different ones.
     """
-    path = Path(source)
-    stamp = path.stat() if path.is_file() else None
     settings = analyzer.settings(options.every)
     models = {role: {k: v for k, v in facts.items() if k != "device"} for role, facts in settings["models"].items()}
     made_of = {
         "source": shown_name(os.fspath(source)),
-        "size_and_time": None if stamp is None else [stamp.st_size, stamp.st_mtime_ns],
+        "size_and_time": stamp(source),
         "settings": settings | {"models": models},
         "kept": [options.annotated, options.pictures],
         "rotate": options.rotate,
@@ -835,6 +846,7 @@ def _attempt(
             attempts = known.attempts if known is not None and again else 0
             record = Record(name, folder.name, "running", made_from, asked, attempts + 1)
             manifest.keep(record)
+            manifest.log_begun(folder.name)
             started = time.monotonic()
             try:
                 outcome = _attempt_unclaimed(source, folder, options, analyzer, progress, debug=debug, jobs=jobs)
@@ -898,7 +910,7 @@ def check_index(path: Path) -> None:
 def kept_summary(folder: str | None) -> dict[str, Any]:
     """What an earlier run wrote of a file that was left out; empty where nothing was."""
     try:
-        found = parsed((Path(folder) / "summary.json").read_text(encoding="utf-8")) if folder else {}
+        found = parsed((place(folder) / "summary.json").read_text(encoding="utf-8")) if folder else {}
     except (OSError, ValueError):
         return {}
     return found if _is_summary(found) else {}
@@ -986,7 +998,7 @@ def write_joined(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
     Results with other columns, of an earlier run with another model, have their own behind the others', empty in the rest. Where
     there is no result there is no table, nor one of an earlier run. Raises `MediaError` where a table cannot be written.
     """
-    tables = [(o.source, Path(o.folder) / "faces.csv") for o in sorted(outcomes, key=lambda o: o.source) if o.folder]
+    tables = [(o.source, place(o.folder) / "faces.csv") for o in sorted(outcomes, key=lambda o: o.source) if o.folder]
     columns: dict[str, None] = {"file": None}
     for _, table in tables:
         with contextlib.suppress(OSError, StopIteration, ValueError, csv.Error), table.open(newline="", encoding="utf-8") as file:
@@ -1033,7 +1045,8 @@ def _as_parquet(table: Path) -> list[Path]:
     def write(types: dict[str, Any]) -> None:
         with (
             whole_file(target) as part,
-            arrow_csv.open_csv(table, convert_options=arrow_csv.ConvertOptions(column_types=types)) as blocks,
+            table.open("rb") as content,
+            arrow_csv.open_csv(content, convert_options=arrow_csv.ConvertOptions(column_types=types)) as blocks,
             parquet.ParquetWriter(part, blocks.schema) as writer,
         ):
             for block in blocks:

@@ -4,9 +4,10 @@ OUT/.manifest/
   talk.mien.json    what is known of one file: state, seconds, rows, error, attempts; replaced whole each time
   talk.mien.claim   there as long as a process works on that file: which one, and by its time of change that it lives
   .list-….json      which files one call was about, and what it left out and why
+  .begun.log        a line each time a process began with a file: the moment, its machine and number, the result folder
 
-Any number of processes on any number of machines may share the folder; nothing is ever changed in place, so a kill at any moment
-leaves what can be read. The result folders are the truth, this only says how they came about.
+Any number of processes on any number of machines may share the folder; nothing but the log, which only grows, is ever changed in
+place, so a kill at any moment leaves what can be read. The result folders are the truth, this only says how they came about.
 """
 
 import contextlib
@@ -14,17 +15,20 @@ import hashlib
 import json
 import os
 import secrets
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from mien.json_text import parsed
+from mien.places import create, is_remote
 from mien.unfinished import is_gone, this_process
 from mien.whole_file import whole_file
 
-FOLDER = ".manifest"
+FOLDER, LOG = ".manifest", ".begun.log"
 
 BEAT_S = 30.0
 """Between two signs of life of a process that works on a file."""
@@ -77,11 +81,19 @@ class Manifest:
     def records(self) -> dict[str, Record]:
         """What is known of all files, by the names of their result folders."""
         paths = (path for path in self.folder.glob("*.json") if not path.name.startswith("."))
-        return {record.folder: record for path in sorted(paths) if (record := _record(path)) is not None}
+        return {record.folder: record for path in sorted(paths, key=str) if (record := _record(path)) is not None}
 
     def keep(self, record: Record) -> None:
         """Writes what is known of a file in place of what was. Raises `OSError`."""
         _write(self._path(record.folder, "json"), asdict(record))
+
+    def log_begun(self, folder: str) -> None:
+        """Notes that this process begins with the file of a result folder; but in a store nothing grows. Raises `OSError`."""
+        if is_remote(self.out):
+            return
+        line = f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {socket.gethostname()} {os.getpid()} {folder}\n"
+        with (self.folder / LOG).open("a", encoding="utf-8") as log:
+            log.write(line)
 
     def keep_list(self, files: Sequence[tuple[str, str]], skipped: Sequence[tuple[str, str]]) -> None:
         """Notes which (file, result folder) a call is about, and which (file, reason) it left out. Raises `OSError`."""
@@ -93,7 +105,7 @@ class Manifest:
         """{result folder: file} and {file left out: reason} of all calls."""
         files: dict[str, str] = {}
         skipped: dict[str, str] = {}
-        for path in sorted(self.folder.glob(".list-*.json")):
+        for path in sorted(self.folder.glob(".list-*.json"), key=str):
             content = _read(path)
             files.update({str(folder): str(file) for file, folder in content.get("files", ())})
             skipped.update({str(file): str(why) for file, why in content.get("skipped", ())})
@@ -120,7 +132,7 @@ class Manifest:
         def beat() -> None:
             while not ended.wait(BEAT_S):
                 with contextlib.suppress(OSError):
-                    os.utime(path)
+                    self._touch(path, token)
 
         beating = threading.Thread(target=beat, name="mien-claim", daemon=True)
         beating.start()
@@ -132,18 +144,22 @@ class Manifest:
             if _read(path).get("token") == token:  # not where another took this process for dead
                 path.unlink(missing_ok=True)
 
+    def _touch(self, path: Path, token: str) -> None:
+        if not is_remote(path):
+            os.utime(path)
+        elif (content := _read(path)).get("token") == token:
+            path.write_text(json.dumps(content), encoding="utf-8")
+
     def _take(self, path: Path) -> str | None:
         mine = this_process() | {"token": secrets.token_hex(8)}
         self.folder.mkdir(parents=True, exist_ok=True)
         for _ in range(2):
             try:
-                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+                create(path, json.dumps(mine))
             except FileExistsError:
                 if not self._is_dead(path) or not self._remove_dead(path):
                     return None
                 continue
-            with os.fdopen(handle, "w") as file:
-                json.dump(mine, file)
             return str(mine["token"])
         return None
 
@@ -165,6 +181,9 @@ class Manifest:
 
     def _remove_dead(self, path: Path) -> bool:
         """Of several that find it dead one removes it; what another has just made in its place is put back."""
+        if is_remote(path):  # two may find it dead, and both do the file: a result that is there is replaced by its like
+            path.unlink(missing_ok=True)
+            return True
         was = _read(path).get("token")
         aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.json_text import parsed
+from mien.places import is_remote
 
 MARK = ".unfinished.json"
 """Lies in each such folder until it is whole."""
@@ -46,7 +47,9 @@ def unmark(folder: Path) -> None:
 
 def remove_left(parent: Path) -> list[Path]:
     """Removes the folders in `parent` that processes were making that are gone, and says so in the log; which they were."""
-    left = []
+    left: list[Path] = []
+    if is_remote(parent):  # there nothing comes before it is whole
+        return left
     with contextlib.suppress(OSError):
         left = [path.parent for path in sorted(parent.glob(f".*/{MARK}")) if _is_left(path)]
     for folder in left:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mien.places import is_remote, send
+
 
 def part_of(target: Path) -> Path:
     """A name beside `target` for what is not yet whole: the same disk, so that the renaming is one step; nobody else's."""
@@ -19,6 +21,11 @@ def whole_file(target: Path) -> Iterator[Path]:
     Whatever ends the block sooner leaves the older file as it was and nothing beside it. Raises `OSError` where the block wrote
     nothing, and where it cannot be renamed.
     """
+    if is_remote(target):
+        with tempfile.TemporaryDirectory(prefix="mien-") as scratch:
+            yield (part := Path(scratch, target.name))
+            send(part, target)
+        return
     part = part_of(target)
     try:
         yield part
