@@ -647,3 +647,39 @@ def test_two_cuts_are_chosen_and_who_watches_them(editor: Any, server: Server) -
     second.select_option("No film")
     saved(page)
     assert studies.told(server, id)["definition"]["cuts"] == []
+
+
+# --- ready to begin with, and left out of the report
+
+
+@pytest.mark.more
+def test_a_ready_study_is_made_in_one_press(open_page: Open, server: Server) -> None:
+    page = open_page("/studies", server=server)
+    page.get_by_role("button", name="Begin: An ad test").click()
+    page.wait_for_url("**/studies/*")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ad test")
+    expect(page.get_by_role("region", name="Before it can open")).to_contain_text("a film or a live event")
+    tab(page, "Questions")
+    expect(page.get_by_text("Do you buy such things yourself?").first).to_be_visible()
+    assert serious(page) == []
+
+
+@pytest.mark.more
+def test_somebody_is_left_out_of_the_report_by_a_tick_with_a_reason(editor: Any, server: Server) -> None:
+    event = [{"id": "e", "title": "A concert", "kind": "event", "duration_s": 60}]
+    page, id = editor(studies.WHOLE | {"stimuli": event}, "people")
+    studies.joined(server, studies.opened(server, id))
+    page.reload()
+    counts = page.get_by_label("Viewer 1 counts in the report")
+    counts.uncheck()
+    page.get_by_role("button", name="Cancel").click()
+    expect(counts).to_be_checked()
+    counts.uncheck()
+    page.get_by_label("Why").fill("Somebody else sat there.")
+    page.get_by_role("button", name="Leave out").click()
+    expect(page.get_by_text("Left out: Somebody else sat there.")).to_be_visible()
+    page.reload()
+    expect(counts).not_to_be_checked()
+    assert serious(page) == []
+    counts.check()
+    expect(page.get_by_text("Left out:")).to_have_count(0)

@@ -22,12 +22,13 @@ def methods(
     numbers: Mapping[str, Any],
     simulated: str | None,
     notes: Sequence[str] = (),
+    excluded: Mapping[str, str],
 ) -> Json:
     """What the report says of itself.
 
     films    the stimuli as the report has them        step_s  seconds of a cell of its curves
     numbers  level, draws, shifts and window_s, as they were used
-    notes    what else is to be said
+    notes    what else is to be said                   excluded  viewer → why whoever runs the study leaves that one out
     """
     level, draws, shifts = numbers["level"], numbers["draws"], numbers["shifts"]
     baseline_s, smallest = definition["baseline_s"], definition["smallest_group"]
@@ -67,6 +68,7 @@ def methods(
         f"Who saw less than {LEAST_WATCHED:.0%} of a film is in none of its curves, moments, markers and correlations, but where "
         "“Everybody” is chosen; a mean would move because they leave.",
         f"Nothing is shown of fewer than {smallest} viewers, nor what would give it away by subtraction.",
+        *(f"Viewer {name} is left out by whoever runs the study: {reason}" for name, reason in excluded.items()),
         *notes,
     ]
     return {
@@ -75,7 +77,7 @@ def methods(
         "curve_sigma_s": definition["curve_sigma_s"],
         "baseline_s": baseline_s,
         "text": text,
-        "paragraph": _paragraph(definition, measured, films, step_s, numbers, simulated),
+        "paragraph": _paragraph(definition, measured, films, step_s, numbers, simulated, excluded),
     }
 
 
@@ -93,6 +95,7 @@ def _paragraph(
     step_s: float,
     numbers: Mapping[str, Any],
     simulated: str | None,
+    excluded: Mapping[str, str],
 ) -> str:
     """The methods in one paragraph, with versions, settings, coverage, and what to cite."""
     shown = [film for film in films if film["curves"]]
@@ -120,6 +123,7 @@ def _paragraph(
             "time), both corrected for all expressions (Holm).",
             f"Nothing is reported of fewer than {definition['smallest_group']} viewers.",
             *_left_out(shown),
+            *_excluded(excluded),
             "Software: The mien authors, mien: apparent facial expressions in pictures, films and live cameras, through time, "
             f"version {__version__}, Apache-2.0.",
         ]
@@ -129,6 +133,15 @@ def _paragraph(
 def _left_out(films: Sequence[Mapping[str, Any]]) -> list[str]:
     out = [f"{len(film['left'])} of “{film['title']}”" for film in films if film["left"] and film["compared"]]
     return [f"Viewers who saw less than {LEAST_WATCHED:.0%} of a stimulus were left out of it: {', '.join(out)}."] if out else []
+
+
+def _excluded(excluded: Mapping[str, str]) -> list[str]:
+    if not excluded:
+        return []
+    many = "1 viewer was" if len(excluded) == 1 else f"{len(excluded)} viewers were"
+    return [
+        f"{many} left out by the investigators: {'; '.join(reason.rstrip('.') for reason in dict.fromkeys(excluded.values()))}."
+    ]
 
 
 def _smoothing(films: Sequence[Mapping[str, Any]]) -> str:

@@ -585,9 +585,10 @@ class _Document:
             if clear
             else "The viewers' faces moved together no more than chance would have it."
         )
+        n = f" (n = {found['n']})" if found.get("n") else ""
         then = (
             f"Each viewer's {found['signal']} was compared with the mean of all others (inter-subject correlation): "
-            f"{_plain(found['isc'], 2)} over the whole film, where 0 is nothing in common and 1 the same curve. By chance, with "
+            f"{_plain(found['isc'], 2)} over the whole film{n}, where 0 is nothing in common and 1 the same curve. By chance, with "
             f"viewers shifted against each other in time, it lies between {_plain(found['null_low'], 2)} and "
             f"{_plain(found['null_high'], 2)} (p = {_chance(found['p'])}). By expression: "
             + ", ".join(
@@ -845,6 +846,11 @@ class _Document:
         poor = [v for v in viewers if v["why"] and v["quality"] != "good"]
         words = "A look is one reading of the camera. Late looks came after a break of the network and are kept. Times are UTC."
         parts: list[Flowable] = [CondPageBreak(120), _text("Viewers", HEADING), _text(words, NOTE), table]
+        if excluded := self.review.get("excluded"):
+            lines = "; ".join(f"{one['viewer']}: {one['reason']}" for one in excluded)
+            parts.append(
+                _text(f"Left out by whoever runs the study: {_cut(lines, 3000)}.", _style("out", 7.6, 10.6, spaceBefore=4))
+            )
         if poor:
             lines = "; ".join(f"{v['name']}: {v['why'].rstrip('.')}" for v in poor)
             parts.append(_text(f"Not good: {_cut(lines, 3000)}.", _style("poor", 7.6, 10.6, textColor=SOFT, spaceBefore=4)))

@@ -65,6 +65,7 @@ def build(
     counted: Mapping[str, Any] | None = None,
     live: bool = False,
     left_out: Sequence[str] = (),
+    excluded: Mapping[str, str] | None = None,
     simulated: str | None = None,
 ) -> Json:
     """The review as a JSON-ready dict, format "mien-review 1".
@@ -77,6 +78,7 @@ def build(
     counts     what only the server knows: invited, agreed, left, withdrawn, rooms; default: counted from the viewers
     counted    how far people came and why not further, as `mien.study_report.funnel.funnel` takes it; only the server knows
     left_out   a sentence about each viewer or answer that could not be read; stands among the methods
+    excluded   viewer → why whoever runs the study leaves that one out; they are not among the viewers, and the report says so
     simulated  a sentence that says so, shown on every page, where the viewers are
     """
     definition = study.json()
@@ -124,6 +126,7 @@ def build(
             numbers={"level": LEVEL, "draws": DRAWS, "shifts": SHIFTS, "window_s": WINDOW_S},
             simulated=simulated,
             notes=[*_measured_otherwise(others), *(note for part in parts for note in part.notes), *left_out],
+            excluded=excluded or {},
         ),
         "variables": [
             {
@@ -151,6 +154,7 @@ def build(
         ],
         "stimuli": [part.json for part in parts],
         "cuts": _cuts(definition, parts, smallest),
+        "excluded": [{"viewer": name, "reason": reason} for name, reason in (excluded or {}).items()],
         "viewers": [_viewer_row(viewer, {(v, value) for v, value in shown if v in by_link}) for viewer in viewers],
         "questions": questions(definition, viewers, members | by_cut, smallest),
         "agreement": None if hidden else agreement(definition, viewers, labels, _expressed(viewers, labels), smallest, DRAWS),
@@ -489,6 +493,7 @@ def _synchrony(of: Audience, smallest: int) -> Json | None:
     enough = main.n >= smallest
     return {
         "signal": VALENCE,
+        "n": None if small(len(of) - int(main.counted.sum()), smallest) else int(main.counted.sum()),
         "isc": _rounded(main.isc),
         "null_low": _rounded(main.null_low),
         "null_high": _rounded(main.null_high),

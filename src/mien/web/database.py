@@ -241,7 +241,7 @@ class StudyRow(Base):
     `films` says of each stimulus with a film whether it can be played yet; `version` rises with every change of its data, whether
     of the definition or of what participants gave; `names_given` is how many participants there ever were, so that no name comes
     back with another person; `funnel` counts those of whom nothing is kept, see `mien.web.studies.funnel`; `left_out` says of
-    viewers who are not to count in the report why not, {name: reason}.
+    viewers who are not to count in the report why not, {name: [[since, reason], …]}; an empty reason takes one in again.
     """
 
     __tablename__ = "studies"
@@ -256,7 +256,7 @@ class StudyRow(Base):
     version: Mapped[int] = mapped_column(Integer, default=1)
     names_given: Mapped[int] = mapped_column(Integer, default=0)
     funnel: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    left_out: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    left_out: Mapped[dict[str, list[list[str]]]] = mapped_column(JSON, default=dict)
     simulated: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     changed_at: Mapped[datetime] = mapped_column(UtcTime, default=now)

@@ -586,7 +586,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       h("p", { class: "lead-sentence" }, clear
         ? "The viewers' faces moved together more than chance would have it: they reacted to the same things at the same time."
         : "The viewers' faces moved together no more than chance would have it."),
-      h("p", { class: "soft prose" }, `Each viewer's ${found.signal} was compared with the mean of all others (inter-subject correlation): ${number(found.isc)} over the whole film, where 0 is nothing in common and 1 the same curve. `
+      h("p", { class: "soft prose" }, `Each viewer's ${found.signal} was compared with the mean of all others (inter-subject correlation): ${number(found.isc)} over the whole film${found.n ? ` (n = ${found.n})` : ""}, where 0 is nothing in common and 1 the same curve. `
         + `By chance, with viewers shifted against each other in time, it lies between ${number(found.null_low)} and ${number(found.null_high)} (${chance(found.p)}).`),
       rows.length ? h("details", {}, h("summary", {}, "Each expression"), h("table", { class: "narrow-table" },
         h("caption", { class: "hidden-text" }, "How alike, by expression"),
@@ -630,7 +630,9 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
   function viewers() {
     // Who agreed and never watched is told in the head: there is nothing whose quality could be judged.
     const many = review.viewers.filter((viewer) => viewer.quality !== "none");
-    if (!many.length) return null;
+    const excluded = review.excluded ?? [];
+    const out = excluded.length ? h("div", { class: "notice warn" }, h("p", {}, `${several(excluded.length, "viewer")} left out of this report by whoever runs the study:`), h("ul", {}, ...excluded.map(({ viewer, reason }) => h("li", { class: "break" }, `Viewer ${viewer}: ${reason}`)))) : null;
+    if (!many.length) return out && [heading("viewers", "Viewers"), out];
     const rank = { good: 0, fair: 1, poor: 2 };
     const group = (variable) => (viewer) => variable.values.find((value) => value.id === viewer.groups?.[variable.id])?.title ?? "–";
     const columns = [
@@ -681,6 +683,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     const words = `${several(many.length, "viewer")}${poor ? `, ${poor} of poor quality` : ""}. A look is one reading of the camera; late looks came after a break of the network and are kept.`;
     return [
       heading("viewers", "Viewers", words),
+      ...(out ? [out] : []),
       h("div", { class: "scroll viewers-scroll", tabindex: 0, role: "region", "aria-label": "Table of viewers" },
         h("table", { class: "viewers" }, h("caption", { class: "hidden-text" }, "Viewers and how well they were seen"), h("thead", {}, h("tr", {}, ...heads)), body)),
     ];
@@ -759,7 +762,7 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
     fill("presence", ["presence", state.stimulus, now?.left, now?.there, Boolean(now?.curves)], presence);
     fill("synchrony", ["synchrony", state.stimulus, now?.synchrony && [now.synchrony.isc, now.synchrony.p]], synchrony);
     fill("funnel", ["funnel", review.funnel], funnel);
-    fill("viewers", [review.viewers, review.variables], viewers);
+    fill("viewers", [review.viewers, review.variables, review.excluded], viewers);
     fill("answers", [review.questions, review.variables, state.answersBy], answers);
     fill("agreement", [review.agreement], agreements);
     fill("methods", [review.methods, review.caveat, review.law, review.stimuli.map((one) => [one.title, one.facts])], methods);

@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from mien.study.definition import Study
 from mien.study_report.viewers import Viewer
 from mien.web.database import Store, StudyRow, passes
 from mien.web.settings import Settings
-from mien.web.studies.service import Studies
+from mien.web.studies.service import Studies, left_out
 from mien.web.tasks.child import work
 from mien.web.writers import Writers
 from mien.whole_file import whole_file
@@ -56,10 +56,11 @@ def make(task: dict[str, Any]) -> list[str]:
     until = datetime.fromisoformat(task["until"]) if task["until"] else None
     people: Sequence[Viewer] = ()
     odd: list[str] = []
+    out = left_out(row, until)
     if {"review.json", "long.csv", "wide.csv", "answers.csv"} & set(wanted):
-        people = viewers_of(settings, store, row, until, odd)
+        people = [viewer for viewer in viewers_of(settings, store, row, until, odd) if viewer.name not in out]
     if "review.json" in wanted:
-        review = _build(studies, row, study, people, until, odd)
+        review = _build(studies, row, study, people, until, odd, out)
         with whole_file(folder / "review.json") as part:
             part.write_text(json.dumps(review, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
     else:
@@ -140,7 +141,13 @@ def _raise_what_passes(error: Exception) -> None:
 
 
 def _build(
-    studies: Studies, row: StudyRow, study: Study, people: Sequence[Viewer], until: datetime | None, odd: Sequence[str]
+    studies: Studies,
+    row: StudyRow,
+    study: Study,
+    people: Sequence[Viewer],
+    until: datetime | None,
+    odd: Sequence[str],
+    out: Mapping[str, str],
 ) -> dict[str, Any]:
     from mien.study_report.results import build
 
@@ -160,6 +167,7 @@ def _build(
         counted=counted,
         live=row.state == "open" and until is None,
         left_out=odd,
+        excluded=out,
         simulated="The viewers of this study are simulated: nobody was filmed." if row.simulated else None,
     )
 

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from mien.study.definition import Study
+from mien.study.ready_made import READY_MADE, ready_made
 from mien.web.database import StudyRow, new_id
 from mien.web.errors import ApiError, may_fail
 from mien.web.retention.erasing import Eraser
@@ -31,6 +32,7 @@ from mien.web.studies.schema import (
     InvitationChange,
     InvitationsPage,
     InvitationView,
+    LeftOut,
     Markers,
     MarkerView,
     NewInvitation,
@@ -44,7 +46,7 @@ from mien.web.studies.schema import (
     study_view,
     viewer_view,
 )
-from mien.web.studies.service import UPLOADING, Studies, remove
+from mien.web.studies.service import UPLOADING, Studies, left_out, remove
 from mien.web.uploads import form, receive
 
 router = APIRouter(tags=["Studies"])
@@ -110,6 +112,17 @@ def list_studies(
 def make_study(request: Request, definition: Definition) -> StudyView:
     """A draft. What is not given is as in a new study: a consent text in plain words, scores only, 90 days, groups of 5."""
     return _view(request, _studies(request).take_in(definition, "created"))
+
+
+@router.post("/api/studies/ready-made/{name}", status_code=201, summary="Make a study of a ready one", responses=may_fail(404, 422))
+def make_ready_study(
+    request: Request, name: Annotated[str, Path(max_length=40, openapi_examples={"one": {"value": "screening"}})]
+) -> StudyView:
+    """A draft with questions in all languages, groups and settings; a film is still to be given. There are `screening`, `ad` and
+    `cuts`."""
+    if name not in READY_MADE:
+        raise ApiError(404, "not_found", f"There is no ready study {name[:40]!r}; there are: {', '.join(READY_MADE)}.")
+    return _view(request, _studies(request).take_in(ready_made(name), "created"))
 
 
 @router.post("/api/studies/import", status_code=201, summary="Make a study of an exported one", responses=may_fail(422))
@@ -286,12 +299,35 @@ def qr(request: Request, id: str, invitation: str) -> Response:
 def viewers(request: Request, id: str) -> ViewersPage:
     """Under numbers, with how far they are and how well they were seen; none of their answers or scores. Then faces of rooms."""
     studies = _studies(request)
-    study = Study.read(studies.known(id).definition)
+    row = studies.known(id)
+    study, out = Study.read(row.definition), left_out(row)
     kept = timedelta(days=study.retention_days)
     studies.saw(id, "the list of viewers")
-    people = [viewer_view(one, one.consented_at + kept) for one in studies.participants(id)]
+    people = [viewer_view(one, one.consented_at + kept, out.get(str(one.name))) for one in studies.participants(id)]
     faces: RoomFaces = request.app.state.room_faces
-    return ViewersPage(items=people + [face for room in studies.rooms(id) for face in faces.of(study, room)])
+    found = [face for room in studies.rooms(id) for face in faces.of(study, room)]
+    return ViewersPage(items=people + [face.model_copy(update={"left_out": out.get(face.name)}) for face in found])
+
+
+@router.put(
+    "/api/studies/{id}/viewers/{name}/left-out",
+    status_code=204,
+    summary="Leave a viewer out of the report",
+    responses=may_fail(404, 409, 422),
+)
+def leave_out(request: Request, id: str, name: ViewerName, given: LeftOut) -> Response:
+    """With a reason, which the report states, or in again without one. What is kept of the viewer stays; reports that were kept
+    before stay as they are."""
+    state, reason = request.app.state, (given.reason or "").strip()
+    state.studies.known(id)
+    if given.reason is not None and not reason:
+        raise ApiError(422, "invalid", "reason: wanted a few words, which the report states, or null to take the viewer in again")
+    if name.startswith("R"):
+        state.rooms.viewer(id, name)
+    else:
+        state.studies.participant(id, name)
+    state.studies.leave_out(id, name, reason)
+    return Response(status_code=204)
 
 
 @router.delete("/api/studies/{id}/viewers/{name}", summary="Erase a viewer", responses=may_fail(404, 409))

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from mien.study.definition import LANGUAGES, PURPOSES, REFUSED, Study, default_consent, how_often
+from mien.study.ready_made import READY_MADE
 from mien.web.database import StudyRow
 from mien.web.errors import ApiError
 from mien.web.routes.pages import page, templates
@@ -35,7 +36,7 @@ def _purposes() -> dict[str, Any]:
 
 @router.api_route("/studies", methods=["GET", "HEAD"])
 def studies(request: Request) -> Response:
-    return page(request, "studies.html", "Studies", nav="studies", purposes=_purposes())
+    return page(request, "studies.html", "Studies", nav="studies", purposes=_purposes(), ready=READY_MADE)
 
 
 @router.api_route("/studies/{id}", methods=["GET", "HEAD"])

@@ -507,7 +507,7 @@ class Participants:
                     study = rows.scalar(select(StudyRow).where(StudyRow.id == study_id).with_for_update())
                     if study is not None:
                         funnel.gone(study, row, who)
-                        study.left_out = {name: why for name, why in study.left_out.items() if name != str(row.name)}
+                        study.left_out = {name: said for name, said in study.left_out.items() if name != str(row.name)}
                     rows.delete(row)
                     touch(rows, study_id)
                     note(rows, study_id, who, "withdrawn" if who == "participant" else "erased", viewer=participant.name)

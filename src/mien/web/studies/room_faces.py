@@ -58,6 +58,7 @@ def _view(one: Viewer, room: Room, kept: timedelta) -> ViewerView:
         invitation=None,
         groups=dict(one.groups),
         order=[],
+        left_out=None,
         quality=dict(one.quality),
         erased_at=room.made_at + kept,
         seat=(round(seat[0], 3), round(seat[1], 3)),

@@ -240,6 +240,7 @@ class ViewerView(BaseModel):
     order: list[str] = Field(description="the films in the order in which they are watched; empty of a room", examples=[["s1"]])
     quality: dict[str, Any] = Field(examples=[{"looks": 1224, "with_face": 1198}])
     erased_at: datetime = Field(description="when all of it erases itself at the latest")
+    left_out: str | None = Field(description="why they are left out of the report; null where they count", examples=[None])
     seat: tuple[float, float] | None = Field(
         description="of a room: where in the picture the face mostly was, as shares of its width and height", examples=[None]
     )
@@ -359,7 +360,17 @@ def invitation_view(one: Invitation, address: str | None) -> InvitationView:
     )
 
 
-def viewer_view(one: Participant, erased_at: datetime) -> ViewerView:
+class LeftOut(BaseModel):
+    """Whether a viewer counts in the report."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "The camera showed somebody else."}]})
+
+    reason: str | None = Field(
+        max_length=200, description="why the viewer is left out, which the report says; null takes them in again"
+    )
+
+
+def viewer_view(one: Participant, erased_at: datetime, left_out: str | None) -> ViewerView:
     """A participant for the API."""
     return ViewerView(
         name=str(one.name),
@@ -377,6 +388,7 @@ def viewer_view(one: Participant, erased_at: datetime) -> ViewerView:
         order=one.order,
         quality=one.quality,
         erased_at=erased_at,
+        left_out=left_out,
         seat=None,
     )
 

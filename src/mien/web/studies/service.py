@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -155,6 +155,19 @@ class Studies:
     def funnel(self, id: str) -> dict[str, Any]:
         """How far people came, and why not further, as `mien.study_report.funnel.funnel` takes it. Raises `ApiError` 404."""
         return funnel(self.known(id), self.participants(id))
+
+    def leave_out(self, id: str, viewer: str, reason: str) -> None:
+        """Takes somebody, who must be there, out of the report from now on; in again where there is no reason.
+
+        The report says who is left out and why; the log says it of whom, and no reason. Raises `ApiError` 404.
+        """
+        with self.store.session() as rows:
+            row = locked(rows, id)
+            if left_out(row).get(viewer, "") == reason:
+                return
+            row.left_out = row.left_out | {viewer: [*row.left_out.get(viewer, []), [now().isoformat(), reason]]}
+            row.version, row.changed_at = row.version + 1, now()
+            note(rows, id, "operator", "left out of the report" if reason else "taken into the report again", viewer=viewer)
 
     # --- changing
 
@@ -369,6 +382,16 @@ def touch(rows: Session, id: str) -> int:
 def note(rows: Session, id: str, who: Who, action: str, **detail: Any) -> None:
     """As `Studies.note`."""
     rows.add(AuditEntry(study_id=id, who=who, action=action, detail=detail))
+
+
+def left_out(row: StudyRow, until: datetime | None = None) -> dict[str, str]:
+    """Who is left out of a study's report, {name: reason}; of one that is kept, who was left out by then."""
+    found = {}
+    for name, said in row.left_out.items():
+        reasons = [reason for at, reason in said if until is None or datetime.fromisoformat(at) <= until]
+        if reasons and reasons[-1]:
+            found[name] = reasons[-1]
+    return found
 
 
 def keep(rows: Session, row: StudyRow, new: Study) -> None:

@@ -1,7 +1,7 @@
 // The tab of people: how far each is, how well each was seen; exported and erased one by one.
 
 import { api } from "../shared/api.js";
-import { confirm } from "../shared/dialogs.js";
+import { ask, confirm } from "../shared/dialogs.js";
 import { h, say } from "/static/mien/element.js";
 import { percent, several, size, when } from "/static/mien/format.js";
 import { keeping } from "./focus.js";
@@ -40,7 +40,7 @@ export function peoplePanel(study, { path, changed, answered }) {
   const body = h("tbody", {});
   const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Everybody who is measured" },
     h("table", { class: "people" },
-      h("thead", {}, h("tr", {}, ...["Viewer", "Step", "Agreed", "Groups", "Face found", "Erases itself"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col" }, h("span", { class: "hidden-text" }, "What can be done")))),
+      h("thead", {}, h("tr", {}, ...["Viewer", "Step", "Agreed", "Groups", "Face found", "In the report", "Erases itself"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col" }, h("span", { class: "hidden-text" }, "What can be done")))),
       body));
   const empty = h("div", { class: "empty" }, h("strong", {}, "Nobody has taken part yet"), h("span", {}, "Send a link, or measure a room: both are under Invitations. This page follows by itself."));
   const counts = h("p", { class: "soft" });
@@ -86,11 +86,32 @@ export function peoplePanel(study, { path, changed, answered }) {
       h("td", {}, h("span", { class: "tabular" }, when(viewer.consented_at)), h("p", { class: "small soft tabular" }, done)),
       h("td", {}, groupsOf(viewer) || "–"),
       h("td", {}, seen ? h("span", { class: "row tabular nowrap" }, h("span", { class: `state ${seen[1]}` }, seen[0]), percent(share)) : h("span", { class: "soft" }, "not yet")),
+      h("td", {}, inReport(viewer)),
       h("td", { class: "tabular nowrap" }, day(viewer.erased_at)),
       h("td", { class: "acts" }, h("div", { class: "row acts" },
         h("a", { class: "button small", href: `${path}/viewers/${encodeURIComponent(viewer.name)}/export`, download: "", "aria-label": `Export what is kept of viewer ${viewer.name}` }, "Export"),
         h("button", { type: "button", class: "small plain danger", "aria-label": `Erase viewer ${viewer.name}`, onclick: () => erase(viewer) }, "Erase"))),
     );
+  }
+
+  /** A tick: without it the report is made without this viewer, and says so with the reason. */
+  function inReport(viewer) {
+    const tick = h("input", { type: "checkbox", checked: !viewer.left_out, "aria-label": `Viewer ${viewer.name} counts in the report`, onchange: async () => {
+      const reason = tick.checked ? null : await ask({ title: `Leave viewer ${viewer.name} out of the report?`, label: "Why", hint: "The report says who was left out and why. What is kept of them stays.", action: "Leave out" });
+      if (!tick.checked && !reason) {
+        tick.checked = true;
+        return;
+      }
+      try {
+        await api("PUT", `${path}/viewers/${encodeURIComponent(viewer.name)}/left-out`, { reason });
+        await read();
+      } catch (error) {
+        tick.checked = !viewer.left_out;
+        say(problem, error.message);
+        problem.hidden = false;
+      }
+    } });
+    return h("label", { class: "check" }, tick, h("span", { class: "small soft break" }, viewer.left_out ? `Left out: ${viewer.left_out}` : ""));
   }
 
   async function erase(viewer) {

@@ -131,6 +131,19 @@ get("new-form").addEventListener("submit", async (event) => {
   }
 });
 
+// --- ready ones: in one press -------------------------------------------------------------------------------------------------------
+
+for (const button of document.querySelectorAll("[data-ready]"))
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      location.assign(studyPage(await api("POST", `/api/studies/ready-made/${button.dataset.ready}`)));
+    } catch (error) {
+      toast(error.message);
+      button.disabled = false;
+    }
+  });
+
 // --- from a file --------------------------------------------------------------------------------------------------------------------
 
 for (const button of document.querySelectorAll("[data-import]")) button.addEventListener("click", () => get("file").click());
