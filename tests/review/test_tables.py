@@ -159,3 +159,12 @@ def test_what_does_not_fit_the_lines_of_a_matrix_is_refused() -> None:
     for wrong in ({"comedy": "a"}, of_both | {"drama": "z"}, of_both | {"drama": ["a"]}, of_both | {"x": "a"}, "a"):
         with pytest.raises(DataError, match="for each of comedy, drama"):
             NAMED.before[0].check(wrong)
+
+
+def test_no_two_columns_have_one_name(tmp_path: Path) -> None:
+    plain = {"kind": "short", "title": {"en": "?"}}
+    study = Study.read({"before": [plain | {"id": "viewer"}, MATRIX, plain | {"id": "q2", "column": "likes_drama"}]})
+    answered = Viewer("1", {}, answers={"viewer": "me", "q1": {"comedy": "a", "drama": "b"}, "q2": "so"})
+    tables.answers(tmp_path / "answers.csv", study, [answered])
+    (row,) = read(tmp_path / "answers.csv")
+    assert row == {"viewer": "1", "viewer_": "me", "likes_comedy": "a", "likes_drama": "b", "likes_drama_": "so"}

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from contents import holding
 from mien.errors import DataError
 from mien.study.definition import LANGUAGES, Recruiting, Study, asked, default_consent
 from web.participant_page import STUDY, Open, Person
@@ -73,6 +74,15 @@ def test_the_ready_made_text_names_them_and_another_has_to() -> None:
     assert lacks == ["a consent text in Français that says that PROLIFIC_PID, STUDY_ID, SESSION_ID is kept"]
 
 
+def test_a_parameter_is_named_by_a_word_of_its_own(app: FastAPI, client: TestClient) -> None:
+    recruiting = {"identifiers": ["id", "s"]}
+    held = study(app, recruiting=recruiting, consent={"version": 1, "text": {"en": "You did agree; s, too.", "fr": "id. s"}})
+    came(client, held, identifiers={"id": "x", "s": "y"})
+    assert held.row(1).identifiers == {"s": "y"}
+    lacks = [lack.what for lack in Study.read(held.app.state.studies.known(held.study).definition).lacks()]
+    assert lacks == ["a consent text in English that says that id is kept"]
+
+
 def test_they_stand_in_one_table_apart_from_the_rest(app: FastAPI, client: TestClient) -> None:
     held = study(app, **SHORT)
     through(came(client, held, identifiers={"PROLIFIC_PID": "=zzz"}), smokes="no")
@@ -135,6 +145,12 @@ def test_a_study_without_ends_has_none(app: FastAPI, client: TestClient) -> None
         ({"finished": {"address": "https://"}}, "https://"),
         ({"finished": {"address": 'https://a.example/"x'}}, "https://"),
         ({"finished": {"address": "https://a.example/{PID}"}}, "cannot be filled in"),
+        # Whoever comes would say where to.
+        ({"identifiers": ["PID"], "finished": {"address": "https://{PID}/"}}, "a server's name"),
+        ({"identifiers": ["PID"], "finished": {"address": "https://a.example{PID}?x"}}, "a server's name"),
+        ({"identifiers": ["PID"], "finished": {"address": "https://a.example:{PID}"}}, "a server's name"),
+        ({"identifiers": ["PID"], "finished": {"address": "https://{PID}@a.example/"}}, "a server's name"),
+        ({"finished": {"address": "\x01https://a.example/"}}, "https://"),
     ],
 )
 def test_what_cannot_lead_back(given: dict[str, Any], says: str) -> None:
@@ -184,6 +200,30 @@ def test_a_question_that_hangs_on_another_is_asked_of_some(app: FastAPI, client:
     assert held.row().answers["before"] == {"smokes": "no"}  # to what is not asked there is no answer
 
 
+def test_who_answers_anew_at_the_camera_is_looked_at_once_more(app: FastAPI, client: TestClient) -> None:
+    held = study(app, **SHORT)
+    person = came(client, held)
+    assert through(person, smokes="yes", brand="any") == "camera"
+    kept = person.ask("PUT", "/answers", part="before", answers={"smokes": "no"})
+    assert (kept, held.row(1).answers) == ({"answers": {}, "step": "screened"}, {})
+    other = came(client, held)
+    assert through(other, smokes="yes", brand="any") == "camera"
+    other.ask("PUT", "/answers", part="before", answers={"smokes": None, "brand": None})
+    assert other.refused("POST", "/step", step="film:0") == (409, "answers_missing")
+    other.ask("PUT", "/answers", part="before", answers={"smokes": "yes", "brand": "any"})
+    other.go("film:0")
+
+
+def test_answers_of_who_is_screened_out_are_in_no_byte_after_the_next_sweep(app: FastAPI, client: TestClient) -> None:
+    word = "zweifelsohne"
+    brand = BRAND | {"shown_if": None, "new_page": False}
+    held = study(app, **SHORT | {"before": [brand, SMOKES]})
+    assert through(came(client, held), brand=word, smokes="no") == "screened"
+    app.state.storage.sweep()
+    assert holding(app.state.settings.data_dir, word) == []
+    assert holding(app.state.settings.data_dir, CAME["PROLIFIC_PID"])  # who looks finds
+
+
 def test_conditions_hang_on_what_is_asked() -> None:
     second = SMOKES | {"id": "second", "screen_out": [], "shown_if": {"question": "smokes", "options": ["yes"]}}
     third = BRAND | {"id": "third", "shown_if": {"question": "second", "options": ["yes"]}}
@@ -222,9 +262,14 @@ def test_of_a_group_no_more_are_measured_than_are_wanted_also_at_once(app: FastA
         steps = list(crowd.map(lambda person: through(person, age="young"), people))
     assert Counter(steps) == {"camera": 2, "screened": 3}
     assert through(came(client, held), age="old") == "camera"
-    people[steps.index("camera")].ask("POST", "/leave")  # whose place is free
+    inside = people[steps.index("camera")]
+    changed = came(client, held)  # says to be of another group, and is of the full one once that was let on
+    assert through(changed, age="old") == "camera"
+    assert changed.ask("PUT", "/answers", part="before", answers={"age": "young"})["step"] == "screened"
+    inside.ask("PUT", "/answers", part="before", answers={"age": "young"})  # holds one of the two places
+    inside.ask("POST", "/leave")  # whose place is free
     assert through(came(client, held), age="young") == "camera"
-    assert app.state.studies.funnel(held.study)["lost"]["camera"] == {"quota": 3, "under_way": 3, "left": 1}
+    assert app.state.studies.funnel(held.study)["lost"]["camera"] == {"quota": 4, "under_way": 3, "left": 1}
 
 
 def test_a_link_of_a_group_that_is_full_says_so(app: FastAPI, client: TestClient) -> None:

@@ -338,7 +338,12 @@ class Recruiting:
 
     def kept(self, given: Mapping[str, str], text: str) -> dict[str, str]:
         """Of the parameters that somebody came with, those that are kept: the text that the person agreed to names them."""
-        return {name: given[name][:IDENTIFIER_LETTERS_MAX] for name in self.identifiers if given.get(name) and name in text}
+        return {name: given[name][:IDENTIFIER_LETTERS_MAX] for name in self.identifiers if given.get(name) and is_named(name, text)}
+
+
+def is_named(name: str, text: str) -> bool:
+    """Whether the name of a parameter stands in a text as a word of its own: `id` does not in "did"."""
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,7 +463,7 @@ class Study:
         ]
         for language in self.languages:
             text = self.consent.text.get(language, "")
-            unsaid = [name for name in self.recruiting.identifiers if name not in text]
+            unsaid = [name for name in self.recruiting.identifiers if not is_named(name, text)]
             words = f"a consent text in {LANGUAGES[language]} that says that {', '.join(unsaid)} is kept"
             lacks.append((Lack("consent", words), bool(unsaid and text.strip())))
         for part, questions in (("before", self.before), ("after", self.after)):
@@ -749,7 +754,9 @@ def _end(given: Any, where: str) -> End:
     read = _Fields(given, where, ("code", "address"))
     address = read.text("address", ADDRESS_LETTERS_MAX)
     if address and not _leads_somewhere(address):
-        raise read.wrong("address", "an address that begins with https:// or http://")
+        raise read.wrong(
+            "address", "an address that begins with https:// or http:// and a server's name, nothing filled in before its path"
+        )
     return End(code=read.text("code", CODE_LETTERS_MAX), address=address)
 
 
@@ -758,7 +765,9 @@ def _leads_somewhere(address: str) -> bool:
         parts = urlsplit(_PLACEHOLDER.sub("x", address))
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s\"<>\\]", address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f\"<>\\]", address):
+        return False
+    return "{" not in re.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0]  # whoever comes must not say where to
 
 
 def _recruiting(given: Any, where: str) -> Recruiting:

@@ -151,7 +151,10 @@ def _valences(viewers: Sequence[Viewer], stimulus: str, times: Sequence[float]) 
 
 def answers(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
     """viewer, a column per variable and per question, called as the study says, else by its id; of emotions a column
-    `<question>_<label>` each, of a matrix `<question>_<row>`; of several choices their ids with "|" between them."""
+    `<question>_<label>` each, of a matrix `<question>_<row>`; of several choices their ids with "|" between them.
+
+    A name that is there already gets a _ behind it.
+    """
     definition = study.json()
     variables = [variable["id"] for variable in definition.get("variables") or ()]
     asked = [*(definition.get("before") or ()), *(definition.get("after") or ())]
@@ -159,7 +162,10 @@ def answers(path: StrPath, study: Any, viewers: Sequence[Viewer]) -> None:
     for question in asked:
         name, kind = question.get("column") or question["id"], question["kind"]
         inner = FERPLUS if kind == "emotions" else [row["id"] for row in question["rows"]] if kind == "matrix" else ()
-        header += [f"{name}_{one}" for one in inner] or [name]
+        for column in [f"{name}_{one}" for one in inner] or [name]:
+            while column in header:  # as of a study that calls one `viewer`, or as a line of a matrix is called
+                column += "_"
+            header.append(column)
 
     def rows() -> Iterator[str]:
         yield _line(header)

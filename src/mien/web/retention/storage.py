@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from mien.web.analyses.service import DOOMED, Jobs
 from mien.web.capture.frame_log import PICTURES
 from mien.web.capture.old_logs import FRAMES
-from mien.web.database import FINISHED, JOB_TABLES, UNFINISHED, Job, Participant, Room, Store, StudyRow, now, passes
+from mien.web.database import FINISHED, JOB_TABLES, STUDY_TABLES, UNFINISHED, Job, Participant, Room, Store, StudyRow, now, passes
 from mien.web.folders import files
 from mien.web.retention.clock_steps import LOOK_EVERY_S, Doubt
 from mien.web.retention.erasing import Eraser
@@ -49,7 +49,7 @@ class Storage:
         for id in old:
             self.jobs.erase(id, forget=False)
         if old or self.store.owes:
-            self.store.forget(*JOB_TABLES)
+            self.store.forget(*(STUDY_TABLES if self.store.owes else ()), *JOB_TABLES)
         self._erase_strays(older_than_s=STRAY_AFTER_S if sure else math.inf)
         self.studies.sweep(by_age=sure)
         return old

@@ -291,7 +291,9 @@ class Participants:
             if part not in answered:  # a page saves each answer at once
                 note(rows, row.study_id, "participant", "answered", viewer=row.name, part=part)
             if part == "before" and through and _screened(study, kept):
-                return {}, _screen_out(rows, row, "screened_out")
+                return {}, self._screen_out(rows, row, "screened_out")
+            if row.step == "camera" and (why := _unwanted(rows, study, row)):  # who was let on answers anew
+                return {}, self._screen_out(rows, row, why)
             step = row.step
         return kept, step
 
@@ -314,10 +316,11 @@ class Participants:
             if left_out:
                 raise ApiError(409, "step_left_out", f"Before {step} comes {left_out[0]}.")
             for part, questions in (("before", study.before), ("after", study.after)):
-                if at <= steps.index(part) < to:
+                # Those before the film can be answered anew until it begins, so they are looked at once more then.
+                if at <= steps.index(part) < to or (part == "before" and row.step == "camera"):
                     answered = row.answers.get(part, {})
                     if part == "before" and (why := _unwanted(rows, study, row)):
-                        return _screen_out(rows, row, why)
+                        return self._screen_out(rows, row, why)
                     wanted = {question.id for question in asked((*study.before, *study.after), flat(row.answers))}
                     questions = tuple(question for question in questions if question.id in wanted)
                     lacking = [question.id for question in questions if question.required and question.id not in answered]
@@ -336,6 +339,16 @@ class Participants:
             touch(rows, row.study_id)
             note(rows, row.study_id, "participant", "step", viewer=row.name, step=step)
         return step
+
+    def _screen_out(self, rows: Session, row: Participant, why: str) -> str:
+        """Ends taking part of somebody who is not looked for, or of whose group enough are there. Their answers are not needed, and
+        the sweep takes them out of the database's own log."""
+        row.quality = row.quality | {"left_at": row.step, "screened": why}
+        row.answers, row.groups, row.step = {}, {}, "screened"
+        touch(rows, row.study_id)
+        note(rows, row.study_id, "participant", "screened out", viewer=row.name)
+        self.store.owes = True
+        return row.step
 
     def leave(self, participant: Participant) -> None:
         """Ends taking part. What was measured is kept, until it is withdrawn or its time is over."""
@@ -601,15 +614,6 @@ def _full(rows: Session, study: Study, id: str, groups: Mapping[str, str], but: 
         sum(person.groups.get(variable) == value for person in (there if variable in by_link else through)) >= limit
         for (variable, value), limit in limits.items()
     )
-
-
-def _screen_out(rows: Session, row: Participant, why: str) -> str:
-    """Ends taking part of somebody who is not looked for, or of whose group enough are there. Their answers are not needed."""
-    row.quality = row.quality | {"left_at": row.step, "screened": why}
-    row.answers, row.groups, row.step = {}, {}, "screened"
-    touch(rows, row.study_id)
-    note(rows, row.study_id, "participant", "screened out", viewer=row.name)
-    return row.step
 
 
 def steps_of(participant: Participant) -> list[str]:

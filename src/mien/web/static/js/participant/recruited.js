@@ -10,7 +10,7 @@ const PLACE = "mien.take-part-address.";
 export function cameWith(names, invitation) {
   const given = new URLSearchParams(location.search), found = {};
   for (const name of names ?? []) {
-    const value = given.get(name)?.slice(0, 200);
+    const value = [...(given.get(name) ?? "").replaceAll("\0", "")].slice(0, 200).join(""); // what the server can keep, no half of a letter
     if (value) found[name] = value;
   }
   if (new URLSearchParams(location.search).has("kiosk")) return found; // a device that many use keeps nothing

@@ -21,7 +21,7 @@ const unfilled = (address, names) => [...address.matchAll(/\{([^{}]*)\}/g)].map(
 function leadsSomewhere(address) {
   try {
     const { protocol, hostname } = new URL(address.replace(/\{[^{}]*\}/g, "x"));
-    return ["http:", "https:"].includes(protocol) && Boolean(hostname) && /^https?:\/\//i.test(address) && !/[\s"<>\\]/.test(address);
+    return ["http:", "https:"].includes(protocol) && Boolean(hostname) && /^https?:\/\/[^/?#{]+(?:[/?#]|$)/i.test(address) && !/[\s\x00-\x1f"<>\\]/.test(address);
   } catch {
     return false;
   }
@@ -75,7 +75,7 @@ export function recruitingPanel(study, { path, changed }) {
       const input = h("input", { type: "text", value: now()[name][of], maxlength: most, autocomplete: "off", spellcheck: "false", name: `${name}-${of}`, ...more, oninput: () => {
         const value = input.value.trim();
         const open = of === "address" ? unfilled(value, now().identifiers) : [];
-        const wrong = open.length ? `Not kept, so it cannot be filled in: ${open.join(", ")}` : of === "address" && value && !leadsSomewhere(value) ? "An address that begins with https://, please." : "";
+        const wrong = open.length ? `Not kept, so it cannot be filled in: ${open.join(", ")}` : of === "address" && value && !leadsSomewhere(value) ? "An address that begins with https:// and a server’s name, please; only what comes behind that is filled in." : "";
         say(problem, wrong);
         problem.hidden = !wrong;
         input.setAttribute("aria-invalid", String(Boolean(wrong)));
