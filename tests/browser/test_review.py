@@ -494,6 +494,13 @@ def test_markers_are_added_changed_and_deleted(open_page: Open, made: str, answe
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.get_by_role("status").get_by_text("“Joke” is deleted.").wait_for()
     assert kept() == []
+    # While the film or the plot has the focus one key marks a moment, without a question.
+    page.reload()
+    page.locator(".cursor").focus()
+    page.keyboard.press("PageUp")
+    page.keyboard.press("m")
+    page.get_by_role("status").get_by_text("“Mark 1” is marked.").wait_for()
+    assert [(one["time_s"], one["label"]) for one in kept()] == [(4.0, "Mark 1")]
 
 
 @pytest.mark.more

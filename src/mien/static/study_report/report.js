@@ -49,9 +49,10 @@ function liveliest(part, labels) {
  * Draws the review into `root` and returns {update(review), seek(t), time(), stimulus(), end()}; `end` before another one takes its place.
  *
  * film(stimulus) gives the address of a film or null; acts: elements for the right of the head; back: an element over the title;
- * editable: markers can be changed, by edit({stimulus, time_s, marker}) (marker null: a new one) and erase({stimulus, marker}).
+ * editable: markers can be changed, by edit({stimulus, time_s, marker}) (marker null: a new one) and erase({stimulus, marker});
+ * mark({stimulus, time_s}) makes one at once, for the key M while film or plot has the focus.
  */
-export function show(root, review, { film = () => null, acts = [], back = null, editable = false, edit = null, erase = null } = {}) {
+export function show(root, review, { film = () => null, acts = [], back = null, editable = false, edit = null, erase = null, mark = null } = {}) {
   const state = { stimulus: review.stimuli[0]?.id ?? null, valence: false, signals: null, group: "", corrected: false, measured: false, everybody: false, sort: "name", down: false, t: 0 };
   const places = Object.fromEntries(
     ["head", "cuts", "films", "view", "moments", "markers", "presence", "synchrony", "funnel", "viewers", "answers", "agreement", "methods"].map((name) => [name, h("section", { id: `review-${name}` })]),
@@ -241,10 +242,15 @@ export function show(root, review, { film = () => null, acts = [], back = null, 
       this.strip = new Strip(now.strip, (t) => this.seek(t));
       const place = h("div", {});
       const add = editable && h("button", { type: "button", class: "small no-print", onclick: () => edit({ stimulus: state.stimulus, time_s: state.t, marker: null }) }, "Mark this moment");
-      const side = h("div", { class: "film-side" }, this.video || this.still, this.read, add);
+      const hint = add && mark && h("p", { class: "small soft no-print" }, "While the film plays, the key M marks the moment.");
+      const side = h("div", { class: "film-side" }, this.video || this.still, this.read, add, hint);
       this.parts = [
         heading("view", review.stimuli.length > 1 ? now.title : "The film and its audience"),
-        h("div", { class: "review-view" },
+        h("div", { class: "review-view", onkeydown: (event) => {
+          if (!add || !mark || event.key.toLowerCase() !== "m" || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+          event.preventDefault(); // the browser's own: without sound
+          mark({ stimulus: state.stimulus, time_s: state.t });
+        } },
           side,
           h("div", { class: "plot-side" }, this.tools, this.chips, this.words, this.groups, place, now.strip.length ? this.strip.element : null, h("div", { class: "row" }, this.whole))),
       ];

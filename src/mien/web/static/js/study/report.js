@@ -93,7 +93,7 @@ function draw(next) {
     paint(review.colours);
     report = show(root, review, {
       film: (stimulus) => (stimulus.kind === "event" ? null : `${base}/films/${encodeURIComponent(stimulus.id)}`),
-      acts: acts(), back, editable: !frozen, edit, erase,
+      acts: acts(), back, editable: !frozen, edit, erase, mark,
     });
   }
   document.title = `${review.title} · report · mien`;
@@ -220,6 +220,18 @@ async function edit({ stimulus, time_s, marker }) {
   if (!told?.label) return;
   if (marker) await put(all().map((one) => (one.id === marker.id ? { ...one, ...told } : one)), `“${told.label}” is changed.`);
   else await put([...all(), { id: `m${Date.now().toString(36)}`, stimulus, ...told }], `“${told.label}” is marked.`);
+}
+
+let marking = Promise.resolve();
+
+/** One at once, with a name that can be changed later; the next waits until it is kept. */
+function mark({ stimulus, time_s }) {
+  marking = marking.then(() => {
+    const taken = new Set(all().map((marker) => marker.label));
+    let number = 1;
+    while (taken.has(`Mark ${number}`)) number += 1;
+    return put([...all(), { id: `m${Date.now().toString(36)}`, stimulus, time_s: Math.round(time_s * 100) / 100, end_s: null, label: `Mark ${number}` }], `“Mark ${number}” is marked.`);
+  });
 }
 
 async function erase({ marker }) {
