@@ -64,15 +64,14 @@ def test_a_calibrated_bundle_has_the_same_network_and_says_how_reliable_it_is(
     bundle_folder: Path, data: Path, tmp_path: Path
 ) -> None:
     bundle = load_model(bundle_folder)
-    found = calibrate(bundle, data, tmp_path / "anew", elsewhere=data)
+    found = calibrate(bundle, data, tmp_path / "anew", elsewhere=data, before=bundle)
     anew = load_model(tmp_path / "anew")
     assert anew.spec.sha256 == bundle.spec.sha256
     assert anew.card == card(anew.spec)
     head = anew.spec.heads[0]
     assert [prior.name for prior in head.priors] == ["natural", "balanced", "fused"]
     assert all(way.reliability is not None for one in anew.spec.heads for way in (one, *one.priors))
-    assert found["decision"]["default"] == ("fused" if found["decision"]["allowed"] else "natural")
-    assert (head.fusion is not None) == (found["decision"]["default"] == "fused" and head.with_prior("fused").fusion is not None)
+    assert found["decision"]["default"] == ("tuned" if found["decision"]["allowed"] else "natural")
     rows = {row["kind"]: row for row in anew.spec.calibration["reliability"]["kinds"]}
     assert set(rows) == {"clean", *KINDS, "named beforehand", "nothing"}
     assert not any(rows[kind]["learnt"] for kind in NAMED_BEFOREHAND)
@@ -104,15 +103,40 @@ def test_the_default_changes_only_where_the_rule_allows_it(
     bundle = load_model(bundle_folder)
     asked = ask(bundle, data)
     heads = bundle.spec.heads
-    monkeypatch.setattr(module, "misses", lambda found, before: ["elsewhere_surprise"])
+    natural = heads[0].with_prior("natural")
+    monkeypatch.setattr(module, "misses", lambda found, bars: ["elsewhere_surprise"])
     chosen, report = choose_decision(heads, asked)
     assert (report["default"], report["allowed"]) == ("natural", 0)
-    assert (chosen[0].temperature, chosen[0].fusion) == (heads[0].with_prior("natural").temperature, None)
-    monkeypatch.setattr(module, "misses", lambda found, before: [])
+    assert "tuned" not in report
+    assert (chosen[0].temperature, chosen[0].fusion) == (natural.temperature, None)
+    assert chosen[0].with_prior("fused").fusion is not None
+    # Surprise is missed: what the head alone says may be pushed to it, and to nothing else.
+    pushed = [module.pushed_head(heads[0], ["surprise"], by).bias for by in module.PUSHES]
+    place = FERPLUS.index("surprise")
+    monkeypatch.setattr(
+        module,
+        "figures",
+        lambda way, heads, asked: {"mean": way.bias[place], "is_allowed": float(way.fusion is None and way.bias in pushed[:3])},
+    )
+    monkeypatch.setattr(module, "misses", lambda found, bars: [] if found["is_allowed"] else ["elsewhere_surprise"])
     chosen, report = choose_decision(heads, asked)
-    assert report["default"] == "fused"
-    fused = chosen[0].with_prior("fused")
-    assert (chosen[0].bias, chosen[0].fusion) == (fused.bias, fused.fusion)
+    assert (report["default"], report["allowed"]) == ("tuned", 3)
+    assert report["tuned"] == {"mean": 0.15, "is_allowed": 1.0, "misses": []}
+    assert (chosen[0].bias, chosen[0].fusion) == (pushed[2], None)
+    assert {name for name, by in zip(FERPLUS, chosen[0].bias, strict=True) if by} == {"surprise"}
+    assert chosen[0].with_prior("natural").bias == natural.bias
+
+
+def test_the_bars_are_those_of_the_default_before_it(bundle_folder: Path, data: Path) -> None:
+    bundle = load_model(bundle_folder)
+    asked = ask(bundle, data)
+    _, report = choose_decision(bundle.spec.heads, asked)
+    assert report["natural"]["misses"] == []  # of nothing from elsewhere, and against itself
+    better = {"ferplus_accuracy": 1.02, "fer2013_accuracy": 0.0}
+    chosen, report = choose_decision(bundle.spec.heads, asked, better)
+    assert report["default"] == "natural"
+    assert "ferplus_accuracy" in report["natural"]["misses"]
+    assert chosen[0].bias == bundle.spec.heads[0].with_prior("natural").bias
 
 
 def test_the_command_prints_a_line_for_each_kind_of_damage(

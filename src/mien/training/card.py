@@ -4,6 +4,9 @@ from typing import Any
 
 from mien.models import ModelSpec
 
+DECISIONS = ("natural", "tuned", "fused")
+"""Those that a calibration may have figures of; `tuned` where the rule allowed another default than `natural`."""
+
 PROTOCOL_NAMES = {"ferplus-strict": "FER+ strict", "fer2013": "FER2013", "labels": "single labels"}
 
 
@@ -119,16 +122,16 @@ def _reliability(spec: ModelSpec) -> list[str]:
     out = []
     decision = spec.calibration.get("decision")
     if decision:
-        natural, fused = decision["natural"], decision["fused"]
-        missed = ", ".join(fused["misses"]).replace("_", " ") or "nothing"
+        ways = [name for name in DECISIONS if name in decision]
+        missed = ", ".join(decision["fused"]["misses"]).replace("_", " ") or "nothing"
         out += ["## How it decides", ""]
-        allowed = f"{decision['allowed']} of {decision['tried']} decisions by both heads"
+        allowed = f"{decision['allowed']} of {decision['tried']} decisions{' by both heads' if len(ways) == 2 else ''}"
         out += [f"By `{decision['default']}`: the rule allowed {allowed}."]
         out += [f"`fused`, the best of the others, misses: {missed}. PublicTest, and faces from elsewhere:", ""]
-        out += ["| | natural | fused |", "| --- | ---: | ---: |"]
+        out += [f"| | {' | '.join(ways)} |", "| --- |" + " ---: |" * len(ways)]
         out += [
-            f"| {name.replace('_', ' ')} | {_percent(value)} | {_percent(fused[name])} |"
-            for name, value in natural.items()
+            f"| {name.replace('_', ' ')} | " + " | ".join(_percent(decision[way][name]) for way in ways) + " |"
+            for name in decision["natural"]
             if name != "misses"
         ]
         out += [""]

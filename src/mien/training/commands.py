@@ -457,6 +457,9 @@ def _calibrate(commands: Any) -> None:
     parser.add_argument(
         "--elsewhere", type=Path, metavar="DIR", help="labelled faces of another origin, of which nothing is learnt"
     )
+    parser.add_argument(
+        "--before", metavar="MODEL", help="the default before it, of which the rule's bars are; unless given the model itself"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model to write")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the damage; default 0")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
@@ -467,6 +470,7 @@ def calibrate(options: argparse.Namespace) -> int:
     _needs_training("calibrate")
     from mien.models import load_model
     from mien.training.calibrate import calibrate as found_anew
+    from mien.training.card import DECISIONS
 
     with counting("asking the network") as progress:
         found = found_anew(
@@ -474,6 +478,7 @@ def calibrate(options: argparse.Namespace) -> int:
             options.data,
             options.out,
             elsewhere=options.elsewhere,
+            before=None if options.before is None else load_model(options.before),
             layout=options.layout,
             seed=options.seed,
             progress=progress,
@@ -484,11 +489,12 @@ def calibrate(options: argparse.Namespace) -> int:
     decision = found.get("decision")
     if decision:
         print(f"default decision: {decision['default']}; allowed {decision['allowed']} of {decision['tried']}")
-        print(f"  {'':<22}{'natural':>9}{'fused':>9}")
-        for name, value in decision["natural"].items():
+        ways = [name for name in DECISIONS if name in decision]
+        print(f"  {'':<22}" + "".join(f"{name:>9}" for name in ways))
+        for name in decision["natural"]:
             if name != "misses":
-                print(f"  {name:<22}{_percent(value):>9}{_percent(decision['fused'][name]):>9}")
-        print(f"  not reached: {', '.join(decision['fused']['misses']) or 'nothing'}\n")
+                print(f"  {name:<22}" + "".join(f"{_percent(decision[way][name]):>9}" for way in ways))
+        print("".join(f"  {way} does not reach: {', '.join(decision[way]['misses']) or 'nothing left'}\n" for way in ways))
     _print_reliability(found["reliability"]["kinds"])
     print(f"\nmodel: {options.out}")
     return 0
