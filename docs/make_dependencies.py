@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 PAGE = Path(__file__).parent / "dependencies.md"
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
-EXTRAS = ("", "web", "postgres", "tables", "cluster", "train", "demo")
+EXTRAS = ("", "web", "postgres", "tables", "cluster", "cloud", "train", "demo")
 """What users install; what tests alone need is not passed on to anybody."""
 
 FREE = (
