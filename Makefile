@@ -5,7 +5,7 @@
 #   make test    installs mien with its training and test parts into .venv-test, and Debian's chromium where it can; runs the tests
 #                that meet each page, each call and the main job once
 #   make test-more   all the others, which meet those again: every way through the pages, every client, whatever is slow by nature
-#   make nightly     what takes long and draws anew: property tests with new examples, every hostile file through every door (Linux),
+#   make nightly     what takes long and draws anew: property tests with new examples, every hostile file through every door, ten minutes of callers that come and go (Linux),
 #                    licences of all that mien stands on
 #   make sbom        writes sbom.cdx.json, a bill of materials (CycloneDX) of mien with all that it needs to run
 PYTHON ?= python3
@@ -52,6 +52,7 @@ nightly: .venv-test/installed
 	.venv-test/bin/python docs/make_dependencies.py --check
 	.venv-test/bin/python -m pytest $(SPREAD) -m hypothesis --hypothesis-profile nightly --ignore tests/web/test_openapi.py
 	PYTHONPATH=tests .venv-test/bin/python -m hostile.doors
+	.venv-test/bin/python benchmarks/bench_churn.py
 
 sbom: .venv/installed .venv-sbom/installed
 	.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library -o sbom.cdx.json .venv/bin/python

@@ -31,8 +31,9 @@ from mien.web.capture.wire import FrameHead, pack_frame
 SETTLED_SAMPLES = 2
 """From this sample on nothing may grow."""
 
-GROWTH_MIB, GROWTH_FILES = 24.0, 4
-"""What memory (its allocator keeps some) and open files (of connections that are just closing) may differ by."""
+GROWTH_MIB, GROWTH_FILES = 24.0, 2
+"""What memory (its allocator keeps some) and open files may differ by, from the least of the first half to that of the second: single
+samples meet connections that are just closing."""
 
 
 def picture() -> bytes:
@@ -128,9 +129,13 @@ def main() -> int:
                     print(*(f"{value:.0f}" for value in samples[-1]), file=sys.stderr, flush=True)
     head = ["after, s", "rounds", "memory, MiB", "threads", "open files", "files", "temporary", "processes"]
     measure.table("A server while callers come and go", head, [[f"{value:.0f}" for value in one] for one in samples])
-    early, last = samples[SETTLED_SAMPLES], samples[-1]
+    settled = [one[2:] for one in samples[SETTLED_SAMPLES:]]
+    early, late = (
+        [min(values) for values in zip(*half, strict=True)]
+        for half in (settled[: (len(settled) + 1) // 2], settled[len(settled) // 2 :])
+    )
     may = (GROWTH_MIB, 1, GROWTH_FILES, 0, 0, 0)
-    grown = [name for name, most, was, now in zip(head[2:], may, early[2:], last[2:], strict=True) if now - was > most]
+    grown = [name for name, most, was, now in zip(head[2:], may, early, late, strict=True) if now - was > most]
     print(f"Grown: {', '.join(grown) or 'nothing'}.")
     return int(bool(grown))
 
