@@ -5,7 +5,8 @@
 #   make test    installs mien with its training and test parts into .venv-test, and Debian's chromium where it can; runs the tests
 #                that meet each page, each call and the main job once
 #   make test-more   all the others, which meet those again: every way through the pages, every client, whatever is slow by nature
-#   make nightly     what takes long and draws anew: property tests with new examples, every hostile file through every door, ten minutes of callers that come and go (Linux),
+#   make nightly     what takes long and draws anew: property tests with new examples, every hostile file through every door and
+#                    ten minutes of callers that come and go (Linux),
 #                    licences of all that mien stands on
 #   make sbom        writes sbom.cdx.json, a bill of materials (CycloneDX) of mien with all that it needs to run
 PYTHON ?= python3

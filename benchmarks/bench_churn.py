@@ -32,8 +32,8 @@ SETTLED_SAMPLES = 2
 """From this sample on nothing may grow."""
 
 GROWTH_MIB, GROWTH_FILES = 24.0, 2
-"""What memory (its allocator keeps some) and open files may differ by, from the least of the first half to that of the second: single
-samples meet connections that are just closing."""
+"""What memory (its allocator keeps some) and open files may differ by, from the least of the first half to that of the second: a
+single sample meets connections that are just closing."""
 
 
 def picture() -> bytes:
