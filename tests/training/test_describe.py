@@ -184,7 +184,9 @@ def test_what_cannot_be_read_is_counted(folders: Path, tmp_path: Path) -> None:
     (folders / "train" / "happy" / "note.txt").touch()
     found = describe(folders, tmp_path / "out")
     assert (found["pictures"], found["problems"]["count"]) == (21, 2)
-    assert found["problems"]["first"].endswith("note.txt: is no picture; wanted .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp")
+    assert found["problems"]["first"].endswith(
+        "note.txt: is no picture; wanted .bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp"
+    )
     assert [row[0] for row in rows_of(tmp_path / "out" / "problems.csv")] == ["file", "train/happy/note.txt", "train/happy/3.png"]
     for path in folders.rglob("*.png"):
         path.write_bytes(b"no picture")

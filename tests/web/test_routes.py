@@ -161,6 +161,9 @@ def studies(story: Story, film: Path) -> None:
     known["id"] = story.ask("POST", "/api/studies/{id}/duplicate").json()["id"]
     story.ask("DELETE", "/api/studies/{id}/films/{stimulus}")
     story.ask("DELETE", "/api/studies/{id}")
+    known["name"] = "screening"
+    known["id"] = story.ask("POST", "/api/studies/ready-made/{name}").json()["id"]
+    story.ask("DELETE", "/api/studies/{id}")
     known["id"] = first
     story.ask("POST", "/api/studies/{id}/state", json={"state": "open"})
     story.ask("GET", "/api/studies/{id}/consents")
@@ -209,7 +212,7 @@ def reports(story: Story) -> None:
     assert report["counts"]["measured"] == 1
     for name in ("review.html", "review.pdf", "review.json", "review.zip", "long.csv", "wide.csv", "answers.csv", "viewers.csv"):
         story.ask("GET", "/api/studies/{id}/" + name)
-    for name in ("moments.csv", "funnel.csv", "director.html", "director.pdf", "director.pptx"):
+    for name in ("moments.csv", "funnel.csv", "identifiers.csv", "director.html", "director.pdf", "director.pptx"):
         story.ask("GET", "/api/studies/{id}/" + name)
     story.page("/studies/{id}/review")
     known["frozen"] = story.ask("POST", "/api/studies/{id}/frozen", json={"name": "First"}).json()["id"]
@@ -238,6 +241,8 @@ def the_end(story: Story) -> None:
     known = story.known
     known["name"] = story.ask("GET", "/api/studies/{id}/viewers").json()["items"][0]["name"]
     story.ask("GET", "/api/studies/{id}/viewers/{name}/export")
+    for reason in ("The camera showed somebody else.", None):
+        story.ask("PUT", "/api/studies/{id}/viewers/{name}/left-out", json={"reason": reason})
     assert story.ask("DELETE", "/api/studies/{id}/viewers/{name}").json()["left"] == {"rows": 0, "files": 0}
     story.ask("GET", "/api/studies/{id}/audit")
     agreed = {"language": "en", "version": 1}
