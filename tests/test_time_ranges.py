@@ -253,6 +253,7 @@ def test_a_film_by_two_processes(told: Path, tmp_path: Path, monkeypatch: pytest
     assert two.summary | {"speed": None} == one.summary | {"speed": None}
 
 
+@pytest.mark.more
 def test_real_films_in_ranges(clips: Path) -> None:
     options = AnalysisOptions(annotated=False)
     path = clips / "sad_to_happy.mp4"

@@ -126,6 +126,7 @@ def test_cuts_are_two_films_of_the_study() -> None:
     assert results.build(study(cuts=[]), watched("within", [], 5))["cuts"] is None
 
 
+@pytest.mark.more
 def test_where_each_person_watches_one_answers_are_told_by_the_cut() -> None:
     asked = {"id": "liked", "kind": "liking", "title": {"en": "Liked?"}}
     people = watched("between", [MORE])

@@ -775,6 +775,7 @@ def test_a_recording_goes_on_with_the_next_server(start: Callable[..., TestClien
     check(Timeline.load(folder(client, id) / "timeline.npz"), looks, [i / 10 for i in range(18)])
 
 
+@pytest.mark.more
 def test_a_recording_is_taken_up_by_another_server_once_its_own_is_gone(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,7 @@ def test_few_viewers_are_told_of_as_few(app: FastAPI, client: TestClient) -> Non
         assert b"secret" not in client.get(f"/api/studies/{row.id}/{name}").content
 
 
+@pytest.mark.more
 def test_a_kept_report_stays_and_forgets_who_withdraws(app: FastAPI, client: TestClient, study: str) -> None:
     own = as_browser(client)
     kept = client.post(f"/api/studies/{study}/frozen", json={"name": "First night"}, headers=own)
@@ -196,6 +197,7 @@ def test_erasing_ends_what_is_being_made(app: FastAPI, client: TestClient, study
     assert made(client, f"/api/studies/{study}/review").json()["counts"]["measured"] == 5
 
 
+@pytest.mark.more
 def test_what_was_being_made_when_a_server_ended_is_made_by_the_next(
     app: FastAPI, client: TestClient, study: str, settings: Settings, tmp_path: Path
 ) -> None:

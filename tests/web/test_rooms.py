@@ -392,6 +392,7 @@ def test_a_film_of_the_audience(real: TestClient, settings: Settings, tmp_path: 
         assert 2.5 < times[-1] < 3.6
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(("clip", "people"), [("three_people_walking.gif", 3), ("classroom.gif", 4)])
 def test_real_rooms(real: TestClient, clip: str, people: int) -> None:
     if not (CLIPS / clip).is_file():
@@ -408,6 +409,7 @@ def test_real_rooms(real: TestClient, clip: str, people: int) -> None:
         np.testing.assert_allclose(timeline.emotions.sum(axis=1), 1, atol=1e-4)
 
 
+@pytest.mark.more
 def test_thirty_faces_before_one_camera(real: TestClient) -> None:
     """All found, followed and kept, live; and none is small enough to be lost a second time."""
     study = made(real)
@@ -437,6 +439,7 @@ def test_a_picture_and_a_broken_film_are_told(real: TestClient, tmp_path: Path) 
     assert real.get("/api/jobs").json()["items"] == []
 
 
+@pytest.mark.more
 def test_a_server_that_is_killed_loses_neither_recording_nor_film(tmp_path: Path) -> None:
     """kill -9 while a film of the audience is read; the next server reads it again and takes it in."""
     film = films.still_film(tmp_path / "audience.mp4", seconds=20)
