@@ -16,7 +16,7 @@ from fakes import FakeOptions
 from mien import cluster, manifest
 from mien.cluster import Outcome, analyze_files, result_folders
 from mien.gather import found
-from mien.manifest import MOST_DEATHS, Manifest, Record
+from mien.manifest import LOG, MOST_DEATHS, Manifest, Record
 from test_cluster import ANALYZER, portrait
 
 OPTIONS = FakeOptions(annotated=False, pictures=False)
@@ -357,7 +357,7 @@ def test_after_kill_9_the_same_command_goes_on(tmp_path: Path) -> None:
     record = kept.record("b.mien")
     assert record is not None
     assert (record.state, record.attempts) == ("done", 2)
-    assert sorted(p.name for p in kept.folder.iterdir()) == ["a.mien.json", "b.mien.json", "c.mien.json"]
+    assert sorted(p.name for p in kept.folder.iterdir()) == [LOG, "a.mien.json", "b.mien.json", "c.mien.json"]
 
 
 @pytest.mark.more
