@@ -506,10 +506,10 @@ def test_where_it_is_not_sure_the_frame_between_is_searched_itself(film: Any, wh
 
 def test_nobody_stays_nobody() -> None:
     none = Faces.none()
-    middle = between(none, none, 0.5)
+    middle = between(none, none, [0.5])
     assert middle is not None
-    assert len(middle) == 0
-    assert between(none, at([3]), 0.5) is None
+    assert [len(faces) for faces in middle] == [0]
+    assert between(none, at([3]), [0.5]) is None
 
 
 def dim(rgb: NDArray[np.uint8], light: float, grain: float, seed: int = 0) -> NDArray[np.uint8]:

@@ -266,16 +266,21 @@ class Watch:
         """The faces of each of the next frames."""
         return [self.look(rgb, time_s, cut=cut) for rgb, time_s, cut in frames]
 
+    def _closer(self, rgb: NDArray[np.uint8]) -> YuNet | None:
+        """The detector, where it searches a picture of this size more than once."""
+        found = self.detector if isinstance(self.detector, YuNet) else None
+        return found if found is not None and len(found.scales(rgb.shape[1], rgb.shape[0])) > 1 else None
+
     def look(self, rgb: NDArray[np.uint8], time_s: float, *, cut: bool = False) -> Faces:
         """The faces of the next frame; after a `cut` nothing is known."""
-        detector, before, self._time_s = self.detector, self._time_s, time_s
-        if not isinstance(detector, YuNet) or len(scales := detector.scales(rgb.shape[1], rgb.shape[0])) == 1:
-            return detector(rgb)
+        detector, before, self._time_s = self._closer(rgb), self._time_s, time_s
+        if detector is None:
+            return self.detector(rgb)
         if cut or not 0 <= time_s - before <= self.again_s or time_s // SEARCH_S != before // SEARCH_S:
             found, self._known = detector(rgb), np.zeros((0, 4), np.float32)
         else:
             found = detector.again(rgb, self._known)
-        small = found.boxes[_widths(found.boxes) * scales[0] < NEEDED_PX]
+        small = found.boxes[_widths(found.boxes) * detector.scales(rgb.shape[1], rgb.shape[0])[0] < NEEDED_PX]
         unseen = self._known[~(_overlaps(self._known, found.boxes) > 0.1).any(axis=1)]  # behind a hand, or turned away
         self._known = np.concatenate([small, unseen])
         return found
@@ -319,38 +324,36 @@ class Seldom(Watch):
             return []
         same = _SAME_FACE if len(frames) == 1 else _STILL
         shares = [(time_s - before[0]) / (then[0] - before[0]) for _, time_s, _ in frames]
-        found = [faces for share in shares if (faces := between(before[1], then[1], share, same)) is not None]
-        if len(found) == len(frames):
+        found = between(before[1], then[1], shares, same)
+        if found is not None:
             return found
         middle = len(frames) // 2
         rgb, time_s, _ = frames[middle]
-        here = time_s, self._seen(rgb, before[1].boxes)
+        detector = self._closer(rgb)
+        here = time_s, self.detector(rgb) if detector is None else detector.again(rgb, before[1].boxes)
         return [*self._between(frames[:middle], before, here), here[1], *self._between(frames[middle + 1 :], here, then)]
 
-    def _seen(self, rgb: NDArray[np.uint8], known: NDArray[np.float32]) -> Faces:
-        detector = self.detector
-        if isinstance(detector, YuNet) and len(detector.scales(rgb.shape[1], rgb.shape[0])) > 1:
-            return detector.again(rgb, known)
-        return detector(rgb)
 
-
-def between(first: Faces, then: Faces, share: float, same: float = _SAME_FACE) -> Faces | None:
-    """The faces after a `share` of the way from those of one frame to those of a later one, in the order of the first; None where
-    the two are not the same faces, by an intersection over union of at least `same`."""
+def between(first: Faces, then: Faces, shares: Sequence[float], same: float = _SAME_FACE) -> list[Faces] | None:
+    """The faces after each of these shares of the way from those of one frame to those of a later one, in the order of the first;
+    None where the two are not the same faces, by an intersection over union of at least `same`."""
     if len(first) != len(then):
         return None
     if not len(first):
-        return first
+        return [first for _ in shares]
     overlaps = _overlaps(first.boxes, then.boxes)
     to = overlaps.argmax(axis=1)
     if len(set(to.tolist())) < len(to) or overlaps.max(axis=1).min() < same:
         return None
-    then, part, rest = then[to], np.float32(share), np.float32(1 - share)
-    return Faces(
-        rest * first.boxes + part * then.boxes,
-        rest * first.scores + part * then.scores,
-        rest * first.landmarks + part * then.landmarks,
-    )
+    then = then[to]
+    return [
+        Faces(
+            rest * first.boxes + part * then.boxes,
+            rest * first.scores + part * then.scores,
+            rest * first.landmarks + part * then.landmarks,
+        )
+        for part, rest in ((np.float32(share), np.float32(1 - share)) for share in shares)
+    ]
 
 
 def _decode(outputs: Any, padded: tuple[int, int], threshold: float) -> Faces:

@@ -229,8 +229,7 @@ Whose = Annotated[Participant, Depends(_whose)]
 def invited(request: Request, invitation: str) -> Invited:
     """What the study is about, what it asks and what one would agree to, and whether one can begin."""
     study, _, state = _participants(request).invited(invitation)
-    end = Study.read(study.definition).recruiting.withdrawn
-    declined = _ending(end) if end.code or end.address else None
+    declined = _ending(Study.read(study.definition).recruiting.withdrawn)
     return Invited.model_validate({"study": public(study), "state": state, "declined": declined})
 
 
@@ -374,10 +373,11 @@ def leave(request: Request, whose: Whose) -> Response:
 def withdraw(request: Request, whose: Whose) -> Withdrawn:
     """Erases all that is kept of this person, and proves it. The code opens nothing from then on."""
     participants = _participants(request)
-    ending = participants.ending(whose, withdrawn=True)  # whose address is filled in with what is erased next
+    ending = _ending(participants.ending(whose, withdrawn=True))  # whose address is filled in with what is erased next
     proof = participants.erase(whose).model_dump()
-    return Withdrawn(**proof) if ending is None else Withdrawn(**proof, ending=_ending(ending))
+    return Withdrawn(**proof) if ending is None else Withdrawn(**proof, ending=ending)
 
 
 def _ending(end: End | None) -> Ending | None:
-    return None if end is None else Ending(code=end.code, address=end.address)
+    """None where nobody is given anything."""
+    return None if end is None or not (end.code or end.address) else Ending(code=end.code, address=end.address)

@@ -36,7 +36,7 @@ from mien.web.security import LOOKED_AT, Attempts, LetIn, network
 from mien.web.settings import Settings
 from mien.web.studies import funnel
 from mien.web.studies.proof import Erased, Left, Proof
-from mien.web.studies.service import LinkState, Studies, Who, link_state, note, touch
+from mien.web.studies.service import LinkState, Studies, Who, forget_left_out, link_state, note, touch
 
 if TYPE_CHECKING:
     from mien.study_report.viewers import Viewer
@@ -500,13 +500,12 @@ class Participants:
         }
 
     def ending(self, participant: Participant, withdrawn: bool = False) -> End | None:
-        """The code and address for somebody who has ended, or withdraws now; None where there is neither, or too early."""
+        """The code and address for somebody who has ended, or withdraws now; None where it is too early."""
         step = "left" if withdrawn else participant.step
         name = {"done": "finished", "screened": "screened_out", "left": "withdrawn"}.get(step)
         if name is None:
             return None
-        end = Study.read(self.study_of(participant).definition).recruiting.end(name, participant.identifiers)
-        return end if end.code or end.address else None
+        return Study.read(self.study_of(participant).definition).recruiting.end(name, participant.identifiers)
 
     def erase(self, participant: Participant, who: Who = "participant") -> Proof:
         """Erases all that is kept of somebody and proves it: what went, and what is left, counted afterwards."""
@@ -520,7 +519,7 @@ class Participants:
                     study = rows.scalar(select(StudyRow).where(StudyRow.id == study_id).with_for_update())
                     if study is not None:
                         funnel.gone(study, row, who)
-                        study.left_out = {name: said for name, said in study.left_out.items() if name != str(row.name)}
+                        forget_left_out(study, [str(row.name)])
                     rows.delete(row)
                     touch(rows, study_id)
                     note(rows, study_id, who, "withdrawn" if who == "participant" else "erased", viewer=participant.name)

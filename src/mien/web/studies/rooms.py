@@ -32,7 +32,7 @@ from mien.web.settings import Settings
 from mien.web.studies import room_clock
 from mien.web.studies.proof import Erased, Left, Proof
 from mien.web.studies.room_schema import NewRoom, RoomChange
-from mien.web.studies.service import Studies, Who, locked, note, touch
+from mien.web.studies.service import Studies, Who, forget_left_out, locked, note, touch
 from mien.web.tasks.engine import Description, python
 from mien.web.tasks.runner import CANCELLED, DONE, FAILED, RUNNING, WAITING, Kind
 
@@ -308,7 +308,8 @@ class Rooms(Kind):
             rows_gone += self.jobs.erase(room.job)
         with self.store.session() as rows:
             rows.execute(delete_rows(Room).where(Room.id == room.id))
-            self._forget_left_out(rows, study_id, f"R{room.name}-")
+            study = locked(rows, study_id)
+            forget_left_out(study, [one for one in study.left_out if one.startswith(f"R{room.name}-")])
             touch(rows, study_id)
             note(rows, study_id, who, "room-erased", room=name)
         if file.is_file():
@@ -346,18 +347,11 @@ class Rooms(Kind):
             os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))  # when it was made says when the room ended at the latest
             self._put_down(room.id, **self._counts(room))
             with self.store.session() as rows:
-                self._forget_left_out(rows, study_id, viewer)
+                forget_left_out(locked(rows, study_id), [viewer])
         left = int((Timeline.load(file).tracks == track).sum())
         self.studies.forget_reviews(study_id)
         self.studies.note(study_id, "operator", "viewer-erased", viewer=viewer)
         return Proof(erased=Erased(rows=gone, files=0, bytes=was.st_size - file.stat().st_size), left=Left(rows=left, files=0))
-
-    def _forget_left_out(self, rows: Session, study_id: str, viewers: str) -> None:
-        """Of a face that is erased, or of a whole room ("R1-"), nothing is known any more, nor why it was left out."""
-        row = locked(rows, study_id)
-        gone = {name for name in row.left_out if name == viewers or (viewers.endswith("-") and name.startswith(viewers))}
-        if gone:
-            row.left_out = {name: said for name, said in row.left_out.items() if name not in gone}
 
     def exported(self, study_id: str, viewer: str) -> dict[str, Any]:
         """All that is kept of one face, as JSON has it. Raises `ApiError` 404, 409."""

@@ -8,7 +8,7 @@ DATA/studies/<id>/reviews/                           made from the rest; may be 
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -392,6 +392,11 @@ def left_out(row: StudyRow, until: datetime | None = None) -> dict[str, str]:
         if reasons and reasons[-1]:
             found[name] = reasons[-1]
     return found
+
+
+def forget_left_out(row: StudyRow, gone: Collection[str]) -> None:
+    """Of viewers that are erased nothing is known any more, nor why they were left out."""
+    row.left_out = {name: said for name, said in row.left_out.items() if name not in gone}
 
 
 def keep(rows: Session, row: StudyRow, new: Study) -> None:
